@@ -1,0 +1,114 @@
+"""best.ckpt and last.ckpt: when they are written, and how: whole or not at all."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from imdb_cls.run import Run
+from imdb_cls.storage import replacing
+
+
+class Stopped(BaseException):
+    """A signal asked the run to end; its state is in last.ckpt."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """A checkpoint takes its name when all its bytes are on the disk."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            torch.save(checkpoint, file)
+
+
+def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
+    """best.ckpt: the weights with the best `metric` so far."""
+    return ModelCheckpoint(
+        dirpath=run.best_checkpoint.parent,
+        filename=run.best_checkpoint.stem,
+        monitor=metric,
+        mode=mode(metric),
+        save_top_k=1,
+        save_weights_only=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+
+
+def mode(metric: str) -> str:
+    """Whether less or more of a metric is better."""
+    return "min" if metric.endswith(("/loss", "/ece")) else "max"
+
+
+class LastCheckpoint(Callback):
+    """last.ckpt: everything needed to go on, written every `minutes`, after every epoch, and when
+    SIGTERM or SIGINT asks to stop. A second SIGINT stops at once."""
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path = path
+        self.seconds = 60 * minutes
+        self._saved = time.monotonic()
+        self._signum: int | None = None
+        self._previous: dict[int, Any] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._saved = time.monotonic()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            self._previous[signum] = signal.signal(signum, self._note)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Between two steps of the optimizer nothing is half-done.
+        if (batch_idx + 1) % trainer.accumulate_grad_batches:
+            return
+        stop = self._agreed(trainer, self._signum is not None)
+        if stop or self._agreed(trainer, time.monotonic() - self._saved >= self.seconds):
+            self._save(trainer)
+        if stop:
+            raise Stopped(self._signum or signal.SIGTERM)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._save(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restore()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._restore()
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved = time.monotonic()
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self._signum is not None and signum == signal.SIGINT:
+            raise Stopped(signum)
+        self._signum = signum
+
+    def _agreed(self, trainer: Trainer, mine: bool) -> bool:
+        """Ranks save together, or none does."""
+        if trainer.world_size == 1:
+            return mine
+        return bool(trainer.strategy.reduce_boolean_decision(mine, all=False))
+
+    def _restore(self) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous.clear()

@@ -1,0 +1,120 @@
+"""Hydra's entry point with our manners: errors are one line and exit code 2, nothing half-made stays.
+
+Hydra composes, sweeps and makes the run directory; only what it prints on an error is replaced.
+"""
+
+import contextlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+from hydra import main as hydra_main
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from imdb_cls.config import CONF_DIR, known_keys
+from imdb_cls.errors import UserError, as_user_error, nearest, one_line
+
+Task = Callable[[DictConfig], float | None]
+
+
+def run(task: Task, config_name: str) -> None:
+    """Composes conf/<config_name>.yaml with sys.argv and calls `task` in the run directory."""
+    # Hydra's errors then reach us as they are, instead of being printed by it.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True)
+
+    def job(config: DictConfig) -> float | None:
+        try:
+            return task(config)
+        except Exception as error:
+            user_error = as_user_error(error)
+            if user_error is None:
+                raise
+            _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+            fail(user_error)
+
+    with one_line_errors():
+        try:
+            hydra_main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(job)()
+        except (HydraException, OmegaConfBaseException) as error:
+            raise as_user_error(error) or UserError(explain(error)) from error
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """The same manners for a command that is not Hydra's."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Whoever read our output has had enough; Python would complain once more at its exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:
+        user_error = as_user_error(error)
+        if user_error is None:
+            raise
+        fail(user_error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def fail(error: UserError) -> NoReturn:
+    """One line on stderr, exit code 2."""
+    print(f"error: {one_line(error, limit=1000)}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _run_dir(resume: str | None, fresh: str) -> str:
+    """A run that is resumed goes on in its own directory; a new one gets a fresh one."""
+    if not resume:
+        return fresh
+    from imdb_cls.run import Run
+
+    return str(Run.open(resume).path)
+
+
+def _remove_if_empty(path: Path) -> None:
+    """Takes back the directories that Hydra made for a run that never began."""
+    try:
+        path.rmdir()
+        for parent in path.parents:
+            if parent == Path.cwd() or Path.cwd() not in parent.parents:
+                break
+            parent.rmdir()
+    except OSError:
+        return  # not empty, or not ours to remove
+
+
+def explain(error: Exception) -> str:
+    """What Hydra or OmegaConf did not like, on one line, with the nearest right word."""
+    text = one_line(error)
+    if text == type(error).__name__ and error.__cause__ is not None:
+        text = one_line(error.__cause__)
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={option}: allowed are {', '.join(error.options)}.{nearest(option, error.options)}"
+    if match := re.search(r"Could not (?:override|append to config at|delete from config at) '(.+?)'", text):
+        key = match[1].split("=")[0].lstrip("+~").split("@")[0]
+        if "No match in the defaults list" in text:
+            return f"unknown group '{key}'.{nearest(key, _groups())}"
+        if key in set(known_keys()) | {"hydra"}:
+            return f"{key}: {text}"
+        return f"unknown key '{key}'.{nearest(key, known_keys())} `--help` lists them"
+    if match := re.search(r"parsing override '(.+?)'", text):
+        return (
+            f"cannot read '{match[1]}': write key=value, in quotes for the shell and for Hydra"
+            """ if the value has spaces or commas: 'data.text="my column"'"""
+        )
+    if match := re.search(r"Value '(.*?)' .* could not be converted to (\w+)", text):
+        return f"{getattr(error, 'full_key', None) or 'a key'}={match[1]} is not of type {match[2]}"
+    return text
+
+
+def _groups() -> list[str]:
+    return [path.name for path in CONF_DIR.iterdir() if path.is_dir()]

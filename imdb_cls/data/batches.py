@@ -1,0 +1,139 @@
+"""Batches of reviews of like length: a function of (seed, epoch), shared out to DDP's ranks."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Sampler
+
+Rows = npt.NDArray[np.int64]
+
+# Reviews are sorted by length within so many batches: enough for little padding, and few enough
+# that batches differ from epoch to epoch.
+_BATCHES_PER_SORT = 50
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the model gets. `share` is this rank's part of the reviews of the whole step."""
+
+    input_ids: torch.Tensor
+    """[reviews, tokens] int64, padded to the longest."""
+    attention_mask: torch.Tensor | None
+    """[reviews, tokens] bool; None where nothing is padded."""
+    labels: torch.Tensor
+    """[reviews] int64."""
+    share: float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device, non_blocking: bool = True) -> "Batch":
+        mask = self.attention_mask
+        return Batch(
+            self.input_ids.to(device, non_blocking=non_blocking),
+            None if mask is None else mask.to(device, non_blocking=non_blocking),
+            self.labels.to(device, non_blocking=non_blocking),
+            self.share,
+        )
+
+    def pin_memory(self) -> "Batch":
+        mask = self.attention_mask
+        return Batch(
+            self.input_ids.pin_memory(),
+            None if mask is None else mask.pin_memory(),
+            self.labels.pin_memory(),
+            self.share,
+        )
+
+
+def pad(ids: list[npt.NDArray[np.int32]], labels: Rows, pad_id: int, share: float = 1.0) -> Batch:
+    """Token ids of several reviews as one batch."""
+    lengths = np.array([len(row) for row in ids])
+    longest = int(lengths.max())
+    padded = np.full((len(ids), longest), pad_id, dtype=np.int64)
+    for row, values in enumerate(ids):
+        padded[row, : len(values)] = values
+    mask = None
+    if lengths.min() < longest:
+        mask = torch.from_numpy(np.arange(longest)[None, :] < lengths[:, None])
+    return Batch(torch.from_numpy(padded), mask, torch.from_numpy(np.array(labels)), share)
+
+
+def train_batches(
+    lengths: npt.NDArray[np.int32], batch_size: int, seed: int, epoch: int
+) -> list[Rows]:
+    """All reviews once, in batches whose sizes differ by at most one and none is over `batch_size`.
+
+    The first batch holds the longest reviews, so that running out of memory shows at once.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    count = math.ceil(len(lengths) / batch_size)
+    bounds = np.linspace(0, len(lengths), count + 1).astype(np.int64)
+    batches: list[Rows] = []
+    for first in range(0, count, _BATCHES_PER_SORT):
+        cuts = bounds[first : first + _BATCHES_PER_SORT + 1]
+        part = order[cuts[0] : cuts[-1]]
+        by_length = part[np.argsort(lengths[part], kind="stable")]
+        batches += np.split(by_length, cuts[1:-1] - cuts[0])
+    shuffled = [batches[i] for i in rng.permutation(len(batches))]
+    longest = int(np.argmax([lengths[batch].max() for batch in shuffled]))
+    shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
+    return shuffled
+
+
+def eval_batches(lengths: npt.NDArray[np.int32], batch_size: int) -> list[Rows]:
+    """All reviews once, the longest first."""
+    order = np.argsort(-lengths.astype(np.int64), kind="stable")
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+class TrainSampler(Sampler[tuple[Rows, float]]):
+    """For one of `world` ranks, its part of every batch of an epoch, and what share of it that is."""
+
+    def __init__(
+        self,
+        lengths: npt.NDArray[np.int32],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.rank, self.world = rank, world
+        self.epoch = 0
+        self.start = 0
+        """Batches of the epoch to leave out, once: a resumed run had them before."""
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Rows, float]]:
+        start, self.start = self.start, 0
+        for batch in train_batches(self.lengths, self.batch_size, self.seed, self.epoch)[start:]:
+            # Every world-th review: ranks get reviews of like length, and at most one more or less.
+            part = batch[self.rank :: self.world]
+            yield part, len(part) / len(batch)
+
+
+class EvalSampler(Sampler[tuple[Rows, float]]):
+    """For one of `world` ranks, its share of the batches, every review on one rank only."""
+
+    def __init__(
+        self, lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
+    ) -> None:
+        self.parts = eval_batches(lengths, batch_size)[rank::world]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[tuple[Rows, float]]:
+        yield from ((part, 1.0) for part in self.parts)

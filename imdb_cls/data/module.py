@@ -1,0 +1,90 @@
+"""The LightningDataModule: tokenized splits as batches, on any number of devices."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from imdb_cls.config import DataConfig
+from imdb_cls.data.batches import Batch, EvalSampler, Rows, TrainSampler, pad
+from imdb_cls.data.tokens import Tokens
+from imdb_cls.errors import UserError
+
+
+class _Batches(Dataset[Batch]):
+    """Indexed by the rows of a whole batch, so that Arrow is read once a batch."""
+
+    def __init__(self, tokens: Tokens, pad_id: int) -> None:
+        self.tokens, self.pad_id = tokens, pad_id
+
+    def __getitem__(self, index: tuple[Rows, float]) -> Batch:
+        rows, share = index
+        return pad(self.tokens.ids(rows), self.tokens.labels[rows], self.pad_id, share)
+
+
+class ResumableLoader(DataLoader[Batch]):
+    """Counts the batches it has handed out. Lightning saves the count in the checkpoint, and a
+    resumed epoch begins with the next one."""
+
+    sampler: TrainSampler
+    handed_out = 0
+
+    def __iter__(self) -> Any:
+        self.handed_out = self.sampler.start
+        for batch in super().__iter__():
+            self.handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        return {"handed_out": self.handed_out}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        # A whole epoch handed out: the next one begins at its beginning.
+        self.sampler.start = self.handed_out = state["handed_out"]
+
+
+class ReviewsDataModule(LightningDataModule):
+    """Gives train and val. The test split is not here: nothing of a fit can read it."""
+
+    def __init__(
+        self, train: Tokens, val: Tokens, config: DataConfig, seed: int, pad_id: int
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.config = train, val, config
+        self.seed, self.pad_id = seed, pad_id
+
+    def train_dataloader(self) -> ResumableLoader:
+        rank, world = self._rank_and_world()
+        sampler = TrainSampler(self.train.lengths, self.config.batch_size, self.seed, rank, world)
+        if len(self.train) // len(sampler) < world:
+            raise UserError(
+                f"data.batch_size={self.config.batch_size} is too small for {world} devices:"
+                f" take at least {world}"
+            )
+        # A resumed run makes its loader before Lightning tells the sampler the epoch.
+        sampler.epoch = self.trainer.current_epoch if self.trainer else 0
+        return ResumableLoader(_Batches(self.train, self.pad_id), sampler=sampler, **self._options())
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        sampler = EvalSampler(
+            self.val.lengths, self.config.eval_batch_size, *self._rank_and_world()
+        )
+        return DataLoader(_Batches(self.val, self.pad_id), sampler=sampler, **self._options())
+
+    def transfer_batch_to_device(
+        self, batch: Batch, device: torch.device, dataloader_idx: int
+    ) -> Batch:
+        return batch.to(device)
+
+    def _rank_and_world(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _options(self) -> dict[str, Any]:
+        workers = self.config.num_workers
+        return {
+            "batch_size": None,
+            "num_workers": workers,
+            "persistent_workers": workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }

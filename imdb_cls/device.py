@@ -1,0 +1,103 @@
+"""Which device trains, and in which precision it does so natively."""
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from imdb_cls.config import TrainerConfig
+from imdb_cls.errors import UserError
+
+# As /proc/cpuinfo writes them: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
+_NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@dataclass(frozen=True)
+class Device:
+    accelerator: str
+    """cpu, gpu or mps."""
+    name: str
+    precision: str
+    """Of training and validation."""
+    eval_precision: str
+
+
+def settle(config: TrainerConfig) -> Device:
+    """What `auto` means here.
+
+    Raises:
+        UserError: a GPU is asked for and absent, or a precision that the device lacks.
+    """
+    accelerator = config.accelerator
+    if accelerator == "auto":
+        mps = torch.backends.mps.is_available()
+        accelerator = "gpu" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    if accelerator == "gpu":
+        _check_gpus(config)
+    if accelerator == "mps" and not torch.backends.mps.is_available():
+        raise UserError("trainer.accelerator=mps: no such device here; take cpu or auto")
+    return Device(
+        accelerator,
+        _name(accelerator),
+        _precision("trainer.precision", config.precision, accelerator),
+        _precision("trainer.eval_precision", config.eval_precision, accelerator),
+    )
+
+
+def torch_device(accelerator: str) -> torch.device:
+    """The first device of an accelerator."""
+    return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))
+
+
+def _check_gpus(config: TrainerConfig) -> None:
+    available = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not available:
+        why = "no GPU here" if torch.version.cuda else f"torch {torch.__version__} has no CUDA"
+        raise UserError(f"trainer.accelerator=gpu: {why}; take trainer.accelerator=cpu or auto")
+    asked = config.devices
+    highest = asked if isinstance(asked, int) else max(asked) + 1 if asked != "auto" else 0
+    if highest > available:
+        raise UserError(f"trainer.devices={asked}: this machine has {available} GPU(s)")
+
+
+def _precision(key: str, asked: str, accelerator: str) -> str:
+    if asked == "auto":
+        return native_precision(accelerator)
+    if asked == "16-mixed" and accelerator == "cpu":
+        raise UserError(f"{key}=16-mixed: a CPU has no fp16; take bf16-mixed, 32-true or auto")
+    if asked == "bf16-mixed" and accelerator == "gpu" and torch.cuda.get_device_capability() < (8, 0):
+        raise UserError(f"{key}=bf16-mixed: {_name('gpu')} has no bf16; take 16-mixed or auto")
+    return asked
+
+
+def native_precision(accelerator: str) -> str:
+    """bf16 where the hardware multiplies it (Ampere and later; CPUs with AVX-512 BF16 or AMX), fp16
+    on Volta and Turing, which have tensor cores for fp16 only, else fp32."""
+    if accelerator == "gpu":
+        capability = torch.cuda.get_device_capability()
+        return "bf16-mixed" if capability >= (8, 0) else "16-mixed" if capability >= (7, 0) else "32-true"
+    if accelerator == "cpu" and _NATIVE_BF16_FLAGS & _cpu_flags():
+        return "bf16-mixed"
+    return "32-true"
+
+
+def _cpu_flags() -> set[str]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return set()
+    return next((set(x.split()) for x in lines if x.lower().startswith(("flags", "features"))), set())
+
+
+def _name(accelerator: str) -> str:
+    if accelerator == "gpu":
+        return str(torch.cuda.get_device_name())
+    if accelerator == "mps":
+        return "Apple GPU"
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    model = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
+    return f"{model or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"

@@ -1,0 +1,43 @@
+"""What a user did wrong or can mend: one line on stderr, exit code 2, no traceback."""
+
+import difflib
+import errno
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """One line that names the thing, the value, what is allowed and what to try."""
+
+
+# What the file system says no with; EFBIG is a file size limit (ulimit -f).
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A sentence that asks for the nearest known word, or nothing if none is near."""
+    match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def one_line(error: BaseException, limit: int = 300) -> str:
+    """A library's message on one line of at most `limit` characters."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def as_user_error(error: BaseException) -> UserError | None:
+    """The UserError in an exception or in what caused it; a full or read-only disk is one too."""
+    seen: set[int] = set()
+    cause: BaseException | None = error
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if isinstance(cause, UserError):
+            return cause
+        if isinstance(cause, OSError) and cause.errno in _DISK:
+            where = cause.filename or "the disk"
+            return UserError(
+                f"cannot write {where}: {cause.strerror}."
+                " Free some space, or place the run elsewhere with hydra.run.dir=… and cache_dir=…"
+            )
+        cause = cause.__cause__ or cause.__context__
+    return None

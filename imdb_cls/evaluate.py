@@ -1,0 +1,89 @@
+"""A run's metrics on labelled reviews: python -m imdb_cls.evaluate run=<dir> [input=<file>]"""
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from imdb_cls import arguments, cli
+from imdb_cls.terminal import quiet_libraries
+
+USAGE = """
+usage: python -m imdb_cls.evaluate run=DIR [input=FILE]
+
+  run=DIR          a run directory
+  input=FILE       labelled reviews in a .csv, .jsonl or .parquet file (the run's own test split)
+  text=COLUMN      the column of the reviews (text)
+  label=COLUMN     the column of the labels: 0/1, negative/positive, neg/pos (label)
+  output=DIR       where metrics.json and predictions.parquet go (DIR/evaluations/<name of FILE>)
+  device=NAME      auto, cpu, gpu or mps (auto)
+  precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (the run's trainer.eval_precision)
+  batch_size=N     (the run's data.eval_batch_size)
+
+A table on a terminal, in a pipe the metrics as one JSON object.
+"""
+
+
+@dataclass
+class Arguments:
+    run: str
+    input: str | None = None
+    text: str = "text"
+    label: str = "label"
+    output: str | None = None
+    device: str = "auto"
+    precision: str | None = None
+    batch_size: int | None = None
+
+
+def evaluate(given: Arguments) -> None:
+    """Raises UserError for whatever a user can mend."""
+    quiet_libraries()
+    from imdb_cls.data import sources, splits
+    from imdb_cls.data.tokens import tokenize
+    from imdb_cls.errors import UserError
+    from imdb_cls.evaluation import evaluate as evaluate_split
+    from imdb_cls.hub import HubUnreachable
+    from imdb_cls.run import Run
+    from imdb_cls.scoring import open_scorer
+    from imdb_cls.storage import write_json
+    from imdb_cls.terminal import Screen
+
+    run = Run.open(given.run, complete=True)
+    config = run.config()
+    cache = Path(config.cache_dir).expanduser()
+    if given.input:
+        split = splits.whole(sources.load_file(given.input, given.text, given.label, cache))
+        name, what = Path(given.input).stem, given.input
+    else:
+        try:
+            chosen = splits.choose(sources.load(config.data, cache), config.data)
+        except HubUnreachable as error:
+            raise UserError(f"the run's test split is on the Hub, which cannot be reached: {error}") from None
+        if chosen.fingerprint != run.info()["resolved"]["data_fingerprint"]:
+            raise UserError(f"run={given.run}: its reviews have changed since: this is no longer its test split")
+        split, name, what = chosen.test, "test", "the run's own test split"
+
+    scorer = open_scorer(run, given.device, given.precision, given.batch_size)
+    done = evaluate_split(scorer, split, tokenize(split, scorer.tokenizer, cache))
+    directory = Path(given.output or run.path / "evaluations" / name).expanduser()
+    directory.mkdir(parents=True, exist_ok=True)
+    done.write_predictions(directory / "predictions.parquet")
+    record = {"input": given.input, "fingerprint": split.fingerprint, **done.metrics}
+    write_json(directory / "metrics.json", record)
+
+    screen = Screen()
+    if screen.console.is_terminal:
+        title = f"{run.path.name} on {what}, {len(split):,} reviews"
+        screen.summary(title, done.metrics, None, [f"written to {directory}"])
+    else:
+        print(json.dumps({**record, "directory": str(directory)}))
+
+
+def main() -> None:
+    with cli.one_line_errors():
+        evaluate(arguments.parse(Arguments, sys.argv[1:], USAGE))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The loggers that a config asks for."""
+
+import importlib.util
+import netrc
+import os
+import uuid
+from dataclasses import asdict
+from pathlib import Path
+from urllib.parse import urlparse
+
+from pytorch_lightning.loggers import Logger, TensorBoardLogger, WandbLogger
+
+from imdb_cls.config import Config, WandbConfig
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.loggers.lines import LinesLogger
+from imdb_cls.loggers.table import TableLogger
+from imdb_cls.run import Run
+
+
+def new_wandb_id() -> str:
+    """An id of a run's own: trials of a sweep never merge, and a resumed run finds itself again."""
+    return uuid.uuid4().hex[:12]
+
+
+def check(config: Config) -> None:
+    """Raises UserError for a logger that is not installed, or has no key."""
+    if config.logger.tensorboard and not any(
+        importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")
+    ):
+        raise UserError('logger=tensorboard: not installed: pip install "imdb_cls[tensorboard]"')
+    if config.logger.wandb and config.logger.wandb.mode == "online" and not has_wandb_key():
+        raise UserError("logger.wandb.mode=online: no key: run `wandb login` or set WANDB_API_KEY")
+
+
+def build(config: Config, run: Run, wandb_id: str, echo: bool) -> list[Logger]:
+    """metrics.csv, the lines of train.log (on stdout too with `echo`), then those of the config."""
+    loggers: list[Logger] = [TableLogger(run.table_file), LinesLogger(echo)]
+    if config.logger.wandb:
+        loggers.append(_wandb(config.logger.wandb, config, run, wandb_id))
+    if config.logger.tensorboard:
+        directory = Path(config.logger.tensorboard.dir).absolute()
+        loggers.append(TensorBoardLogger(str(directory), name=run.path.name, version=wandb_id))
+    return loggers
+
+
+def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> WandbLogger:
+    import wandb
+
+    mode = settings.mode
+    if mode == "auto":
+        mode = os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
+    directory = settings.dir or os.environ.get("WANDB_DIR") or "."
+    Path(directory).mkdir(parents=True, exist_ok=True)
+    try:
+        experiment = wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            name=settings.name or run.path.name,
+            group=settings.group,
+            tags=list(settings.tags),
+            id=wandb_id,
+            resume="allow",
+            mode=mode,  # type: ignore[arg-type]
+            dir=directory,
+            config=asdict(config),
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+    except (wandb.Error, OSError) as error:
+        raise UserError(
+            f"wandb cannot start: {one_line(error)}; train without it with logger=none, or offline"
+            " with logger.wandb.mode=offline"
+        ) from None
+    # One step axis for all metrics: a resumed run logs where the first one stopped.
+    return WandbLogger(experiment=experiment)
+
+
+def has_wandb_key() -> bool:
+    """A key in WANDB_API_KEY or in the netrc file: `wandb login` leaves it there."""
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False

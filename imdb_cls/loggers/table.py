@@ -1,0 +1,73 @@
+"""metrics.csv: every logged value in a row of its own."""
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+COLUMNS = ("step", "epoch", "name", "value", "time")
+
+
+class TableLogger(Logger):
+    """Appends step, epoch, name, value, time (seconds since 1970). Values are Python's shortest
+    exact decimals, so that reading them gives the very number that was logged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        return "table"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> None:
+        return None
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        return  # config.yaml has them
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        fresh = not self.path.exists()
+        epoch = metrics.get("epoch", "")
+        epoch = int(epoch) if epoch != "" else ""
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            if fresh:
+                rows.writerow(COLUMNS)
+            for name, value in metrics.items():
+                if name != "epoch":
+                    rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
+
+    def forget_after(self, step: int) -> None:
+        """Drops what a resumed run is about to log again."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.reader(file)]
+        kept = rows[:1] + [row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step]
+        with self.path.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(kept)
+
+
+def best_validation(path: Path, metric: str, lower_is_better: bool) -> dict[str, float]:
+    """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
+    first of those with the best `metric`."""
+    by_step: dict[str, dict[str, float]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["name"].startswith("val/"):
+                by_step.setdefault(row["step"], {})[row["name"]] = float(row["value"])
+    choose = min if lower_is_better else max
+    best = choose(by_step.values(), key=lambda values: values[metric])
+    return {name.removeprefix("val/"): value for name, value in best.items()}

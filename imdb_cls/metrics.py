@@ -1,0 +1,93 @@
+"""The metrics of a split, all computed by torchmetrics from the probabilities of POSITIVE."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric, Metric, MetricCollection
+from torchmetrics.classification import (
+    BinaryAccuracy,
+    BinaryAUROC,
+    BinaryConfusionMatrix,
+    BinaryF1Score,
+    BinaryMatthewsCorrCoef,
+    BinaryPrecision,
+    BinaryRecall,
+    MulticlassCalibrationError,
+)
+
+from imdb_cls.names import SCALARS
+
+
+class CrossEntropy(MeanMetric):
+    """Mean of -log p(label), in nats, from the probabilities of POSITIVE."""
+
+    def update(self, probability: Tensor, label: Tensor) -> None:  # type: ignore[override]
+        right = torch.where(label == 1, probability, 1 - probability)
+        # A float64 probability that was rounded to 0 counts as the smallest that was not.
+        super().update(-torch.log(right.clamp_min(torch.finfo(torch.float64).tiny)))
+
+
+class CalibrationError(MulticlassCalibrationError):
+    """Expected calibration error of the predicted label's probability in 15 bins of equal width
+    (Guo et al. 2017, "On Calibration of Modern Neural Networks"). torchmetrics' binary one measures
+    the probability of POSITIVE instead."""
+
+    def __init__(self) -> None:
+        super().__init__(num_classes=2, n_bins=15, norm="l1")
+
+    def update(self, probability: Tensor, label: Tensor) -> None:
+        super().update(torch.stack([1 - probability, probability], dim=-1), label)
+
+
+def scalar_metrics(prefix: str = "") -> MetricCollection:
+    """The metrics of names.SCALARS: update(probabilities [n] in [0, 1], labels [n] of 0 and 1)."""
+    metrics: dict[str, Metric] = {
+        "loss": CrossEntropy(),
+        "accuracy": BinaryAccuracy(),
+        "precision": BinaryPrecision(),
+        "recall": BinaryRecall(),
+        "f1": BinaryF1Score(),
+        "auroc": BinaryAUROC(),
+        "mcc": BinaryMatthewsCorrCoef(),
+        "ece": CalibrationError(),
+    }
+    assert tuple(metrics) == SCALARS
+    # Compute groups compare states on the first update, and these states differ in type.
+    collection = MetricCollection(metrics, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
+    # Apple's GPUs have no float64.
+    return collection if torch.backends.mps.is_available() else collection.set_dtype(torch.float64)
+
+
+def in_order(values: dict[str, Tensor], prefix: str = "") -> dict[str, float]:
+    """Computed metrics as numbers, in the order of names.SCALARS."""
+    return {prefix + name: float(values[prefix + name]) for name in SCALARS}
+
+
+def evaluate(probability: Tensor, label: Tensor) -> dict[str, Any]:
+    """All metrics of whole predictions, with accuracy's 95 % interval and the confusion matrix
+    [[true negatives, false positives], [false negatives, true positives]].
+
+    Args:
+        probability: [n] float64, of POSITIVE.
+        label: [n] int64, 0 or 1.
+    """
+    metrics = scalar_metrics()
+    metrics.update(probability, label)
+    confusion = BinaryConfusionMatrix()
+    confusion.update(probability, label)
+    correct = int(((probability > 0.5) == (label == 1)).sum())
+    return {
+        **in_order(metrics.compute()),
+        "accuracy_ci95": list(wilson_interval(correct, len(label))),
+        "confusion_matrix": confusion.compute().tolist(),
+        "samples": len(label),
+    }
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927), right near 0 and 1 too."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

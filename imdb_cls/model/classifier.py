@@ -1,0 +1,108 @@
+"""The LightningModule around DistilBertForSequenceClassification."""
+
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+from transformers import DistilBertForSequenceClassification
+
+from imdb_cls.config import ModelConfig
+from imdb_cls.data.batches import Batch
+from imdb_cls.metrics import in_order, scalar_metrics
+from imdb_cls.model import optim
+
+
+class SentimentClassifier(LightningModule):
+    """Trains and validates; scoring.py tests, so that test, evaluate and predict are one code.
+
+    Args:
+        network: the pretrained network, two labels.
+        config: how to optimize it.
+        warmup_steps, total_steps: of the optimizer, over the whole run.
+        seed: with the step and the rank it draws the dropout, so that a resumed run draws what an
+            uninterrupted one would have.
+        log_every_n_steps: how often train/ metrics are logged.
+    """
+
+    def __init__(
+        self,
+        network: DistilBertForSequenceClassification,
+        config: ModelConfig,
+        warmup_steps: int,
+        total_steps: int,
+        seed: int,
+        log_every_n_steps: int,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.config = config
+        self.warmup_steps, self.total_steps = warmup_steps, total_steps
+        self.seed = seed
+        self.log_every_n_steps = log_every_n_steps
+        self.val_metrics = scalar_metrics("val/")
+        if config.freeze_embeddings:
+            network.distilbert.embeddings.requires_grad_(False)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
+        output = self.network(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
+        logits: Tensor = output.logits
+        return logits.float()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
+        mixed = (self.seed * 1_000_003 + number) * 1_009 + self.global_rank
+        torch.manual_seed(mixed % 2**63)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        loss = torch.nn.functional.cross_entropy(self(batch), batch.labels)
+        # DDP averages over ranks; weighed by its share of the reviews a rank adds the right part.
+        loss = loss * (batch.share * self.trainer.world_size)
+        step = self.global_step + 1
+        if step % self.log_every_n_steps == 0 or step in (1, self.total_steps):
+            mean = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")
+            rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
+            self._record({"train/loss": float(mean), "train/learning_rate": rate}, step)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        logits = self(batch)
+        precise = logits if logits.device.type == "mps" else logits.double()
+        self.val_metrics.update(precise.softmax(-1)[:, 1], batch.labels)
+
+    def on_validation_epoch_end(self) -> None:
+        values = in_order(self.val_metrics.compute(), "val/")
+        self.val_metrics.reset()
+        self._record(values, self.global_step)
+
+    def _record(self, metrics: dict[str, float], step: int) -> None:
+        """The values as they are to every logger, under the number of optimizer steps done. What
+        Lightning's own log() passes on is rounded to float32 and counts steps from 0."""
+        for logger in self.trainer.loggers:
+            logger.log_metrics({**metrics, "epoch": self.current_epoch}, step)
+        for name, value in metrics.items():
+            on_bar = name in ("train/loss", "val/loss", "val/accuracy")
+            self.log(name, value, logger=False, prog_bar=on_bar)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        # Lightning's own refuses every fused optimizer in mixed precision, bf16 too.
+        if gradient_clip_val is not None:
+            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
+    def configure_optimizers(self) -> Any:
+        # A fused optimizer unscales the gradients itself, after they are clipped: too late for fp16.
+        fused = self.trainer.precision != "16-mixed"
+        optimizer, schedule = optim.build(
+            self.network, self.config, self.warmup_steps, self.total_steps, fused
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }

@@ -1,0 +1,51 @@
+"""A BERT without token types is a DistilBERT: the same weights under other names.
+
+DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and pooler. All reviews have
+token type 0, so its embedding is a constant: added to every position's embedding, it changes nothing.
+"""
+
+import torch
+from transformers import DistilBertConfig
+
+_RENAMED = (
+    ("encoder.layer.", "transformer.layer."),
+    ("attention.self.query.", "attention.q_lin."),
+    ("attention.self.key.", "attention.k_lin."),
+    ("attention.self.value.", "attention.v_lin."),
+    ("attention.output.dense.", "attention.out_lin."),
+    ("attention.output.LayerNorm.", "sa_layer_norm."),
+    ("intermediate.dense.", "ffn.lin1."),
+    ("output.dense.", "ffn.lin2."),
+    ("output.LayerNorm.", "output_layer_norm."),
+)
+_POSITIONS = "embeddings.position_embeddings.weight"
+_TYPES = "embeddings.token_type_embeddings.weight"
+_DROPPED = ("pooler.", "embeddings.position_ids", _TYPES)
+
+
+def fold_config(bert: dict[str, object]) -> DistilBertConfig:
+    """The DistilBERT of the size of a BERT's config.json."""
+    return DistilBertConfig(
+        vocab_size=bert["vocab_size"],
+        max_position_embeddings=bert["max_position_embeddings"],
+        n_layers=bert["num_hidden_layers"],
+        n_heads=bert["num_attention_heads"],
+        dim=bert["hidden_size"],
+        hidden_dim=bert["intermediate_size"],
+        activation=bert["hidden_act"],
+        pad_token_id=bert["pad_token_id"],
+    )
+
+
+def fold_weights(bert: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A BertModel's state dict as a DistilBertModel's."""
+    folded = {}
+    for name, weight in bert.items():
+        name = name.removeprefix("bert.")
+        if name.startswith(_DROPPED):
+            continue
+        for old, new in _RENAMED:
+            name = name.replace(old, new)
+        folded[name] = weight
+    folded[_POSITIONS] = folded[_POSITIONS] + bert[_TYPES][0]
+    return folded

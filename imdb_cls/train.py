@@ -1,0 +1,67 @@
+"""Fine-tunes DistilBERT on movie reviews: python -m imdb_cls.train [group=option …] [key=value …]"""
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from imdb_cls import cli
+from imdb_cls.config import Config, parse
+from imdb_cls.errors import UserError
+from imdb_cls.terminal import quiet_libraries
+
+# Overrides of these keys name something else than what the packaged stand-ins stand in for.
+_NAMED = ("model.pretrained.", "data.name", "data.revision", "data.source", "data.train=", "data.test=")
+
+
+def task(composed: DictConfig) -> float:
+    """One run: trains, tests, fills the run directory. Returns `metric` of the best checkpoint."""
+    config = parse(composed)
+    quiet_libraries()
+    from hydra.core.hydra_config import HydraConfig
+
+    from imdb_cls.checkpoints import Stopped
+    from imdb_cls.training import resume, train
+
+    directory = Path(HydraConfig.get().runtime.output_dir)
+    overrides = list(HydraConfig.get().overrides.task)
+    try:
+        if config.resume:
+            return resume(directory, overrides)
+        return train(config, directory, _recompose, overrides)
+    except Stopped as stop:
+        sys.exit(128 + stop.signum)
+
+
+def _recompose(stand_ins: list[str]) -> Config:
+    """This run's config, had the user typed the stand-ins too."""
+    from hydra import compose
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+
+    hydra = HydraConfig.get()
+    groups = tuple(f"{choice.split('=')[0]}=" for choice in stand_ins)
+    kept = [o for o in hydra.overrides.task if not o.startswith(groups)]
+    for override in kept:
+        group = override.split(".")[0]
+        named = override.startswith(_NAMED) and not override.split("=")[0].endswith(".fallback")
+        if named and f"{group}=" in groups:
+            raise UserError(
+                f"the Hub cannot be reached, and {override} has no stand-in:"
+                f" go online, or leave it out to train with {' '.join(stand_ins)}"
+            )
+    try:
+        return parse(compose(hydra.job.config_name, overrides=[*kept, *stand_ins]))
+    except HydraException:
+        raise UserError(
+            "the Hub cannot be reached, and this config has no groups to choose a stand-in from:"
+            f" go online, or train conf/train.yaml with {' '.join(stand_ins)}"
+        ) from None
+
+
+def main() -> None:
+    cli.run(task, "train")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,269 @@
+"""One training run, from a config to a whole run directory."""
+
+import fcntl
+import logging
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar
+
+from imdb_cls import checkpoints
+from imdb_cls.config import Config
+from imdb_cls.data.module import ReviewsDataModule
+from imdb_cls.data.tokens import tokenize
+from imdb_cls.device import torch_device
+from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.evaluation import evaluate
+from imdb_cls.loggers import build as loggers
+from imdb_cls.loggers.table import TableLogger, best_validation
+from imdb_cls.model import pretrained
+from imdb_cls.prepare import Prepared, Recompose, prepare
+from imdb_cls.resume import resumed_config
+from imdb_cls.run import Clock, Run, fingerprint, now
+from imdb_cls.scoring import Scorer
+from imdb_cls.storage import write_json
+from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
+
+
+def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
+    """Trains, tests and fills the run directory `path`. Returns `metric` of the best checkpoint."""
+    screen, clock = Screen(config.trainer.progress), Clock()
+    quiet_loaded_libraries(bars=screen.bar)
+    run = Run(path)
+    if is_first():
+        run.check_free()
+    with clock.part("prepare"):
+        prepared = prepare(config, recompose, screen)
+    if is_first():
+        Run.create(
+            path,
+            prepared.config,
+            overrides=overrides,
+            fingerprint=fingerprint(prepared.config, prepared.splits.fingerprint),
+            resolved=prepared.resolved,
+            device=prepared.device.name,
+            precision=prepared.device.precision,
+            backend="local",
+            job_name=None,
+            logger_id=loggers.new_wandb_id(),
+        )
+    return _carry_out(run, prepared, screen, clock)
+
+
+def resume(path: Path, overrides: list[str]) -> float:
+    """Goes on with a run where its last checkpoint stopped, in its own directory."""
+    run = Run.open(path)
+    config, changed = resumed_config(run, overrides)
+    screen, clock = Screen(config.trainer.progress), Clock()
+    quiet_loaded_libraries(bars=screen.bar)
+    info = run.info()
+    if info["status"] == "completed" and not changed:
+        screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
+        return float(run.metrics()["val"][config.metric.removeprefix("val/")])
+    clock.seconds = dict(info.get("parts", {}))
+    with clock.part("prepare"):
+        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), screen)
+    if prepared.splits.fingerprint != info["resolved"]["data_fingerprint"]:
+        raise UserError(
+            f"resume={path}: the reviews are not those the run began with"
+            f" ({prepared.splits.fingerprint} instead of {info['resolved']['data_fingerprint']})"
+        )
+    return _carry_out(run, prepared, screen, clock)
+
+
+def _no_stand_in(path: Path) -> Config:
+    raise UserError(f"resume={path}: the run began with files of the Hub, which cannot be reached now")
+
+
+def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> float:
+    """Fits and tests, and records how it went whatever happens."""
+    if not is_first():
+        _fit(run, prepared, screen)
+        return float("nan")
+    with _locked(run), _recorded(run, clock):
+        if prepared.config.resume is None:
+            screen.say(f"run directory: {run.path}")
+        _describe(run, prepared, screen)
+        with clock.part("train"):
+            trainer = _fit(run, prepared, screen)
+        with clock.part("test"):
+            _test(run, prepared, trainer, screen)
+    metrics = run.metrics()
+    screen.summary(
+        f"{prepared.resolved['data']}, {metrics['test']['samples']:,} test reviews",
+        metrics["test"],
+        prepared.config.reference,
+        _notes(run, prepared, clock),
+    )
+    return float(metrics["val"][prepared.config.metric.removeprefix("val/")])
+
+
+def _fit(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
+    config = prepared.config
+    data = ReviewsDataModule(
+        tokenize(prepared.splits.train, prepared.tokenizer, prepared.cache),
+        tokenize(prepared.splits.val, prepared.tokenizer, prepared.cache),
+        config.data,
+        config.seed,
+        prepared.tokenizer.pad_id,
+    )
+    trainer = _trainer(run, prepared, screen)
+    last = run.last_checkpoint if run.last_checkpoint.is_file() else None
+    if is_first() and run.table_file.exists():
+        step = torch.load(last, map_location="cpu", weights_only=False)["global_step"] if last else 0
+        TableLogger(run.table_file).forget_after(step)
+        screen.say(f"going on after step {step}" if last else "no checkpoint yet: from the beginning")
+    trainer.fit(prepared.module, datamodule=data, ckpt_path=last, weights_only=False)
+    return trainer
+
+
+def _trainer(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
+    config = prepared.config.trainer
+    metric = prepared.config.metric
+    callbacks: list[Callback] = [
+        checkpoints.best_checkpoint(run, metric),
+        checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
+    ]
+    if config.early_stopping_patience is not None:
+        patience = config.early_stopping_patience
+        callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
+    if screen.bar:
+        callbacks.append(RichProgressBar(refresh_rate=1, leave=True))
+    return Trainer(
+        accelerator=prepared.device.accelerator,
+        devices=1 if prepared.device.accelerator == "cpu" and config.devices == "auto" else config.devices,
+        num_nodes=config.num_nodes,
+        precision=prepared.device.precision,  # type: ignore[arg-type]
+        max_epochs=config.max_epochs,
+        accumulate_grad_batches=config.accumulate_grad_batches,
+        gradient_clip_val=config.gradient_clip_val or None,
+        val_check_interval=config.val_check_interval,
+        deterministic=config.deterministic,
+        callbacks=callbacks,
+        logger=(
+            loggers.build(prepared.config, run, run.info()["logger_id"], echo=not screen.bar)
+            if is_first()
+            else [TableLogger(run.table_file)]
+        ),
+        plugins=[checkpoints.AtomicCheckpointIO()],
+        default_root_dir=run.path,
+        # Batches are shared out by our own samplers, and logged by the module itself.
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=screen.bar,
+        enable_model_summary=False,
+    )
+
+
+def _test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> None:
+    """Reads the test split, for the only time, with the best checkpoint."""
+    config, module = prepared.config, prepared.module
+    best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
+    module.load_state_dict(best)
+    partial = run.model_dir.with_name(".model")
+    shutil.rmtree(partial, ignore_errors=True)
+    pretrained.save(module.network, prepared.tokenizer.fast, partial)
+    shutil.rmtree(run.model_dir, ignore_errors=True)
+    partial.rename(run.model_dir)
+
+    tokens = tokenize(prepared.splits.test, prepared.tokenizer, prepared.cache)
+    scorer = Scorer(
+        module.network,
+        prepared.tokenizer,
+        torch_device(prepared.device.accelerator),
+        prepared.device.eval_precision,
+        config.data.eval_batch_size,
+    )
+    tested = evaluate(scorer, prepared.splits.test, tokens)
+    tested.write_predictions(run.predictions_file)
+    lower = checkpoints.mode(config.metric) == "min"
+    val = best_validation(run.table_file, config.metric, lower)
+    val["samples"] = len(prepared.splits.val)
+    write_json(run.metrics_file, {"val": val, "test": tested.metrics})
+    scalars = {f"test/{k}": v for k, v in tested.metrics.items() if isinstance(v, float)}
+    for logger in trainer.loggers:
+        logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step)
+
+
+@contextmanager
+def _locked(run: Run) -> Iterator[None]:
+    """Keeps a second process from resuming a run that is still alive."""
+    with run.log_file.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"resume={run.path}: the run is still running in another process") from None
+        yield
+
+
+@contextmanager
+def _recorded(run: Run, clock: Clock) -> Iterator[None]:
+    """train.log, and run.json's status, end and seconds however the run ends."""
+    handler = logging.FileHandler(run.log_file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    log = logging.getLogger("imdb_cls")
+    failed = 1
+    run.record(status="running", finished=None)
+    start = time.perf_counter()
+    before = run.info().get("seconds") or 0.0
+    try:
+        yield
+        failed = 0
+        _end(run, "completed", before + time.perf_counter() - start, clock)
+    except (checkpoints.Stopped, KeyboardInterrupt) as stop:
+        log.info("stopped by %s", stop or "SIGINT")
+        _end(run, "stopped", before + time.perf_counter() - start, clock)
+        print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
+        raise
+    except BaseException as error:
+        log.exception("failed")
+        reason = as_user_error(error) or error
+        _end(run, "failed", before + time.perf_counter() - start, clock, reason=repr(reason))
+        raise
+    finally:
+        _finish_wandb(failed)
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _end(run: Run, status: str, seconds: float, clock: Clock, **facts: Any) -> None:
+    run.record(
+        status=status, finished=now(), seconds=round(seconds, 3), parts=clock.seconds, **facts
+    )
+
+
+def _finish_wandb(exit_code: int) -> None:
+    import sys
+
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish(exit_code=exit_code, quiet=True)
+
+
+def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
+    sizes, resolved = prepared.resolved["sizes"], prepared.resolved
+    screen.say(f"device: {prepared.device.name}, {prepared.device.precision}")
+    screen.say(f"model: {resolved['model']}")
+    screen.say(
+        f"reviews: {sizes['train']:,} train, {sizes['val']:,} val, {sizes['test']:,} test"
+        f" of {resolved['data']} ({resolved['duplicates_removed']} duplicates removed)"
+    )
+
+
+def _notes(run: Run, prepared: Prepared, clock: Clock) -> list[str]:
+    notes = []
+    if prepared.config.data.source == "packaged":
+        notes.append("test: reviews held out from IMDB's training split, whose test split is not packaged")
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clock.seconds.items())
+    return [*notes, f"time: {parts}", f"run directory: {run.path}"]
