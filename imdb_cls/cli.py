@@ -98,7 +98,8 @@ def explain(error: Exception) -> str:
         text = one_line(error.__cause__)
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
-        return f"{group}={option}: allowed are {', '.join(error.options)}.{nearest(option, error.options)}"
+        allowed = [name for name in error.options if name != "base"]
+        return f"{group}={option}: allowed are {', '.join(allowed)}.{nearest(option, allowed)}"
     if match := re.search(r"Could not (?:override|append to config at|delete from config at) '(.+?)'", text):
         key = match[1].split("=")[0].lstrip("+~").split("@")[0]
         if "No match in the defaults list" in text:

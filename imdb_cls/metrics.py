@@ -33,24 +33,25 @@ class CalibrationError(MulticlassCalibrationError):
     (Guo et al. 2017, "On Calibration of Modern Neural Networks"). torchmetrics' binary one measures
     the probability of POSITIVE instead."""
 
-    def __init__(self) -> None:
-        super().__init__(num_classes=2, n_bins=15, norm="l1")
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(num_classes=2, n_bins=15, norm="l1", **settings)
 
     def update(self, probability: Tensor, label: Tensor) -> None:
         super().update(torch.stack([1 - probability, probability], dim=-1), label)
 
 
-def scalar_metrics(prefix: str = "") -> MetricCollection:
-    """The metrics of names.SCALARS: update(probabilities [n] in [0, 1], labels [n] of 0 and 1)."""
+def scalar_metrics(prefix: str = "", **settings: Any) -> MetricCollection:
+    """The metrics of names.SCALARS: update(probabilities [n] in [0, 1], labels [n] of 0 and 1).
+    Under DDP they are of all ranks' reviews, unless `settings` say otherwise."""
     metrics: dict[str, Metric] = {
-        "loss": CrossEntropy(),
-        "accuracy": BinaryAccuracy(),
-        "precision": BinaryPrecision(),
-        "recall": BinaryRecall(),
-        "f1": BinaryF1Score(),
-        "auroc": BinaryAUROC(),
-        "mcc": BinaryMatthewsCorrCoef(),
-        "ece": CalibrationError(),
+        "loss": CrossEntropy(**settings),
+        "accuracy": BinaryAccuracy(**settings),
+        "precision": BinaryPrecision(**settings),
+        "recall": BinaryRecall(**settings),
+        "f1": BinaryF1Score(**settings),
+        "auroc": BinaryAUROC(**settings),
+        "mcc": BinaryMatthewsCorrCoef(**settings),
+        "ece": CalibrationError(**settings),
     }
     assert tuple(metrics) == SCALARS
     # Compute groups compare states on the first update, and these states differ in type.
@@ -72,9 +73,10 @@ def evaluate(probability: Tensor, label: Tensor) -> dict[str, Any]:
         probability: [n] float64, of POSITIVE.
         label: [n] int64, 0 or 1.
     """
-    metrics = scalar_metrics()
+    # One process has all predictions: under DDP the others are gone or busy.
+    metrics = scalar_metrics(sync_on_compute=False)
     metrics.update(probability, label)
-    confusion = BinaryConfusionMatrix()
+    confusion = BinaryConfusionMatrix(sync_on_compute=False)
     confusion.update(probability, label)
     correct = int(((probability > 0.5) == (label == 1)).sum())
     return {

@@ -80,17 +80,17 @@ class Run:
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
             siblings = [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
-            raise UserError(f"run={path}: no such directory.{nearest(run.path.name, siblings)}")
+            raise UserError(f"{path}: no such directory.{nearest(run.path.name, siblings)}")
         missing = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
         if missing:
-            raise UserError(f"run={path} is not a run directory: {' and '.join(missing)} missing")
+            raise UserError(f"{path} is not a run directory: {' and '.join(missing)} missing")
         try:
             status = run.info()["status"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"run={path}: run.json is damaged ({error})") from None
+            raise UserError(f"{path}: run.json is damaged ({error})") from None
         if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
             raise UserError(
-                f"run={path} is not complete (status: {status}):"
+                f"{path} is not complete (status: {status}):"
                 f" finish it with python -m imdb_cls.train resume={path}"
             )
         return run

@@ -27,7 +27,7 @@ def task(composed: DictConfig) -> float:
     overrides = list(HydraConfig.get().overrides.task)
     try:
         if config.resume:
-            return resume(directory, overrides)
+            return resume(config.resume, directory, overrides)
         return train(config, directory, _recompose, overrides)
     except Stopped as stop:
         sys.exit(128 + stop.signum)

