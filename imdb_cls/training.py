@@ -250,7 +250,7 @@ def _finish_wandb(exit_code: int) -> None:
     import sys
 
     if "wandb" in sys.modules:
-        sys.modules["wandb"].finish(exit_code=exit_code, quiet=True)
+        sys.modules["wandb"].finish(exit_code=exit_code)
 
 
 def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
