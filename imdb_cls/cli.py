@@ -1,4 +1,4 @@
-"""Hydra's entry point with our manners: errors are one line and exit code 2, nothing half-made stays.
+"""Hydra's entry point with our manners: an error is one line and exit code 2, and leaves nothing.
 
 Hydra composes, sweeps and makes the run directory; only what it prints on an error is replaced.
 """
@@ -41,7 +41,9 @@ def run(task: Task, config_name: str) -> None:
 
     with one_line_errors():
         try:
-            hydra_main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(job)()
+            hydra_main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(
+                job
+            )()
         except (HydraException, OmegaConfBaseException) as error:
             raise as_user_error(error) or UserError(explain(error)) from error
 
@@ -100,7 +102,9 @@ def explain(error: Exception) -> str:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         allowed = [name for name in error.options if name != "base"]
         return f"{group}={option}: allowed are {', '.join(allowed)}.{nearest(option, allowed)}"
-    if match := re.search(r"Could not (?:override|append to config at|delete from config at) '(.+?)'", text):
+    if match := re.search(
+        r"Could not (?:override|append to config at|delete from config at) '(.+?)'", text
+    ):
         key = match[1].split("=")[0].lstrip("+~").split("@")[0]
         if "No match in the defaults list" in text:
             return f"unknown group '{key}'.{nearest(key, _groups())}"

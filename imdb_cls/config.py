@@ -163,7 +163,7 @@ def parse(composed: DictConfig) -> Config:
 
 def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
     key = error.full_key or ""
-    message = one_line(error.msg or error).split(" full_key:")[0]
+    message = one_line(error).split(" full_key:")[0]
     if "not in" in message and "Key" in message:
         return f"unknown key '{key}'.{nearest(key, known_keys())}"
     if "Missing" in message or "missing" in message:
@@ -203,7 +203,9 @@ def check(config: Config) -> None:
     _at_least("data.num_workers", data.num_workers, 0)
     needs = {"hub": "name", "files": "train", "arrow": "path"}.get(data.source)
     if needs and getattr(data, needs) is None:
-        raise UserError(f"data.{needs} has no value: a source of '{data.source}' needs data.{needs}=…")
+        raise UserError(
+            f"data.{needs} has no value: a source of '{data.source}' needs data.{needs}=…"
+        )
     if data.batch_size < 2 and trainer.devices not in ("auto", 1, "1"):
         raise UserError("data.batch_size=1 cannot be shared by several devices")
 
@@ -246,8 +248,8 @@ def warmup_steps(config: Config, reviews: int) -> int:
         return round(config.model.warmup_ratio * total)
     if config.model.warmup_steps > total:
         raise UserError(
-            f"model.warmup_steps={config.model.warmup_steps} is longer than the run of {total} steps:"
-            " take fewer, or set model.warmup_ratio instead"
+            f"model.warmup_steps={config.model.warmup_steps} is longer than the run of {total}"
+            " steps: take fewer, or set model.warmup_ratio instead"
         )
     return config.model.warmup_steps
 
@@ -260,13 +262,15 @@ def _check_devices(devices: Any) -> None:
     whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in values)
     if devices != "auto" and not (whole and values):
         raise UserError(
-            f"trainer.devices={devices}: allowed are auto, a number from 1, or a list of ids as [0,2]"
+            f"trainer.devices={devices}: allowed are auto, a number from 1, or a list of ids"
         )
 
 
 def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise UserError(f"{key}={value}: allowed are {', '.join(allowed)}.{nearest(value, allowed)}")
+        raise UserError(
+            f"{key}={value}: allowed are {', '.join(allowed)}.{nearest(value, allowed)}"
+        )
 
 
 def _at_least(key: str, value: float | None, low: float) -> None:

@@ -66,7 +66,11 @@ def _precision(key: str, asked: str, accelerator: str) -> str:
         return native_precision(accelerator)
     if asked == "16-mixed" and accelerator == "cpu":
         raise UserError(f"{key}=16-mixed: a CPU has no fp16; take bf16-mixed, 32-true or auto")
-    if asked == "bf16-mixed" and accelerator == "gpu" and torch.cuda.get_device_capability() < (8, 0):
+    if (
+        asked == "bf16-mixed"
+        and accelerator == "gpu"
+        and torch.cuda.get_device_capability() < (8, 0)
+    ):
         raise UserError(f"{key}=bf16-mixed: {_name('gpu')} has no bf16; take 16-mixed or auto")
     return asked
 
@@ -76,7 +80,13 @@ def native_precision(accelerator: str) -> str:
     on Volta and Turing, which have tensor cores for fp16 only, else fp32."""
     if accelerator == "gpu":
         capability = torch.cuda.get_device_capability()
-        return "bf16-mixed" if capability >= (8, 0) else "16-mixed" if capability >= (7, 0) else "32-true"
+        return (
+            "bf16-mixed"
+            if capability >= (8, 0)
+            else "16-mixed"
+            if capability >= (7, 0)
+            else "32-true"
+        )
     if accelerator == "cpu" and _NATIVE_BF16_FLAGS & _cpu_flags():
         return "bf16-mixed"
     return "32-true"
@@ -87,7 +97,9 @@ def _cpu_flags() -> set[str]:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return set()
-    return next((set(x.split()) for x in lines if x.lower().startswith(("flags", "features"))), set())
+    return next(
+        (set(x.split()) for x in lines if x.lower().startswith(("flags", "features"))), set()
+    )
 
 
 def _name(accelerator: str) -> str:
@@ -100,4 +112,6 @@ def _name(accelerator: str) -> str:
     except OSError:
         lines = []
     model = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
-    return f"{model or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    return (
+        f"{model or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
+    )

@@ -59,9 +59,13 @@ def evaluate(given: Arguments) -> None:
         try:
             chosen = splits.choose(sources.load(config.data, cache), config.data)
         except HubUnreachable as error:
-            raise UserError(f"the run's test split is on the Hub, which cannot be reached: {error}") from None
+            raise UserError(
+                f"the run's test split is on the Hub, which cannot be reached: {error}"
+            ) from None
         if chosen.fingerprint != run.info()["resolved"]["data_fingerprint"]:
-            raise UserError(f"run={given.run}: its reviews have changed since: this is no longer its test split")
+            raise UserError(
+                f"run={given.run}: its reviews have changed since: this is no longer its test split"
+            )
         split, name, what = chosen.test, "test", "the run's own test split"
 
     scorer = open_scorer(run, given.device, given.precision, given.batch_size)

@@ -44,7 +44,9 @@ def snapshot(
     except RevisionNotFoundError:
         raise UserError(f"the Hub's {kind} '{name}' has no revision '{revision}'") from None
     except RepositoryNotFoundError:
-        raise UserError(f"the Hub has no {kind} '{name}' (or it is private: hf auth login)") from None
+        raise UserError(
+            f"the Hub has no {kind} '{name}' (or it is private: hf auth login)"
+        ) from None
     except Exception as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
             raise UserError(f"the Hub refuses {kind} '{name}': {one_line(error)}") from None
@@ -52,7 +54,9 @@ def snapshot(
         try:
             path = Path(fetch(local_files_only=True))
         except Exception:
-            raise HubUnreachable(f"{os.environ.get('HF_ENDPOINT', 'huggingface.co')}: {one_line(error, 120)}") from None
+            raise HubUnreachable(
+                f"{os.environ.get('HF_ENDPOINT', 'huggingface.co')}: {one_line(error, 120)}"
+            ) from None
         if not all(any(path.glob(pattern)) for pattern in patterns if "*" not in pattern):
             raise HubUnreachable(one_line(error, 120)) from None
         return path

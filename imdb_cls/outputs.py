@@ -1,4 +1,4 @@
-"""Where predictions go: a table on a terminal, JSON lines in a pipe, a csv, jsonl or parquet file."""
+"""Where predictions go: a table on a terminal, JSON lines in a pipe, csv, jsonl or parquet."""
 
 import contextlib
 import csv
@@ -48,7 +48,7 @@ def check(path: str | None) -> None:
 
 @contextlib.contextmanager
 def opened(path: str | None) -> Iterator[Write]:
-    """A function to write predictions with, a chunk at a time. A file is there when all are in it."""
+    """A function to write predictions with, chunk by chunk. A file is there when all are in it."""
     if path is None:
         yield _to_table if sys.stdout.isatty() else _to_lines
         return

@@ -45,7 +45,7 @@ class Arguments:
 
 
 def predict(given: Arguments) -> None:
-    """Raises UserError for whatever a user can mend, before a line is written where that is known."""
+    """Raises UserError for whatever a user can mend."""
     quiet_libraries()
     from imdb_cls import outputs
     from imdb_cls.run import Run
@@ -62,9 +62,7 @@ def predict(given: Arguments) -> None:
             scores = scorer.texts(chunk)
             write(
                 [
-                    outputs.Prediction(
-                        text, LABELS[int(score > 0.5)], float(max(score, 1 - score))
-                    )
+                    outputs.Prediction(text, LABELS[int(score > 0.5)], float(max(score, 1 - score)))
                     for text, score in zip(chunk, scores, strict=True)
                 ]
             )
@@ -100,7 +98,9 @@ def lines(stream: TextIO) -> Iterator[str]:
         for number, line in enumerate(stream, start=1):
             yield files.checked_text(line.rstrip("\r\n"), f"line {number} of standard input")
     except UnicodeDecodeError as error:
-        raise UserError(f"standard input, after line {number}: not UTF-8 ({error.reason})") from None
+        raise UserError(
+            f"standard input, after line {number}: not UTF-8 ({error.reason})"
+        ) from None
     if number == 0:
         raise UserError("no reviews on standard input")
 

@@ -86,7 +86,7 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
 def settle(
     config: Config, recompose: Recompose
 ) -> tuple[Config, Pretrained, Pools, tuple[str, ...]]:
-    """The weights and the reviews of a config, or the packaged ones where the Hub cannot be reached,
+    """The weights and the reviews of a config, or the packaged ones where the Hub does not answer,
     with the config that names them and the groups that changed.
 
     Args:
@@ -102,7 +102,9 @@ def settle(
     try:
         pretrained = locate(config.model.pretrained)
     except HubUnreachable as error:
-        _may_stand_in("model", config.model.pretrained.fallback, config.model.pretrained.name, error)
+        _may_stand_in(
+            "model", config.model.pretrained.fallback, config.model.pretrained.name, error
+        )
         absent.append("model")
     try:
         pools = sources.load(config.data, cache)

@@ -20,12 +20,14 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
         UserError: an override that would make it another run.
     """
     begun_with = set(run.info().get("overrides", []))
-    fresh = [o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")]
+    fresh = [
+        o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")
+    ]
     for override in fresh:
         if not override.lstrip("+").startswith(_MAY_CHANGE):
             raise UserError(
-                f"{override}: a resumed run keeps its own config; allowed are trainer.…, logger.… and"
-                " cache_dir. Train anew to change more"
+                f"{override}: a resumed run keeps its own config; trainer.…, logger.… and cache_dir"
+                " may change. Train anew to change more"
             )
     loaded: Any = OmegaConf.load(run.config_file)
     loaded.pop("hydra", None)

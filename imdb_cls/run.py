@@ -1,7 +1,7 @@
 """The run directory: what a run leaves behind, and what every later command reads.
 
-    config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  train.log
-    model/  checkpoints/best.ckpt  checkpoints/last.ckpt
+config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  train.log
+model/  checkpoints/best.ckpt  checkpoints/last.ckpt
 """
 
 import contextlib
@@ -79,7 +79,9 @@ class Run:
         """
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
-            siblings = [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
+            siblings = (
+                [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
+            )
             raise UserError(f"{path}: no such directory.{nearest(run.path.name, siblings)}")
         missing = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
         if missing:
@@ -189,6 +191,10 @@ def git_commit() -> str | None:
 
     try:
         tracked = git("ls-files", "run.py")
-        return git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*") if tracked else None
+        return (
+            git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+            if tracked
+            else None
+        )
     except (OSError, subprocess.CalledProcessError):
         return None

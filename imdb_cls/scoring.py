@@ -45,7 +45,8 @@ class Scorer:
         lengths: npt.NDArray[np.int32],
         ids: Callable[[npt.NDArray[np.int64]], list[npt.NDArray[np.int32]]],
     ) -> npt.NDArray[np.float64]:
-        self.network.to(self.device).eval()
+        torch.nn.Module.to(self.network, self.device)
+        self.network.train(False)
         scores = np.empty(len(lengths), dtype=np.float64)
         pending: list[tuple[npt.NDArray[np.int64], torch.Tensor]] = []
         with self._autocast():

@@ -1,4 +1,4 @@
-"""What a person sees: a panel, a progress bar and one table; in a pipe or a container, plain lines."""
+"""What a person sees: a panel, a progress bar and one table; in a pipe, plain lines."""
 
 import logging
 import os
@@ -52,10 +52,10 @@ def quiet_loaded_libraries(bars: bool) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
     datasets.disable_progress_bars()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not bars:
-        from huggingface_hub.utils import disable_progress_bars
+        from huggingface_hub.utils.tqdm import disable_progress_bars
 
         disable_progress_bars()
 
@@ -85,7 +85,11 @@ class Screen:
         self.log.warning("%s: %s", title, text)
 
     def summary(
-        self, name: str, metrics: dict[str, Any], reference: ReferenceConfig | None, notes: list[str]
+        self,
+        name: str,
+        metrics: dict[str, Any],
+        reference: ReferenceConfig | None,
+        notes: list[str],
     ) -> None:
         """The test metrics, with the reference's beside them, and the notes below."""
         rows = summary_rows(metrics, reference)

@@ -1,4 +1,4 @@
-"""Fine-tunes DistilBERT on movie reviews: python -m imdb_cls.train [group=option …] [key=value …]"""
+"""Fine-tunes DistilBERT on movie reviews: python -m imdb_cls.train [group=option] [key=value] …"""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,14 @@ from imdb_cls.errors import UserError
 from imdb_cls.terminal import quiet_libraries
 
 # Overrides of these keys name something else than what the packaged stand-ins stand in for.
-_NAMED = ("model.pretrained.", "data.name", "data.revision", "data.source", "data.train=", "data.test=")
+_NAMED = (
+    "model.pretrained.",
+    "data.name",
+    "data.revision",
+    "data.source",
+    "data.train=",
+    "data.test=",
+)
 
 
 def task(composed: DictConfig) -> float:

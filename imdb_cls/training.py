@@ -80,7 +80,9 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
 
 
 def _no_stand_in(path: Path) -> Config:
-    raise UserError(f"resume={path}: the run began with files of the Hub, which cannot be reached now")
+    raise UserError(
+        f"resume={path}: the run began with files of the Hub, which cannot be reached now"
+    )
 
 
 def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> float:
@@ -89,8 +91,7 @@ def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> fl
         _fit(run, prepared, screen)
         return float("nan")
     with _locked(run), _recorded(run, clock):
-        if prepared.config.resume is None:
-            screen.say(f"run directory: {run.path}")
+        screen.say(f"run directory: {run.path}")
         _describe(run, prepared, screen)
         with clock.part("train"):
             trainer = _fit(run, prepared, screen)
@@ -118,9 +119,13 @@ def _fit(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
     trainer = _trainer(run, prepared, screen)
     last = run.last_checkpoint if run.last_checkpoint.is_file() else None
     if is_first() and run.table_file.exists():
-        step = torch.load(last, map_location="cpu", weights_only=False)["global_step"] if last else 0
+        step = (
+            torch.load(last, map_location="cpu", weights_only=False)["global_step"] if last else 0
+        )
         TableLogger(run.table_file).forget_after(step)
-        screen.say(f"going on after step {step}" if last else "no checkpoint yet: from the beginning")
+        screen.say(
+            f"going on after step {step}" if last else "no checkpoint yet: from the beginning"
+        )
     trainer.fit(prepared.module, datamodule=data, ckpt_path=last, weights_only=False)
     return trainer
 
@@ -139,7 +144,9 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
         callbacks.append(RichProgressBar(refresh_rate=1, leave=True))
     return Trainer(
         accelerator=prepared.device.accelerator,
-        devices=1 if prepared.device.accelerator == "cpu" and config.devices == "auto" else config.devices,
+        devices=1
+        if prepared.device.accelerator == "cpu" and config.devices == "auto"
+        else config.devices,
         num_nodes=config.num_nodes,
         precision=prepared.device.precision,  # type: ignore[arg-type]
         max_epochs=config.max_epochs,
@@ -201,7 +208,9 @@ def _locked(run: Run) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"resume={run.path}: the run is still running in another process") from None
+            raise UserError(
+                f"resume={run.path}: the run is still running in another process"
+            ) from None
         yield
 
 
@@ -266,6 +275,8 @@ def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
 def _notes(run: Run, prepared: Prepared, clock: Clock) -> list[str]:
     notes = []
     if prepared.config.data.source == "packaged":
-        notes.append("test: reviews held out from IMDB's training split, whose test split is not packaged")
+        notes.append(
+            "test: reviews held out from IMDB's training split, whose test split is not packaged"
+        )
     parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clock.seconds.items())
     return [*notes, f"time: {parts}", f"run directory: {run.path}"]

@@ -1,9 +1,9 @@
-"""Real reviews, a real DistilBERT of two small layers, and every path inside a temporary directory."""
+"""Real reviews, a real DistilBERT of two small layers, every path in a temporary directory."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache(shared: Path) -> Iterator[Path]:
+def cache(shared: Path) -> Path:
     path = shared / "cache"
     os.environ["IMDB_CLS_CACHE"] = str(path)
     os.environ["NETRC"] = str(shared / "no-netrc")
-    yield path
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -93,7 +93,7 @@ def eval_batches(lengths: npt.NDArray[np.int32], batch_size: int) -> list[Rows]:
 
 
 class TrainSampler(Sampler[tuple[Rows, float]]):
-    """For one of `world` ranks, its part of every batch of an epoch, and what share of it that is."""
+    """For one of `world` ranks, its part of every batch of an epoch, and how much of it that is."""
 
     def __init__(
         self,

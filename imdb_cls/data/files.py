@@ -63,7 +63,9 @@ def checked_text(value: Any, where: str, column: str = "text") -> str:
     """Raises UserError for a text that is null, no text, or nothing but spaces."""
     if isinstance(value, str) and value.strip():
         return value
-    what = "null" if value is None else "empty" if isinstance(value, str) else f"no text but {value!r}"
+    what = (
+        "null" if value is None else "empty" if isinstance(value, str) else f"no text but {value!r}"
+    )
     raise UserError(f"{where}: {column} is {what}: every review needs a text")
 
 
@@ -72,7 +74,7 @@ def parse_label(value: Any, where: str, column: str = "label") -> int:
     known = _NAMES.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
     if known is None:
         raise UserError(
-            f"{where}: {column}={value!r}: allowed are 0 or negative, 1 or positive (neg and pos, too)"
+            f"{where}: {column}={value!r}: allowed are 0, 1, negative, positive, neg and pos"
         )
     return known
 

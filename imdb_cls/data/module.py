@@ -64,7 +64,9 @@ class ReviewsDataModule(LightningDataModule):
             )
         # A resumed run makes its loader before Lightning tells the sampler the epoch.
         sampler.epoch = self.trainer.current_epoch if self.trainer else 0
-        return ResumableLoader(_Batches(self.train, self.pad_id), sampler=sampler, **self._options())
+        return ResumableLoader(
+            _Batches(self.train, self.pad_id), sampler=sampler, **self._options()
+        )
 
     def val_dataloader(self) -> DataLoader[Batch]:
         sampler = EvalSampler(

@@ -118,7 +118,8 @@ def _arrow(config: DataConfig, cache: Path) -> Pools:
             return None
         if name not in loaded:
             raise UserError(
-                f"data.path={path}: no split '{name}' among {', '.join(loaded)}.{nearest(name, loaded)}"
+                f"data.path={path}: no split '{name}' among {', '.join(loaded)}."
+                f"{nearest(name, loaded)}"
             )
         split = loaded[name]
         for column in (config.text, config.label):
@@ -162,11 +163,14 @@ def _to_arrow(
     target = cache / "reviews" / f"{name}-{digest}.arrow"
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(target) as partial, pa.OSFile(str(partial), "wb") as sink:
-            with pa.ipc.new_stream(sink, _SCHEMA) as writer:
-                for rows in _in_batches(reviews):
-                    columns = [[r.text for r in rows], [r.label for r in rows]]
-                    writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
+        with (
+            replacing(target) as partial,
+            pa.OSFile(str(partial), "wb") as sink,
+            pa.ipc.new_stream(sink, _SCHEMA) as writer,
+        ):
+            for rows in _in_batches(reviews):
+                columns = [[r.text for r in rows], [r.label for r in rows]]
+                writer.write_batch(pa.record_batch(columns, schema=_SCHEMA))
     return datasets.Dataset.from_file(str(target))
 
 

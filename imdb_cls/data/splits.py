@@ -1,8 +1,8 @@
-"""Disjoint train, val and test splits: seeded, without duplicates, balanced as asked, fingerprinted."""
+"""Disjoint train, val and test splits: seeded, distinct, balanced as asked, fingerprinted."""
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import datasets
 import numpy as np
@@ -53,7 +53,7 @@ class _Pool:
     keys: npt.NDArray[np.uint64]  # [rows, 2]: 128 bits of BLAKE2b of the text
     labels: npt.NDArray[np.int64]
 
-    def take(self, mask: npt.NDArray[np.bool_]) -> "_Pool":
+    def take(self, mask: npt.NDArray[Any]) -> "_Pool":
         return _Pool(self.reviews, self.rows[mask], self.keys[mask], self.labels[mask])
 
     def __len__(self) -> int:
@@ -92,9 +92,10 @@ def choose(pools: Pools, config: DataConfig) -> Splits:
         train = train.take(~np.isin(train.rows, chosen_val.rows))
     chosen_train = _draw(train, config.train_size, config, "train")
 
-    splits = [_split(pool) for pool in (chosen_train, chosen_val, chosen_test)]
-    whole = hashlib.sha256("".join(s.fingerprint for s in splits).encode()).hexdigest()[:16]
-    return Splits(*splits, fingerprint=whole, removed=removed)
+    train_split, val_split, test_split = map(_split, (chosen_train, chosen_val, chosen_test))
+    prints = train_split.fingerprint + val_split.fingerprint + test_split.fingerprint
+    digest = hashlib.sha256(prints.encode()).hexdigest()[:16]
+    return Splits(train_split, val_split, test_split, digest, removed)
 
 
 def whole(reviews: datasets.Dataset) -> Split:
@@ -170,12 +171,16 @@ def _draw(pool: _Pool, size: int | None, config: DataConfig, name: Name) -> _Poo
         raise UserError(
             f"data.{name}_size={size} asks for more reviews than there are:"
             f" at most {at_most:,}{balanced}"
-            + (f" beside the {config.val_size:,} of val" if name == "train" and config.val_size else "")
+            + (
+                f" beside the {config.val_size:,} of val"
+                if name == "train" and config.val_size
+                else ""
+            )
         )
     if min(counts) == 0:
         raise UserError(f"data.{name}_size={size} leaves one class only: take 2 or more")
     chosen = np.concatenate([rows[:count] for rows, count in zip(by_label, counts, strict=True)])
-    return pool.take(rng.permutation(chosen))  # type: ignore[arg-type]
+    return pool.take(rng.permutation(chosen))
 
 
 def _split(pool: _Pool) -> Split:

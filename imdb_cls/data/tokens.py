@@ -54,7 +54,12 @@ class Tokenizer:
 
     @property
     def fingerprint(self) -> str:
-        parts = (self.fast.backend_tokenizer.to_str(), self.max_length, self.head_fraction, _VERSION)
+        parts = (
+            self.fast.backend_tokenizer.to_str(),
+            self.max_length,
+            self.head_fraction,
+            _VERSION,
+        )
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 

@@ -3,15 +3,13 @@
 import csv
 import time
 from pathlib import Path
-from typing import Any
 
-from pytorch_lightning.loggers.logger import Logger, rank_zero_experiment
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
+from imdb_cls.loggers.base import NumbersLogger
 
 COLUMNS = ("step", "epoch", "name", "value", "time")
 
 
-class TableLogger(Logger):
+class TableLogger(NumbersLogger):
     """Appends step, epoch, name, value, time (seconds since 1970). Values are Python's shortest
     exact decimals, so that reading them gives the very number that was logged."""
 
@@ -19,43 +17,24 @@ class TableLogger(Logger):
         super().__init__()
         self.path = path
 
-    @property
-    def name(self) -> str:
-        return "table"
-
-    @property
-    def version(self) -> str:
-        return ""
-
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> None:
-        return None
-
-    @rank_zero_only
-    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        return  # config.yaml has them
-
-    @rank_zero_only
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
         fresh = not self.path.exists()
-        epoch = metrics.get("epoch", "")
-        epoch = int(epoch) if epoch != "" else ""
         with self.path.open("a", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)
             if fresh:
                 rows.writerow(COLUMNS)
             for name, value in metrics.items():
-                if name != "epoch":
-                    rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
+                rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
 
     def forget_after(self, step: int) -> None:
         """Drops what a resumed run is about to log again."""
         if not self.path.exists():
             return
         with self.path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file)]
-        kept = rows[:1] + [row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step]
+            rows = list(csv.reader(file))
+        kept = rows[:1] + [
+            row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
+        ]
         with self.path.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(kept)
 

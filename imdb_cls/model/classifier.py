@@ -97,7 +97,7 @@ class SentimentClassifier(LightningModule):
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        # A fused optimizer unscales the gradients itself, after they are clipped: too late for fp16.
+        # A fused optimizer unscales gradients itself, after they are clipped: too late for fp16.
         fused = self.trainer.precision != "16-mixed"
         optimizer, schedule = optim.build(
             self.network, self.config, self.warmup_steps, self.total_steps, fused

@@ -1,8 +1,10 @@
 """A BERT without token types is a DistilBERT: the same weights under other names.
 
-DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and pooler. All reviews have
-token type 0, so its embedding is a constant: added to every position's embedding, it changes nothing.
+DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and pooler. Every review
+has token type 0 throughout: its embedding is a constant, which may as well stand in the positions'.
 """
+
+from typing import Any
 
 import torch
 from transformers import DistilBertConfig
@@ -23,7 +25,7 @@ _TYPES = "embeddings.token_type_embeddings.weight"
 _DROPPED = ("pooler.", "embeddings.position_ids", _TYPES)
 
 
-def fold_config(bert: dict[str, object]) -> DistilBertConfig:
+def fold_config(bert: dict[str, Any]) -> DistilBertConfig:
     """The DistilBERT of the size of a BERT's config.json."""
     return DistilBertConfig(
         vocab_size=bert["vocab_size"],

@@ -82,7 +82,9 @@ def _in_directory(config: PretrainedConfig) -> Path:
     return path
 
 
-def load_network(pretrained: Pretrained, config: ModelConfig) -> DistilBertForSequenceClassification:
+def load_network(
+    pretrained: Pretrained, config: ModelConfig
+) -> DistilBertForSequenceClassification:
     """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
 
     Raises:
@@ -91,9 +93,7 @@ def load_network(pretrained: Pretrained, config: ModelConfig) -> DistilBertForSe
     described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
     kind = described.get("model_type")
     if kind not in ("distilbert", "bert"):
-        raise UserError(
-            f"{pretrained.path}: a '{kind}' model: allowed are distilbert, and bert of a size like it"
-        )
+        raise UserError(f"{pretrained.path}: a '{kind}' model: allowed are distilbert and bert")
     shape = fold_config(described) if kind == "bert" else DistilBertConfig.from_dict(described)
     shape.dropout = config.dropout
     shape.attention_dropout = config.attention_dropout
@@ -103,7 +103,9 @@ def load_network(pretrained: Pretrained, config: ModelConfig) -> DistilBertForSe
     try:
         weights = load_file(pretrained.path / "model.safetensors")
     except SafetensorError as error:
-        raise UserError(f"{pretrained.path}/model.safetensors is damaged: {one_line(error)}") from None
+        raise UserError(
+            f"{pretrained.path}/model.safetensors is damaged: {one_line(error)}"
+        ) from None
     if kind == "bert":
         weights = {f"distilbert.{name}": weight for name, weight in fold_weights(weights).items()}
     return _with_weights(shape, weights, pretrained.path)
@@ -117,19 +119,23 @@ def _with_weights(
     try:
         missing = network.load_state_dict(encoder, strict=False).missing_keys
     except RuntimeError as error:
-        raise UserError(f"{path}/model.safetensors does not fit its config: {one_line(error)}") from None
+        raise UserError(
+            f"{path}/model.safetensors does not fit its config: {one_line(error)}"
+        ) from None
     missing = [n for n in missing if n.startswith("distilbert.")]
     if missing:
-        raise UserError(f"{path}/model.safetensors lacks {len(missing)} weights, {missing[0]} first")
+        raise UserError(
+            f"{path}/model.safetensors lacks {len(missing)} weights, {missing[0]} first"
+        )
     return network
 
 
 def load_tokenizer(path: Path, max_length: int) -> PreTrainedTokenizerFast:
-    """The tokenizer of a directory: its tokenizer.json as it is, truncation and padding left to us."""
+    """The tokenizer.json of a directory, but for its truncation and padding, which are ours."""
     backend = BackendTokenizer.from_file(str(path / "tokenizer.json"))
     backend.no_truncation()
     backend.no_padding()
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=backend,
         model_max_length=max_length,
         model_input_names=["input_ids", "attention_mask"],
@@ -157,9 +163,9 @@ def load_trained(path: Path) -> DistilBertForSequenceClassification:
         UserError: it is damaged.
     """
     try:
-        network: DistilBertForSequenceClassification = (
-            DistilBertForSequenceClassification.from_pretrained(path)
-        )
+        network = DistilBertForSequenceClassification.from_pretrained(path)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {one_line(error)}") from None
-    return network.eval()
+    assert isinstance(network, DistilBertForSequenceClassification)
+    network.train(False)
+    return network
