@@ -69,14 +69,16 @@ def evaluate(given: Arguments) -> None:
         split, name, what = chosen.test, "test", "the run's own test split"
 
     scorer = open_scorer(run, given.device, given.precision, given.batch_size)
-    done = evaluate_split(scorer, split, tokenize(split, scorer.tokenizer, cache))
+    tokens = tokenize(split, scorer.tokenizer, cache)
+    screen = Screen()
+    with screen.counted("scoring", len(tokens)) as advance:
+        done = evaluate_split(scorer, split, tokens, advance)
     directory = Path(given.output or run.path / "evaluations" / name).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     done.write_predictions(directory / "predictions.parquet")
     record = {"input": given.input, "fingerprint": split.fingerprint, **done.metrics}
     write_json(directory / "metrics.json", record)
 
-    screen = Screen()
     if screen.console.is_terminal:
         title = f"{run.path.name} on {what}, {len(split):,} reviews"
         screen.summary(title, done.metrics, None, [f"written to {directory}"])

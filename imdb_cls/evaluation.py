@@ -1,6 +1,7 @@
 """Metrics and predictions of a split, which agree with each other to the last digit."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,12 @@ class Evaluation:
             pq.write_table(self.predictions, partial)
 
 
-def evaluate(scorer: Scorer, split: Split, tokens: Tokens) -> Evaluation:
-    """Scores every review of a split once."""
+def evaluate(
+    scorer: Scorer, split: Split, tokens: Tokens, advance: Callable[[int], None]
+) -> Evaluation:
+    """Scores every review of a split once; `advance` is told how many were scored just now."""
     start = time.perf_counter()
-    probability = scorer.tokens(tokens)
+    probability = scorer.tokens(tokens, advance)
     seconds = time.perf_counter() - start
     values = metrics.evaluate(torch.from_numpy(probability), torch.from_numpy(tokens.labels.copy()))
     predictions = pa.table(

@@ -29,9 +29,11 @@ class Scorer:
     precision: str
     batch_size: int
 
-    def tokens(self, tokens: Tokens) -> npt.NDArray[np.float64]:
+    def tokens(
+        self, tokens: Tokens, advance: Callable[[int], None] = lambda done: None
+    ) -> npt.NDArray[np.float64]:
         """[reviews]: probability of POSITIVE, in the order of the split."""
-        return self._score(tokens.lengths, tokens.ids)
+        return self._score(tokens.lengths, tokens.ids, advance)
 
     def texts(self, texts: list[str]) -> npt.NDArray[np.float64]:
         """[texts]: probability of POSITIVE, in the order given."""
@@ -44,6 +46,7 @@ class Scorer:
         self,
         lengths: npt.NDArray[np.int32],
         ids: Callable[[npt.NDArray[np.int64]], list[npt.NDArray[np.int32]]],
+        advance: Callable[[int], None] = lambda done: None,
     ) -> npt.NDArray[np.float64]:
         torch.nn.Module.to(self.network, self.device)
         self.network.train(False)
@@ -54,6 +57,7 @@ class Scorer:
                 batch = pad(ids(rows), rows, self.tokenizer.pad_id).to(self.device)
                 logits = self.network(batch.input_ids, attention_mask=batch.attention_mask).logits
                 pending.append((rows, logits))
+                advance(len(rows))
         # Read at the end: a GPU is not waited for after every batch.
         for rows, logits in pending:
             scores[rows] = logits.double().softmax(-1)[:, 1].cpu().numpy()

@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich import box
@@ -83,6 +85,17 @@ class Screen:
         else:
             self.console.print(f"WARNING {title}: {text}", markup=False)
         self.log.warning("%s: %s", title, text)
+
+    @contextmanager
+    def counted(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
+        """A bar over `total` reviews where bars are shown; gives what counts them."""
+        if not self.bar:
+            yield lambda done: None
+            return
+        from imdb_cls.progress import counted
+
+        with counted(self.console, what, total) as advance:
+            yield advance
 
     def summary(
         self,

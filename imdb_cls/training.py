@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping, RichProgressBar
+from pytorch_lightning.callbacks import Callback, EarlyStopping
 
 from imdb_cls import checkpoints
 from imdb_cls.config import Config
@@ -24,6 +24,7 @@ from imdb_cls.loggers import build as loggers
 from imdb_cls.loggers.table import TableLogger, best_validation
 from imdb_cls.model import pretrained
 from imdb_cls.prepare import Prepared, Recompose, prepare
+from imdb_cls.progress import FitProgress
 from imdb_cls.resume import resumed_config
 from imdb_cls.run import Clock, Run, fingerprint, now
 from imdb_cls.scoring import Scorer
@@ -141,7 +142,7 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
         patience = config.early_stopping_patience
         callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
     if screen.bar:
-        callbacks.append(RichProgressBar(refresh_rate=1, leave=True))
+        callbacks.append(FitProgress(screen.console))
     return Trainer(
         accelerator=prepared.device.accelerator,
         devices=1
@@ -166,7 +167,7 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
         use_distributed_sampler=False,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
-        enable_progress_bar=screen.bar,
+        enable_progress_bar=False,
         enable_model_summary=False,
     )
 
@@ -190,7 +191,8 @@ def _test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> Non
         prepared.device.eval_precision,
         config.data.eval_batch_size,
     )
-    tested = evaluate(scorer, prepared.splits.test, tokens)
+    with screen.counted("testing", len(tokens)) as advance:
+        tested = evaluate(scorer, prepared.splits.test, tokens, advance)
     tested.write_predictions(run.predictions_file)
     lower = checkpoints.mode(config.metric) == "min"
     val = best_validation(run.table_file, config.metric, lower)

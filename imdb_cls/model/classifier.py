@@ -83,8 +83,7 @@ class SentimentClassifier(LightningModule):
         for logger in self.trainer.loggers:
             logger.log_metrics({**metrics, "epoch": self.current_epoch}, step)
         for name, value in metrics.items():
-            on_bar = name in ("train/loss", "val/loss", "val/accuracy")
-            self.log(name, value, logger=False, prog_bar=on_bar)
+            self.log(name, value, logger=False)
 
     def configure_gradient_clipping(
         self,
