@@ -109,3 +109,26 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny: list[str], command: 
     done = command("train", *tiny, f"hydra.run.dir={path}")
     assert done.returncode == 0, done.stderr
     return path
+
+
+Train = Callable[..., Path]
+
+
+@pytest.fixture
+def train_here(tmp_path: Path, tiny: list[str]) -> Train:
+    """Trains the tiny model in this process, with these overrides, into tmp_path/<name>."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    from imdb_cls import config as schema
+    from imdb_cls.training import train
+
+    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+
+    def run(*overrides: str, name: str = "run") -> Path:
+        with initialize_config_dir(str(schema.CONF_DIR), version_base="1.3"):
+            config = schema.parse(compose("train", [*tiny, *overrides]))
+        train(config, tmp_path / name, lambda stand_ins: config, list(overrides))
+        return tmp_path / name
+
+    return run

