@@ -73,17 +73,20 @@ class LastCheckpoint(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # Between two steps of the optimizer nothing is half-done.
-        if (batch_idx + 1) % trainer.accumulate_grad_batches:
-            return
-        stop = self._agreed(trainer, self._signum is not None)
-        if stop or self._agreed(trainer, time.monotonic() - self._saved >= self.seconds):
-            self._save(trainer)
-        if stop:
-            raise Stopped(self._signum or signal.SIGTERM)
+        # Between two steps of the optimizer nothing is half-done. Where a validation follows, a
+        # checkpoint would be resumed without it: the next batch or the epoch's end will do.
+        step_done = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        validation_follows = (batch_idx + 1) % int(trainer.val_check_batch or 1) == 0
+        if step_done and not trainer.is_last_batch and not validation_follows:
+            stop = self._agreed(trainer, self._signum is not None)
+            due = time.monotonic() - self._saved >= self.seconds
+            if stop or self._agreed(trainer, due):
+                self._save(trainer)
+            self._stop(stop)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._save(trainer)
+        self._stop(self._agreed(trainer, self._signum is not None))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore()
@@ -96,6 +99,10 @@ class LastCheckpoint(Callback):
     def _save(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.path)
         self._saved = time.monotonic()
+
+    def _stop(self, stop: bool) -> None:
+        if stop:
+            raise Stopped(self._signum or signal.SIGTERM)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
         if self._signum is not None and signum == signal.SIGINT:

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import UserError, as_user_error, one_line
 
 # A Hub that cannot be reached must say so in seconds; one that is slow may still answer.
 TIMEOUT_S = 5.0
@@ -60,4 +60,9 @@ def snapshot(
         if not all(any(path.glob(pattern)) for pattern in patterns if "*" not in pattern):
             raise HubUnreachable(one_line(error, 120)) from None
         return path
-    return Path(fetch())
+    try:
+        return Path(fetch())
+    except (OSError, HfHubHTTPError) as error:
+        if as_user_error(error):
+            raise  # the disk, not the Hub
+        raise HubUnreachable(f"the download broke off: {one_line(error, 120)}") from None

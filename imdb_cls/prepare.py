@@ -35,6 +35,8 @@ class Prepared:
     module: SentimentClassifier
     resolved: dict[str, Any]
     """What the names in the config came to, for run.json."""
+    announcement: str | None
+    """What stands in for what, where the Hub could not be reached."""
 
     @property
     def cache(self) -> Path:
@@ -49,8 +51,6 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
     splits = choose(pools, config.data)
     total = training_steps(config, len(splits.train))
     warmup = warmup_steps(config, len(splits.train))
-    if absent:
-        screen.warn("the Hub cannot be reached", _announce(config, absent))
 
     tokenizer = Tokenizer(
         load_tokenizer(pretrained.path, config.data.max_length),
@@ -71,7 +71,8 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
     weights = config.model.pretrained
     resolved = {
         "model": weights.name,
-        "revision": weights.revision,
+        # The Hub's cache names a directory by its commit: known even if the config pins none.
+        "revision": pretrained.path.name if weights.source == "hub" else None,
         "weights_sha256": pretrained.weights_sha256,
         "data": config.data.name or config.data.path or config.data.train,
         "data_revision": config.data.revision,
@@ -80,7 +81,15 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
         "sizes": {name: len(getattr(splits, name)) for name in ("train", "val", "test")},
         "duplicates_removed": splits.removed,
     }
-    return Prepared(config, where, splits, tokenizer, module, resolved)
+    return Prepared(
+        config,
+        where,
+        splits,
+        tokenizer,
+        module,
+        resolved,
+        _announce(config, absent) if absent else None,
+    )
 
 
 def settle(

@@ -93,6 +93,8 @@ def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> fl
         return float("nan")
     with _locked(run), _recorded(run, clock):
         screen.say(f"run directory: {run.path}")
+        if prepared.announcement:
+            screen.warn("the Hub cannot be reached", prepared.announcement)
         _describe(run, prepared, screen)
         with clock.part("train"):
             trainer = _fit(run, prepared, screen)

@@ -53,15 +53,31 @@ def read(path: str | Path, text: str = "text", label: str | None = "label") -> I
             )
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{path}: not UTF-8 ({one_line(error)}): convert it, for example with iconv -t utf-8"
+            f"{path}, line {_first_undecodable(path)}: not UTF-8 ({error.reason}):"
+            " convert it, for example with iconv -t utf-8"
         ) from None
     if empty:
         raise UserError(f"{path}: no reviews in it")
 
 
+def _first_undecodable(path: Path) -> int:
+    """The first line, from 1, that is not UTF-8."""
+    number = 0
+    with path.open("rb") as file:
+        for line in file:
+            number += 1
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                break
+    return number
+
+
 def checked_text(value: Any, where: str, column: str = "text") -> str:
     """Raises UserError for a text that is null, no text, or nothing but spaces."""
     if isinstance(value, str) and value.strip():
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot")
         return value
     what = (
         "null" if value is None else "empty" if isinstance(value, str) else f"no text but {value!r}"
@@ -98,7 +114,7 @@ def _csv(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]
             for row in rows:
                 yield f"{path}, line {rows.line_num}", row
         except csv.Error as error:
-            raise UserError(f"{path}, line {rows.line_num}: not CSV: {error}") from None
+            raise UserError(f"{path}, line {rows.line_num + 1}: not CSV: {error}") from None
 
 
 def _jsonl(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -127,5 +143,5 @@ def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, An
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row
-    except pa.ArrowInvalid as error:
-        raise UserError(f"{path}: not Parquet: {one_line(error)}") from None
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not Parquet, or damaged: {one_line(error)}") from None

@@ -41,7 +41,7 @@ class ResumableLoader(DataLoader[Batch]):
 
     def load_state_dict(self, state: dict[str, int]) -> None:
         # A whole epoch handed out: the next one begins at its beginning.
-        self.sampler.start = self.handed_out = state["handed_out"]
+        self.sampler.start = self.handed_out = state["handed_out"] % len(self.sampler)
 
 
 class ReviewsDataModule(LightningDataModule):

@@ -162,7 +162,7 @@ def _draw(pool: _Pool, size: int | None, config: DataConfig, name: Name) -> _Poo
     elif config.balanced:
         counts = [size - size // 2, size // 2]
     else:
-        positive = round(size * available[1] / total)
+        positive = round(size * available[1] / max(total, 1))
         positive = min(max(positive, 1), size - 1) if size > 1 else positive
         counts = [size - positive, positive]
     if any(count > there for count, there in zip(counts, available, strict=True)):
@@ -178,7 +178,11 @@ def _draw(pool: _Pool, size: int | None, config: DataConfig, name: Name) -> _Poo
             )
         )
     if min(counts) == 0:
-        raise UserError(f"data.{name}_size={size} leaves one class only: take 2 or more")
+        raise UserError(
+            f"data.{name}_size={size} leaves one class only: take 2 or more"
+            if size
+            else f"data.val_size={config.val_size} leaves too few reviews for {name}: take fewer"
+        )
     chosen = np.concatenate([rows[:count] for rows, count in zip(by_label, counts, strict=True)])
     return pool.take(rng.permutation(chosen))
 

