@@ -50,8 +50,8 @@ def untouched(tmp_path_factory: pytest.TempPathFactory, tiny: list[str], command
 
 @pytest.mark.parametrize(
     ("signum", "step"),
-    [(signal.SIGTERM, 20), (signal.SIGINT, 80), (signal.SIGKILL, 100)],
-    ids=["terminated in the first epoch", "interrupted in the second", "killed in the second"],
+    [(signal.SIGTERM, 20), (signal.SIGTERM, 60), (signal.SIGINT, 80), (signal.SIGKILL, 100)],
+    ids=["terminated early", "terminated at an epoch's end", "interrupted later", "killed later"],
 )
 def test_a_stopped_run_ends_as_if_it_had_not_been(
     untouched: Path, tiny: list[str], command: Command, tmp_path: Path, signum: int, step: int
