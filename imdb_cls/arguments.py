@@ -30,13 +30,13 @@ def parse(schema: type[T], arguments: list[str], usage: str, free: str | None = 
         key, equals, value = argument.partition("=")
         if equals and key in known:
             values[key] = _typed(key, value, known[key].type)
-        elif free and not re.fullmatch(r"[a-z_.]+=\S*", argument):
+        elif free and not re.fullmatch(r"-{0,2}[A-Za-z_.-]+=\S*", argument):
             rest.append(argument)
         else:
             behind = " Put texts that look like this behind --" if free else ""
             raise UserError(
                 f"unknown argument '{argument}': allowed are {', '.join(f'{k}=' for k in known)}."
-                f"{nearest(key, known)}{behind}"
+                f"{nearest(key.lstrip('-').replace('-', '_'), known)}{behind}"
             )
     for key, item in known.items():
         if key not in values and item.default is MISSING and item.default_factory is MISSING:

@@ -20,6 +20,13 @@ from omegaconf.errors import OmegaConfBaseException
 from imdb_cls.config import CONF_DIR, known_keys
 from imdb_cls.errors import UserError, as_user_error, nearest, one_line
 
+# hydra --hydra-help
+_HYDRA_FLAGS = (
+    *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run"),
+    *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
+    *("--experimental-rerun", "--info"),
+)
+
 Task = Callable[[DictConfig], float | None]
 
 
@@ -40,6 +47,7 @@ def run(task: Task, config_name: str) -> None:
             fail(user_error)
 
     with one_line_errors():
+        _check_flags(sys.argv[1:])
         try:
             hydra_main(version_base="1.3", config_path=str(CONF_DIR), config_name=config_name)(
                 job
@@ -70,6 +78,17 @@ def fail(error: UserError) -> NoReturn:
     """One line on stderr, exit code 2."""
     print(f"error: {one_line(error, limit=1000)}", file=sys.stderr)
     sys.exit(2)
+
+
+def _check_flags(arguments: list[str]) -> None:
+    """Refuses --key=value, which Hydra's parser would answer with its whole usage."""
+    for argument in arguments:
+        flag = argument.split("=")[0]
+        if flag.startswith("--") and flag not in _HYDRA_FLAGS:
+            meant = nearest(flag.lstrip("-"), known_keys())
+            raise UserError(
+                f"unknown flag '{flag}': keys are set as key=value, without dashes.{meant}"
+            )
 
 
 def _run_dir(resume: str | None, fresh: str) -> str:

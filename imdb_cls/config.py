@@ -260,7 +260,8 @@ def _check_devices(devices: Any) -> None:
     values = [devices] if ids is None else ids
     low = 1 if ids is None else 0
     whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in values)
-    if devices != "auto" and not (whole and values):
+    distinct = whole and len(set(values)) == len(values) > 0
+    if devices != "auto" and not distinct:
         raise UserError(
             f"trainer.devices={devices}: allowed are auto, a number from 1, or a list of ids"
         )

@@ -10,7 +10,10 @@ class UserError(Exception):
 
 
 # What the file system says no with; EFBIG is a file size limit (ulimit -f).
-_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG)
+_DISK = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
+    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
+)
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -36,8 +39,8 @@ def as_user_error(error: BaseException) -> UserError | None:
         if isinstance(cause, OSError) and cause.errno in _DISK:
             where = cause.filename or "the disk"
             return UserError(
-                f"cannot write {where}: {cause.strerror}."
-                " Free some space, or place the run elsewhere with hydra.run.dir=… and cache_dir=…"
+                f"cannot write {where}: {cause.strerror}:"
+                " make room, or choose another place (of a run: hydra.run.dir=… and cache_dir=…)"
             )
         cause = cause.__cause__ or cause.__context__
     return None

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from io import TextIOWrapper
 from itertools import chain
 from typing import TextIO
 
@@ -79,9 +80,11 @@ def reviews(given: Arguments) -> Iterator[str]:
     elif given.texts:
         for number, text in enumerate(given.texts, start=1):
             yield files.checked_text(text, f"text {number}")
-    elif sys.stdin.isatty():
+    elif sys.stdin is None or sys.stdin.isatty():
         raise UserError('no reviews: give them as "text" …, with input=<file> or on standard input')
     else:
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="strict")
         yield from lines(sys.stdin)
 
 
@@ -121,7 +124,6 @@ def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def main() -> None:
     with cli.one_line_errors():
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")  # type: ignore[union-attr]
         predict(arguments.parse(Arguments, sys.argv[1:], USAGE, free="texts"))
 
 

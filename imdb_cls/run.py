@@ -82,7 +82,9 @@ class Run:
             siblings = (
                 [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
             )
-            raise UserError(f"{path}: no such directory.{nearest(run.path.name, siblings)}")
+            what = "not a directory" if run.path.exists() else "no such directory"
+            hint = "" if run.path.exists() else nearest(run.path.name, siblings)
+            raise UserError(f"{path}: {what}.{hint}")
         missing = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
         if missing:
             raise UserError(f"{path} is not a run directory: {' and '.join(missing)} missing")
