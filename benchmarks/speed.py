@@ -35,6 +35,7 @@ class Recipe:
     attention_dropout: float = 0.0
     dropout: float = 0.1
     max_length: int = 512
+    attention: str = "sdpa"
 
 
 _ORIGINAL = Recipe("the original's: all padded to 512", True, False, "32-true", 0.1)
@@ -46,7 +47,8 @@ TRAINING = (
     Recipe("+ native precision"),
     Recipe("+ no dropout", dropout=0.0),
     Recipe("+ 256 tokens", dropout=0.0, max_length=256),
-    Recipe("+ 128 tokens", dropout=0.0, max_length=128),
+    Recipe("+ eager attention", dropout=0.0, max_length=256, attention="eager"),
+    Recipe("+ 128 tokens", dropout=0.0, max_length=128, attention="eager"),
 )
 TESTING = (
     Recipe("padded per batch, fp32", like_length=False, precision="32-true"),
@@ -88,10 +90,10 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
     settled = device.settle(replace(config.trainer, precision=recipe.precision))
     where = device.torch_device(settled.accelerator)
     found = pretrained.locate(config.model.pretrained)
-    network = pretrained.load_network(
-        found,
-        replace(config.model, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout),
-    ).to(where)
+    shape = replace(
+        config.model, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
+    )
+    network = pretrained.load_network(found, shape, recipe.attention).to(where)
     cache = Path(config.cache_dir).expanduser()
     tokenizer = Tokenizer(pretrained.load_tokenizer(found.path, 512), recipe.max_length, 0.25)
     split = choose(sources.load(config.data, cache), config.data).train

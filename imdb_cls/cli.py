@@ -9,11 +9,11 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from hydra import main as hydra_main
-from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, MissingConfigException
+from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -43,7 +43,7 @@ def run(task: Task, config_name: str) -> None:
             user_error = as_user_error(error)
             if user_error is None:
                 raise
-            _remove_if_empty(Path(HydraConfig.get().runtime.output_dir))
+            MadeDirectories.take_back()
             fail(user_error)
 
     with one_line_errors():
@@ -100,16 +100,22 @@ def _run_dir(resume: str | None, fresh: str) -> str:
     return str(Run.open(resume).path)
 
 
-def _remove_if_empty(path: Path) -> None:
-    """Takes back the directories that Hydra made for a run that never began."""
-    try:
-        path.rmdir()
-        for parent in path.parents:
-            if parent == Path.cwd() or Path.cwd() not in parent.parents:
-                break
-            parent.rmdir()
-    except OSError:
-        return  # not empty, or not ours to remove
+class MadeDirectories(Callback):
+    """Remembers which directories Hydra is about to make, to take them back from a run that never
+    begins. conf/train.yaml registers it."""
+
+    absent: ClassVar[list[Path]] = []
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        with contextlib.suppress(OmegaConfBaseException):  # Hydra meets it again and reports it
+            path = Path(config.hydra.run.dir).absolute()
+            self.absent[:] = [p for p in (path, *path.parents) if not p.exists()]
+
+    @classmethod
+    def take_back(cls) -> None:
+        with contextlib.suppress(OSError):  # something lies in it: it began after all
+            for path in cls.absent:
+                path.rmdir()
 
 
 def explain(error: Exception) -> str:

@@ -64,6 +64,7 @@ class ModelConfig:
     weight_decay: float = 0.01
     warmup_ratio: float = 0.1
     warmup_steps: int | None = None
+    attention: str = "auto"
     freeze_embeddings: bool = False
     dropout: float = 0.1
     attention_dropout: float = 0.0
@@ -189,6 +190,7 @@ def check(config: Config) -> None:
     _one_of("trainer.eval_precision", trainer.eval_precision, PRECISIONS)
     _one_of("trainer.accelerator", trainer.accelerator, ACCELERATORS)
     _one_of("trainer.progress", trainer.progress, ("auto", "bar", "lines"))
+    _one_of("model.attention", model.attention, ("auto", "sdpa", "eager"))
     _one_of("metric", config.metric, tuple(f"val/{name}" for name in SCALARS))
     if config.logger.wandb:
         _one_of("logger.wandb.mode", config.logger.wandb.mode, ("auto", "online", "offline"))

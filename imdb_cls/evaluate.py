@@ -15,7 +15,7 @@ usage: python -m imdb_cls.evaluate run=DIR [input=FILE]
   input=FILE       labelled reviews in a .csv, .jsonl or .parquet file (the run's own test split)
   text=COLUMN      the column of the reviews (text)
   label=COLUMN     the column of the labels: 0/1, negative/positive, neg/pos (label)
-  output=DIR       where metrics.json and predictions.parquet go (DIR/evaluations/<name of FILE>)
+  output=DIR       where metrics.json and predictions.parquet go (DIR/evaluations/<name>)
   device=NAME      auto, cpu, gpu or mps (auto)
   precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (the run's trainer.eval_precision)
   batch_size=N     (the run's data.eval_batch_size)
@@ -54,7 +54,7 @@ def evaluate(given: Arguments) -> None:
     cache = Path(config.cache_dir).expanduser()
     if given.input:
         split = splits.whole(sources.load_file(given.input, given.text, given.label, cache))
-        name, what = Path(given.input).stem, given.input
+        name, what = f"{Path(given.input).stem}-{split.fingerprint[:8]}", given.input
     else:
         try:
             chosen = splits.choose(sources.load(config.data, cache), config.data)

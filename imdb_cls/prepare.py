@@ -17,7 +17,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.hub import HubUnreachable
 from imdb_cls.loggers.build import check as check_loggers
 from imdb_cls.model.classifier import SentimentClassifier
-from imdb_cls.model.pretrained import Pretrained, load_network, load_tokenizer, locate
+from imdb_cls.model.pretrained import Pretrained, attention, load_network, load_tokenizer, locate
 from imdb_cls.terminal import Screen
 
 Recompose = Callable[[list[str]], Config]
@@ -59,7 +59,8 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
     )
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    network = load_network(pretrained, config.model)
+    kernels = attention(config.model, where.accelerator, config.data.max_length)
+    network = load_network(pretrained, config.model, kernels)
     positions = int(network.config.max_position_embeddings)
     if config.data.max_length > positions:
         raise UserError(
@@ -75,7 +76,7 @@ def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
         "revision": pretrained.path.name if weights.source == "hub" else None,
         "weights_sha256": pretrained.weights_sha256,
         "data": config.data.name or config.data.path or config.data.train,
-        "data_revision": config.data.revision,
+        "data_revision": config.data.revision if config.data.source == "hub" else None,
         "data_fingerprint": splits.fingerprint,
         "fallback": bool(absent),
         "sizes": {name: len(getattr(splits, name)) for name in ("train", "val", "test")},

@@ -2,7 +2,6 @@
 
 import fcntl
 import logging
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from imdb_cls.progress import FitProgress
 from imdb_cls.resume import resumed_config
 from imdb_cls.run import Clock, Run, fingerprint, now
 from imdb_cls.scoring import Scorer
-from imdb_cls.storage import write_json
+from imdb_cls.storage import replacing_directory, write_json
 from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
 
 
@@ -179,15 +178,13 @@ def _test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> Non
     config, module = prepared.config, prepared.module
     best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(best)
-    partial = run.model_dir.with_name(".model")
-    shutil.rmtree(partial, ignore_errors=True)
-    pretrained.save(module.network, prepared.tokenizer.fast, partial)
-    shutil.rmtree(run.model_dir, ignore_errors=True)
-    partial.rename(run.model_dir)
+    with replacing_directory(run.model_dir) as partial:
+        pretrained.save(module.network, prepared.tokenizer.fast, partial)
 
     tokens = tokenize(prepared.splits.test, prepared.tokenizer, prepared.cache)
+    # The very files that predict and evaluate read.
     scorer = Scorer(
-        module.network,
+        pretrained.load_trained(run.model_dir),
         prepared.tokenizer,
         torch_device(prepared.device.accelerator),
         prepared.device.eval_precision,

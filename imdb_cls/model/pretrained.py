@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,8 +84,16 @@ def _in_directory(config: PretrainedConfig) -> Path:
     return path
 
 
+def attention(config: ModelConfig, accelerator: str, max_length: int) -> str:
+    """The kernels to train with. PyTorch's fused one is a GPU's best; its backward pass on a CPU is
+    slower than plain matrix products up to some 256 tokens (benchmarks/speed.py)."""
+    if config.attention != "auto":
+        return config.attention
+    return "eager" if accelerator == "cpu" and max_length <= 256 else "sdpa"
+
+
 def load_network(
-    pretrained: Pretrained, config: ModelConfig
+    pretrained: Pretrained, config: ModelConfig, kernels: str = "sdpa"
 ) -> DistilBertForSequenceClassification:
     """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
 
@@ -101,6 +111,7 @@ def load_network(
     shape.dropout = config.dropout
     shape.attention_dropout = config.attention_dropout
     shape.seq_classif_dropout = config.classifier_dropout
+    shape._attn_implementation = kernels
     shape.id2label = dict(enumerate(LABELS))
     shape.label2id = {label: index for index, label in enumerate(LABELS)}
     try:
@@ -158,7 +169,13 @@ def save(
     network: DistilBertForSequenceClassification, tokenizer: PreTrainedTokenizerFast, path: Path
 ) -> None:
     """Writes the Hugging Face layout: config.json, model.safetensors and the tokenizer's files."""
-    network.save_pretrained(path)
+    try:
+        network.save_pretrained(path)
+    except SafetensorError as error:
+        # It writes past Python, and wraps what the disk said in words.
+        if number := re.search(r"os error (\d+)", str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
+        raise
     tokenizer.save_pretrained(path)
     # transformers 5 writes its own name of this class, which 4 does not know; both know this one.
     settings = path / "tokenizer_config.json"
