@@ -1,12 +1,6 @@
 """One training run, from a config to a whole run directory."""
 
-import fcntl
-import logging
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
@@ -17,17 +11,18 @@ from imdb_cls.config import Config
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.device import torch_device
-from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.errors import UserError
 from imdb_cls.evaluation import evaluate
 from imdb_cls.loggers import build as loggers
 from imdb_cls.loggers.table import TableLogger, best_validation
 from imdb_cls.model import pretrained
 from imdb_cls.prepare import Prepared, Recompose, prepare
 from imdb_cls.progress import FitProgress
+from imdb_cls.recording import locked, recorded
 from imdb_cls.resume import resumed_config
-from imdb_cls.run import Clock, Run, fingerprint, now
+from imdb_cls.run import Clock, Run, fingerprint, to_yaml
 from imdb_cls.scoring import Scorer
-from imdb_cls.storage import replacing_directory, write_json
+from imdb_cls.storage import replacing_directory, write_json, write_text
 from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
 
 
@@ -76,6 +71,8 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
             f"resume={path}: the reviews are not those the run began with"
             f" ({prepared.splits.fingerprint} instead of {info['resolved']['data_fingerprint']})"
         )
+    if changed and is_first():
+        write_text(run.config_file, to_yaml(config))
     return _carry_out(run, prepared, screen, clock)
 
 
@@ -90,7 +87,7 @@ def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> fl
     if not is_first():
         _fit(run, prepared, screen)
         return float("nan")
-    with _locked(run), _recorded(run, clock):
+    with locked(run), recorded(run, clock):
         screen.say(f"run directory: {run.path}")
         if prepared.announcement:
             screen.warn("the Hub cannot be reached", prepared.announcement)
@@ -200,67 +197,6 @@ def _test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> Non
     scalars = {f"test/{k}": v for k, v in tested.metrics.items() if isinstance(v, float)}
     for logger in trainer.loggers:
         logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step)
-
-
-@contextmanager
-def _locked(run: Run) -> Iterator[None]:
-    """Keeps a second process from resuming a run that is still alive."""
-    with run.log_file.open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"resume={run.path}: the run is still running in another process"
-            ) from None
-        yield
-
-
-@contextmanager
-def _recorded(run: Run, clock: Clock) -> Iterator[None]:
-    """train.log, and run.json's status, end and seconds however the run ends."""
-    handler = logging.FileHandler(run.log_file, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    log = logging.getLogger("imdb_cls")
-    failed = 1
-    run.record(status="running", finished=None)
-    start = time.perf_counter()
-    before = run.info().get("seconds") or 0.0
-    try:
-        yield
-        failed = 0
-        _end(run, "completed", before + time.perf_counter() - start, clock)
-    except (checkpoints.Stopped, KeyboardInterrupt) as stop:
-        log.info("stopped by %s", stop or "SIGINT")
-        _end(run, "stopped", before + time.perf_counter() - start, clock)
-        print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
-        raise
-    except BaseException as error:
-        log.exception("failed")
-        reason = as_user_error(error) or error
-        _end(run, "failed", before + time.perf_counter() - start, clock, reason=repr(reason))
-        raise
-    finally:
-        _finish_wandb(failed)
-        logging.captureWarnings(False)
-        root.removeHandler(handler)
-        handler.close()
-
-
-def _end(run: Run, status: str, seconds: float, clock: Clock, **facts: Any) -> None:
-    run.record(
-        status=status, finished=now(), seconds=round(seconds, 3), parts=clock.seconds, **facts
-    )
-
-
-def _finish_wandb(exit_code: int) -> None:
-    import sys
-
-    if "wandb" in sys.modules:
-        sys.modules["wandb"].finish(exit_code=exit_code)
 
 
 def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:

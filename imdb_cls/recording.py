@@ -1,0 +1,72 @@
+"""A run while it goes on: its lock, train.log, and its status in run.json however it ends."""
+
+import fcntl
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from imdb_cls.checkpoints import Stopped
+from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.run import Clock, Run, now
+
+
+@contextmanager
+def locked(run: Run) -> Iterator[None]:
+    """Keeps a second process from resuming a run that is still alive."""
+    with run.log_file.open("a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"resume={run.path}: the run is still running in another process"
+            ) from None
+        yield
+
+
+@contextmanager
+def recorded(run: Run, clock: Clock) -> Iterator[None]:
+    """train.log, and run.json's status, end and seconds however the run ends."""
+    handler = logging.FileHandler(run.log_file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    log = logging.getLogger("imdb_cls")
+    failed = 1
+    run.record(status="running", finished=None, reason=None)
+    start = time.perf_counter()
+    before = run.info().get("seconds") or 0.0
+    try:
+        yield
+        failed = 0
+        _end(run, "completed", before + time.perf_counter() - start, clock)
+    except (Stopped, KeyboardInterrupt) as stop:
+        log.info("stopped by %s", stop or "SIGINT")
+        _end(run, "stopped", before + time.perf_counter() - start, clock)
+        print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
+        raise
+    except BaseException as error:
+        log.exception("failed")
+        reason = as_user_error(error) or error
+        _end(run, "failed", before + time.perf_counter() - start, clock, reason=repr(reason))
+        raise
+    finally:
+        _finish_wandb(failed)
+        logging.captureWarnings(False)
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _end(run: Run, status: str, seconds: float, clock: Clock, **facts: Any) -> None:
+    run.record(
+        status=status, finished=now(), seconds=round(seconds, 3), parts=clock.seconds, **facts
+    )
+
+
+def _finish_wandb(exit_code: int) -> None:
+    if "wandb" in sys.modules:
+        sys.modules["wandb"].finish(exit_code=exit_code)
