@@ -1,0 +1,32 @@
+"""Every training command that the documents show is one that Hydra and the schema take."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from imdb_cls.config import CONF_DIR, parse
+
+ROOT = Path(__file__).parent.parent
+TEXTS = "\n".join(p.read_text() for p in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+SHOWN = [re.split("[#`]", rest)[0].strip() for rest in re.findall(r"imdb_cls\.train (.+)", TEXTS)]
+# Without flags of Hydra's and placeholders such as <run>, which other tests run for real.
+COMMANDS = [
+    words.removeprefix("-m ") for words in SHOWN if words and not re.search("--|<|…", words)
+]
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(COMMANDS) >= 8
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_shown_command_is_taken(command: str) -> None:
+    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+    # Of a sweep, its first values.
+    overrides = [re.sub(r"=([^,\[]*),.*", r"=\1", word) for word in shlex.split(command)]
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        parse(compose("train", overrides))
