@@ -18,7 +18,6 @@ from imdb_cls.hub import HubUnreachable
 from imdb_cls.loggers.build import check as check_loggers
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.pretrained import Pretrained, attention, load_network, load_tokenizer, locate
-from imdb_cls.terminal import Screen
 
 Recompose = Callable[[list[str]], Config]
 
@@ -43,7 +42,7 @@ class Prepared:
         return Path(self.config.cache_dir).expanduser()
 
 
-def prepare(config: Config, recompose: Recompose, screen: Screen) -> Prepared:
+def prepare(config: Config, recompose: Recompose) -> Prepared:
     """Raises UserError for whatever a user can mend: device, weights, reviews, sizes."""
     where = device.settle(config.trainer)
     check_loggers(config)

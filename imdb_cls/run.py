@@ -158,15 +158,16 @@ def to_yaml(config: Config) -> str:
     return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)
 
 
-def fingerprint(config: Config, data_fingerprint: str) -> str:
-    """What decides the result, as 16 hex digits: the config without paths and loggers, the reviews,
-    and the package's own source."""
+def fingerprint(config: Config, resolved: dict[str, Any]) -> str:
+    """What decides the result, as 16 hex digits: the config without paths and loggers, the reviews
+    and weights that it resolved to, and the package's own source."""
     values = asdict(config)
     for key in ("logger", "cache_dir", "resume", "reference"):
         del values[key]
     for key in ("progress", "log_every_n_steps", "checkpoint_minutes"):
         del values["trainer"][key]
-    digest = hashlib.sha256(json.dumps([values, data_fingerprint], sort_keys=True).encode())
+    content = [values, resolved["data_fingerprint"], resolved["weights_sha256"]]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
     for source in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

@@ -34,13 +34,13 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     if is_first():
         run.check_free()
     with clock.part("prepare"):
-        prepared = prepare(config, recompose, screen)
+        prepared = prepare(config, recompose)
     if is_first():
         Run.create(
             path,
             prepared.config,
             overrides=overrides,
-            fingerprint=fingerprint(prepared.config, prepared.splits.fingerprint),
+            fingerprint=fingerprint(prepared.config, prepared.resolved),
             resolved=prepared.resolved,
             device=prepared.device.name,
             precision=prepared.device.precision,
@@ -65,7 +65,7 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
         return float(run.metrics()["val"][config.metric.removeprefix("val/")])
     clock.seconds = dict(info.get("parts", {}))
     with clock.part("prepare"):
-        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), screen)
+        prepared = prepare(config, lambda stand_ins: _no_stand_in(path))
     if prepared.splits.fingerprint != info["resolved"]["data_fingerprint"]:
         raise UserError(
             f"resume={path}: the reviews are not those the run began with"
