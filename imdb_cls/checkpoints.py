@@ -7,8 +7,8 @@ from types import FrameType
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from imdb_cls.run import Run
@@ -54,9 +54,13 @@ def mode(metric: str) -> str:
     return "min" if metric.endswith(("/loss", "/ece")) else "max"
 
 
-class LastCheckpoint(Callback):
+class LastCheckpoint(Checkpoint):
     """last.ckpt: everything needed to go on, written every `minutes`, after every epoch, and when
-    SIGTERM or SIGINT asks to stop. A second SIGINT stops at once."""
+    SIGTERM or SIGINT asks to stop. A second SIGINT stops at once.
+
+    Lightning calls Checkpoints after all other callbacks and in their order: behind best_checkpoint
+    and early stopping, this one saves what they have just decided.
+    """
 
     def __init__(self, path: Path, minutes: float) -> None:
         self.path = path
@@ -64,9 +68,17 @@ class LastCheckpoint(Callback):
         self._saved = time.monotonic()
         self._signum: int | None = None
         self._previous: dict[int, Any] = {}
+        self._stopped_early = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"stopped_early": self._stopped_early}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._stopped_early = state_dict["stopped_early"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._saved = time.monotonic()
+        trainer.should_stop = trainer.should_stop or self._stopped_early
         for signum in (signal.SIGTERM, signal.SIGINT):
             self._previous[signum] = signal.signal(signum, self._note)
 
@@ -85,6 +97,7 @@ class LastCheckpoint(Callback):
             self._stop(stop)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stopped_early = trainer.should_stop
         self._save(trainer)
         self._stop(self._agreed(trainer, self._signum is not None))
 

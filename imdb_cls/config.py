@@ -159,7 +159,25 @@ def parse(composed: DictConfig) -> Config:
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, composed)) from None
     check(config)
+    _make_absolute(config)
     return config
+
+
+def _make_absolute(config: Config) -> None:
+    """Paths as they are from any directory: a run is read and repeated from elsewhere, too."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
+    config.cache_dir = absolute(config.cache_dir)
+    if config.data.path:
+        config.data.path = absolute(config.data.path)
+    if config.data.source == "files":
+        for name in ("train", "val", "test"):
+            path = getattr(config.data, name)
+            setattr(config.data, name, absolute(path) if path else None)
+    if config.model.pretrained.source == "local":
+        config.model.pretrained.name = absolute(config.model.pretrained.name)
 
 
 def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
@@ -203,13 +221,23 @@ def check(config: Config) -> None:
     _between("data.max_length", data.max_length, 8, 512)
     _between("data.head_fraction", data.head_fraction, 0, 1)
     _at_least("data.num_workers", data.num_workers, 0)
+    unread = {
+        "hub": ("path", "sha256"),
+        "packaged": ("train", "val", "test", "path", "revision"),
+        "files": ("path", "revision", "sha256", "name"),
+        "arrow": ("revision", "sha256", "name"),
+    }
+    for name in unread[data.source]:
+        if getattr(data, name) is not None:
+            raise UserError(
+                f"data.{name}={getattr(data, name)} means nothing to a source of '{data.source}':"
+                " choose data=files, data=arrow or data=imdb"
+            )
     needs = {"hub": "name", "files": "train", "arrow": "path"}.get(data.source)
     if needs and getattr(data, needs) is None:
         raise UserError(
             f"data.{needs} has no value: a source of '{data.source}' needs data.{needs}=…"
         )
-    if data.batch_size < 2 and trainer.devices not in ("auto", 1, "1"):
-        raise UserError("data.batch_size=1 cannot be shared by several devices")
 
     for name in ("learning_rate", "layer_decay"):
         value = getattr(model, name)
@@ -228,7 +256,7 @@ def check(config: Config) -> None:
     _at_least("trainer.early_stopping_patience", trainer.early_stopping_patience, 1)
     _between("trainer.val_check_interval", trainer.val_check_interval, 0.001, 1)
     _at_least("trainer.checkpoint_minutes", trainer.checkpoint_minutes, 0.01)
-    _check_devices(trainer.devices)
+    _check_devices(trainer.devices, data.batch_size)
     if data.train_size:
         warmup_steps(config, data.train_size)
 
@@ -256,8 +284,8 @@ def warmup_steps(config: Config, reviews: int) -> int:
     return config.model.warmup_steps
 
 
-def _check_devices(devices: Any) -> None:
-    """Allows auto, a number of devices, or the ids of some."""
+def _check_devices(devices: Any, batch_size: int) -> None:
+    """Allows auto, a number of devices, or the ids of some, each with a review of every batch."""
     ids = list(devices) if isinstance(devices, list | ListConfig) else None
     values = [devices] if ids is None else ids
     low = 1 if ids is None else 0
@@ -266,6 +294,12 @@ def _check_devices(devices: Any) -> None:
     if devices != "auto" and not distinct:
         raise UserError(
             f"trainer.devices={devices}: allowed are auto, a number from 1, or a list of ids"
+        )
+    count = 1 if devices == "auto" else len(ids) if ids else devices
+    # Batches are as even as can be: the smallest may have half the reviews of the largest.
+    if count > 1 and batch_size < 2 * count:
+        raise UserError(
+            f"data.batch_size={batch_size} is too small for {count} devices: at least {2 * count}"
         )
 
 

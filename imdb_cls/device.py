@@ -1,5 +1,6 @@
 """Which device trains, and in which precision it does so natively."""
 
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,10 @@ def settle(config: TrainerConfig) -> Device:
         accelerator = "gpu" if torch.cuda.is_available() else "mps" if mps else "cpu"
     if accelerator == "gpu":
         _check_gpus(config)
+    elif isinstance(config.devices, list):
+        raise UserError(f"trainer.devices={config.devices}: ids are of GPUs; take a number or auto")
+    if config.num_nodes > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
+        raise UserError(f"trainer.num_nodes={config.num_nodes}: start the command with torchrun")
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError("trainer.accelerator=mps: no such device here; take cpu or auto")
     return Device(

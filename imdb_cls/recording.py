@@ -2,10 +2,12 @@
 
 import fcntl
 import logging
+import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from imdb_cls.checkpoints import Stopped
@@ -38,6 +40,7 @@ def recorded(run: Run, clock: Clock) -> Iterator[None]:
     log = logging.getLogger("imdb_cls")
     failed = 1
     run.record(status="running", finished=None, reason=None)
+    previous = signal.signal(signal.SIGTERM, _stop)
     start = time.perf_counter()
     before = run.info().get("seconds") or 0.0
     try:
@@ -55,10 +58,16 @@ def recorded(run: Run, clock: Clock) -> Iterator[None]:
         _end(run, "failed", before + time.perf_counter() - start, clock, reason=repr(reason))
         raise
     finally:
+        signal.signal(signal.SIGTERM, previous)
         _finish_wandb(failed)
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    """Outside training, where nothing is half-done; LastCheckpoint has its own handler."""
+    raise Stopped(signum)
 
 
 def _end(run: Run, status: str, seconds: float, clock: Clock, **facts: Any) -> None:

@@ -1,7 +1,5 @@
 """The config of a run that is resumed: its own, with what may change."""
 
-from typing import Any
-
 from omegaconf import OmegaConf
 
 from imdb_cls.config import Config, parse
@@ -10,6 +8,10 @@ from imdb_cls.run import Run
 
 # How far and on what to train, and where to log, do not change what was trained.
 _MAY_CHANGE = ("trainer.", "logger.", "cache_dir")
+
+
+# A step would become another number of reviews in the middle of the run.
+_COUNTS_STEPS = "trainer.accumulate_grad_batches"
 
 
 def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
@@ -24,13 +26,13 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
         o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")
     ]
     for override in fresh:
-        if not override.lstrip("+").startswith(_MAY_CHANGE):
+        key = override.lstrip("+")
+        if not key.startswith(_MAY_CHANGE) or key.startswith(_COUNTS_STEPS):
             raise UserError(
                 f"{override}: a resumed run keeps its own config; trainer.…, logger.… and cache_dir"
                 " may change. Train anew to change more"
             )
-    loaded: Any = OmegaConf.load(run.config_file)
-    loaded.pop("hydra", None)
+    loaded = run.raw_config()
     before = parse(loaded)
     changed = OmegaConf.merge(loaded, OmegaConf.from_dotlist([o.lstrip("+") for o in fresh]))
     after = parse(changed)  # type: ignore[arg-type]

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls.config import CONF_DIR, Config, parse
-from imdb_cls.errors import UserError, nearest
+from imdb_cls.errors import UserError, nearest, one_line
 from imdb_cls.storage import write_json, write_text
 
 _PACKAGES = (
@@ -89,9 +90,10 @@ class Run:
         if missing:
             raise UserError(f"{path} is not a run directory: {' and '.join(missing)} missing")
         try:
-            status = run.info()["status"]
+            info = run.info()
+            status, _, _ = info["status"], info["resolved"], info["logger_id"]
         except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: run.json is damaged ({error})") from None
+            raise UserError(f"{path}: run.json is damaged ({one_line(error)})") from None
         if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
             raise UserError(
                 f"{path} is not complete (status: {status}):"
@@ -110,13 +112,18 @@ class Run:
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
-        from omegaconf import DictConfig, OmegaConf
+        return parse(self.raw_config())
 
-        loaded = OmegaConf.load(self.config_file)
+    def raw_config(self) -> DictConfig:
+        """config.yaml without Hydra's part, unchecked. Raises UserError if it is damaged."""
+        try:
+            loaded = OmegaConf.load(self.config_file)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"{self.config_file} is damaged: {one_line(error)}") from None
         if not isinstance(loaded, DictConfig):
             raise UserError(f"{self.config_file} is damaged: it is not a mapping")
         loaded.pop("hydra", None)
-        return parse(loaded)
+        return loaded
 
     def info(self) -> dict[str, Any]:
         """run.json."""

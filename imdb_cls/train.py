@@ -12,12 +12,8 @@ from imdb_cls.terminal import quiet_libraries
 
 # Overrides of these keys name something else than what the packaged stand-ins stand in for.
 _NAMED = (
-    "model.pretrained.",
-    "data.name",
-    "data.revision",
-    "data.source",
-    "data.train=",
-    "data.test=",
+    *("model.pretrained.", "data.name", "data.revision", "data.source", "data.path"),
+    *("data.train=", "data.val=", "data.test=", "data.text=", "data.label="),
 )
 
 

@@ -20,7 +20,7 @@ from imdb_cls.prepare import Prepared, Recompose, prepare
 from imdb_cls.progress import FitProgress
 from imdb_cls.recording import locked, recorded
 from imdb_cls.resume import resumed_config
-from imdb_cls.run import Clock, Run, fingerprint, to_yaml
+from imdb_cls.run import Clock, Run, fingerprint, to_yaml, versions
 from imdb_cls.scoring import Scorer
 from imdb_cls.storage import replacing_directory, write_json, write_text
 from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
@@ -71,8 +71,14 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
             f"resume={path}: the reviews are not those the run began with"
             f" ({prepared.splits.fingerprint} instead of {info['resolved']['data_fingerprint']})"
         )
-    if changed and is_first():
+    if is_first():
         write_text(run.config_file, to_yaml(config))
+        run.record(
+            fingerprint=fingerprint(config, prepared.resolved),
+            device=prepared.device.name,
+            precision=prepared.device.precision,
+            versions=versions(),
+        )
     return _carry_out(run, prepared, screen, clock)
 
 

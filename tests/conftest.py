@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-# Before any library loads: no Hub, no wandb account, and a cache of our own for all tests.
-os.environ["HF_HUB_OFFLINE"] = "0"
+# Before any library loads. One thread a process: the tests run side by side.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+# No wandb account, and a cache of our own for all tests.
 for name in ("WANDB_API_KEY", "WANDB_MODE", "IMDB_CLS_CACHE"):
     os.environ.pop(name, None)
 

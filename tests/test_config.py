@@ -176,7 +176,7 @@ def test_the_cache_is_in_the_home_directory_unless_the_environment_says_otherwis
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("IMDB_CLS_CACHE", raising=False)
-    assert parsed().cache_dir == Config().cache_dir
+    assert parsed().cache_dir == str(Path(Config().cache_dir).expanduser())
     monkeypatch.setenv("IMDB_CLS_CACHE", "/elsewhere")
     assert parsed().cache_dir == "/elsewhere"
 
@@ -278,7 +278,9 @@ def test_a_source_without_its_place_is_refused(overrides: list[str], key: str) -
 
 def test_one_review_a_step_cannot_be_shared_by_devices() -> None:
     assert "data.batch_size=1" in refused("data.batch_size=1", "trainer.devices=2")
+    assert "data.batch_size=2" in refused("data.batch_size=2", "trainer.devices=[0,1,2]")
     assert parsed("data.batch_size=1", "trainer.devices=1").data.batch_size == 1
+    assert parsed("data.batch_size=1", "trainer.devices=[0]").data.batch_size == 1
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,19 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert read(run, "run.json")["status"] == "completed"
 
 
+def test_a_stop_at_the_last_step_loses_nothing(
+    tiny: list[str], command: Command, tmp_path: Path
+) -> None:
+    """best.ckpt is written before last.ckpt, and a run that is only tested on resuming needs it."""
+    run = tmp_path / "run"
+    process = start(tiny, run, "trainer.max_epochs=1")
+    stop_at(process, 60, signal.SIGTERM)
+    assert read(run, "run.json")["status"] == "stopped"
+    done = command("train", f"resume={run}")
+    assert done.returncode == 0, done.stderr
+    assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == FILES
+
+
 def test_a_run_without_a_checkpoint_begins_anew_in_its_directory(
     untouched: Path, tiny: list[str], command: Command, tmp_path: Path
 ) -> None:

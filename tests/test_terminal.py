@@ -34,8 +34,7 @@ def test_a_terminal_shows_one_bar_with_its_end_and_the_validation_then_one_table
     tiny: list[str], tmp_path: Path
 ) -> None:
     seen = on_a_terminal(["imdb_cls.train", *tiny, "hydra.run.dir=run"], tmp_path)
-    assert re.search(r"epoch 1/2 .* \d+/12 .* ETA ", seen)
-    assert re.search(r"trained .* 12/12 .* val loss 0\.\d+ +val accuracy 0\.\d+", seen)
+    assert re.search(r"trained .* 12/12 .* ETA .* val loss 0\.\d+ +val accuracy 0\.\d+", seen)
     assert re.search(r"│ accuracy +│ +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] │", seen)
     assert "step=" not in seen
     assert "Warning" not in seen

@@ -188,6 +188,12 @@ def test_accumulated_batches_count_as_one_step(train_here: Train) -> None:
     assert rates[-1] == min(rates)
 
 
+def test_a_step_of_several_batches_is_logged_once(train_here: Train) -> None:
+    run = train_here("trainer.accumulate_grad_batches=4", "trainer.log_every_n_steps=1")
+    steps = [r["step"] for r in rows(run) if r["name"] == "train/loss"]
+    assert steps == ["1", "2", "3", "4"]
+
+
 def test_learning_rate_rises_then_falls_to_nothing(train_here: Train) -> None:
     run = train_here("model.warmup_steps=4", "trainer.log_every_n_steps=1")
     rates = [float(r["value"]) for r in rows(run) if r["name"] == "train/learning_rate"]

@@ -130,7 +130,9 @@ class EvalSampler(Sampler[tuple[Rows, float]]):
     def __init__(
         self, lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
     ) -> None:
-        self.parts = eval_batches(lengths, batch_size)[rank::world]
+        # Every rank gets a batch, a smaller one if need be: one without would stop the others.
+        size = min(batch_size, max(1, len(lengths) // world))
+        self.parts = eval_batches(lengths, size)[rank::world]
 
     def __len__(self) -> int:
         return len(self.parts)

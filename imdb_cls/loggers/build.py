@@ -28,8 +28,12 @@ def check(config: Config) -> None:
         importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")
     ):
         raise UserError('logger=tensorboard: not installed: pip install "imdb_cls[tensorboard]"')
-    if config.logger.wandb and config.logger.wandb.mode == "online" and not has_wandb_key():
-        raise UserError("logger.wandb.mode=online: no key: run `wandb login` or set WANDB_API_KEY")
+    if config.logger.wandb:
+        mode = wandb_mode(config.logger.wandb)
+        if mode not in ("online", "offline", "disabled"):
+            raise UserError(f"WANDB_MODE={mode}: allowed are online, offline and disabled")
+        if mode == "online" and not has_wandb_key():
+            raise UserError("wandb online, but no key: run `wandb login` or set WANDB_API_KEY")
 
 
 def build(config: Config, run: Run, wandb_id: str, echo: bool) -> list[Logger]:
@@ -46,9 +50,6 @@ def build(config: Config, run: Run, wandb_id: str, echo: bool) -> list[Logger]:
 def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> WandbLogger:
     import wandb
 
-    mode = settings.mode
-    if mode == "auto":
-        mode = os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
     directory = settings.dir or os.environ.get("WANDB_DIR") or "."
     Path(directory).mkdir(parents=True, exist_ok=True)
     try:
@@ -60,7 +61,7 @@ def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wa
             tags=list(settings.tags),
             id=wandb_id,
             resume="allow",
-            mode=mode,  # type: ignore[arg-type]
+            mode=wandb_mode(settings),  # type: ignore[arg-type]
             dir=directory,
             config=asdict(config),
             settings=wandb.Settings(silent=True, console="off"),
@@ -72,6 +73,13 @@ def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wa
         ) from None
     # One step axis for all metrics: a resumed run logs where the first one stopped.
     return WandbLogger(experiment=experiment)
+
+
+def wandb_mode(settings: WandbConfig) -> str:
+    """What `auto` means here; never anything that asks a question."""
+    if settings.mode != "auto":
+        return settings.mode
+    return os.environ.get("WANDB_MODE") or ("online" if has_wandb_key() else "offline")
 
 
 def has_wandb_key() -> bool:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from imdb_cls.loggers.base import NumbersLogger
+from imdb_cls.storage import replacing
 
 COLUMNS = ("step", "epoch", "name", "value", "time")
 
@@ -35,7 +36,7 @@ class TableLogger(NumbersLogger):
         kept = rows[:1] + [
             row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
         ]
-        with self.path.open("w", encoding="utf-8", newline="") as file:
+        with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(kept)
 
 

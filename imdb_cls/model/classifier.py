@@ -42,6 +42,7 @@ class SentimentClassifier(LightningModule):
         self.seed = seed
         self.log_every_n_steps = log_every_n_steps
         self.val_metrics = scalar_metrics("val/")
+        self._losses: list[Tensor] = []  # of the batches of one step
         if config.freeze_embeddings:
             network.distilbert.embeddings.requires_grad_(False)
 
@@ -60,12 +61,19 @@ class SentimentClassifier(LightningModule):
         loss = torch.nn.functional.cross_entropy(self(batch), batch.labels)
         # DDP averages over ranks; weighed by its share of the reviews a rank adds the right part.
         loss = loss * (batch.share * self.trainer.world_size)
+        self._losses.append(loss.detach())
+        whole = len(self._losses) == self.trainer.accumulate_grad_batches
+        if whole or self.trainer.is_last_batch:
+            self._log_step(torch.stack(self._losses).mean())
+            self._losses.clear()
+        return loss
+
+    def _log_step(self, loss: Tensor) -> None:
         step = self.global_step + 1
         if step % self.log_every_n_steps == 0 or step in (1, self.total_steps):
-            mean = self.trainer.strategy.reduce(loss.detach(), reduce_op="mean")
+            mean = self.trainer.strategy.reduce(loss, reduce_op="mean")
             rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
             self._record({"train/loss": float(mean), "train/learning_rate": rate}, step)
-        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits = self(batch)

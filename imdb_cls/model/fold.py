@@ -22,7 +22,7 @@ _RENAMED = (
 )
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TYPES = "embeddings.token_type_embeddings.weight"
-_DROPPED = ("pooler.", "embeddings.position_ids", _TYPES)
+_DROPPED = ("pooler.", "cls.", "classifier.", "embeddings.position_ids", _TYPES)
 
 
 def fold_config(bert: dict[str, Any]) -> DistilBertConfig:
@@ -41,9 +41,9 @@ def fold_config(bert: dict[str, Any]) -> DistilBertConfig:
 
 def fold_weights(bert: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A BertModel's state dict as a DistilBertModel's."""
+    bert = {name.removeprefix("bert."): weight for name, weight in bert.items()}
     folded = {}
     for name, weight in bert.items():
-        name = name.removeprefix("bert.")
         if name.startswith(_DROPPED):
             continue
         for old, new in _RENAMED:
