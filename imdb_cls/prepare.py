@@ -8,7 +8,8 @@ from typing import Any
 import pytorch_lightning as pl
 
 from imdb_cls import device
-from imdb_cls.config import Config, training_steps, warmup_steps
+from imdb_cls.checks import training_steps, warmup_steps
+from imdb_cls.config import Config
 from imdb_cls.data import sources
 from imdb_cls.data.sources import Pools
 from imdb_cls.data.splits import Splits, choose

@@ -10,7 +10,7 @@ import torch
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls import device as devices
-from imdb_cls.config import ACCELERATORS, PRECISIONS
+from imdb_cls.checks import ACCELERATORS, PRECISIONS
 from imdb_cls.data.batches import eval_batches, pad
 from imdb_cls.data.tokens import Tokenizer, Tokens
 from imdb_cls.errors import UserError

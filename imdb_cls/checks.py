@@ -1,0 +1,143 @@
+"""The contradictions that a config may hold, refused before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import ListConfig
+
+from imdb_cls.errors import UserError, nearest
+from imdb_cls.names import SCALARS
+
+if TYPE_CHECKING:
+    from imdb_cls.config import Config
+
+PRECISIONS = ("auto", "bf16-mixed", "16-mixed", "32-true")
+ACCELERATORS = ("auto", "cpu", "gpu", "mps")
+
+
+def check(config: Config) -> None:
+    """Refuses what cannot be meant.
+
+    Raises:
+        UserError: the first value found that is out of range or contradicts another.
+    """
+    data, model, trainer = config.data, config.model, config.trainer
+    _one_of("data.source", data.source, ("hub", "packaged", "files", "arrow"))
+    _one_of("model.pretrained.source", model.pretrained.source, ("hub", "packaged", "local"))
+    _one_of("trainer.precision", trainer.precision, PRECISIONS)
+    _one_of("trainer.eval_precision", trainer.eval_precision, PRECISIONS)
+    _one_of("trainer.accelerator", trainer.accelerator, ACCELERATORS)
+    _one_of("trainer.progress", trainer.progress, ("auto", "bar", "lines"))
+    _one_of("model.attention", model.attention, ("auto", "sdpa", "eager"))
+    _one_of("metric", config.metric, tuple(f"val/{name}" for name in SCALARS))
+    if config.logger.wandb:
+        _one_of("logger.wandb.mode", config.logger.wandb.mode, ("auto", "online", "offline"))
+
+    for name in ("train_size", "val_size", "test_size", "batch_size", "eval_batch_size"):
+        _at_least(f"data.{name}", getattr(data, name), 1)
+    # torch, NumPy and Lightning all take seeds of 32 bits.
+    _between("seed", config.seed, 0, 2**32 - 1)
+    _between("data.seed", data.seed, 0, 2**32 - 1)
+    _between("data.max_length", data.max_length, 8, 512)
+    _between("data.head_fraction", data.head_fraction, 0, 1)
+    _at_least("data.num_workers", data.num_workers, 0)
+    unread = {
+        "hub": ("path", "sha256"),
+        "packaged": ("train", "val", "test", "path", "revision"),
+        "files": ("path", "revision", "sha256", "name"),
+        "arrow": ("revision", "sha256", "name"),
+    }
+    for name in unread[data.source]:
+        if getattr(data, name) is not None:
+            raise UserError(
+                f"data.{name}={getattr(data, name)} means nothing to a source of '{data.source}':"
+                " choose data=files, data=arrow or data=imdb"
+            )
+    needs = {"hub": "name", "files": "train", "arrow": "path"}.get(data.source)
+    if needs and getattr(data, needs) is None:
+        raise UserError(
+            f"data.{needs} has no value: a source of '{data.source}' needs data.{needs}=…"
+        )
+
+    for name in ("learning_rate", "layer_decay"):
+        value = getattr(model, name)
+        if not (math.isfinite(value) and value > 0):
+            raise UserError(f"model.{name}={value} must be a number above 0")
+    for name in ("dropout", "attention_dropout", "classifier_dropout"):
+        _between(f"model.{name}", getattr(model, name), 0, 0.99)
+    _between("model.layer_decay", model.layer_decay, 0, 1)
+    _at_least("model.weight_decay", model.weight_decay, 0)
+    _between("model.warmup_ratio", model.warmup_ratio, 0, 1, "the warm-up would outlast the run")
+    _at_least("model.warmup_steps", model.warmup_steps, 0)
+
+    for name in ("num_nodes", "max_epochs", "accumulate_grad_batches", "log_every_n_steps"):
+        _at_least(f"trainer.{name}", getattr(trainer, name), 1)
+    _at_least("trainer.gradient_clip_val", trainer.gradient_clip_val, 0)
+    _at_least("trainer.early_stopping_patience", trainer.early_stopping_patience, 1)
+    _between("trainer.val_check_interval", trainer.val_check_interval, 0.001, 1)
+    _at_least("trainer.checkpoint_minutes", trainer.checkpoint_minutes, 0.01)
+    _check_devices(trainer.devices, data.batch_size)
+    if data.train_size:
+        warmup_steps(config, data.train_size)
+
+
+def training_steps(config: Config, reviews: int) -> int:
+    """Optimizer steps of the whole run over `reviews` training reviews."""
+    batches = math.ceil(reviews / config.data.batch_size)
+    return math.ceil(batches / config.trainer.accumulate_grad_batches) * config.trainer.max_epochs
+
+
+def warmup_steps(config: Config, reviews: int) -> int:
+    """Steps over which the learning rate rises.
+
+    Raises:
+        UserError: more of them than the run has.
+    """
+    total = training_steps(config, reviews)
+    if config.model.warmup_steps is None:
+        return round(config.model.warmup_ratio * total)
+    if config.model.warmup_steps > total:
+        raise UserError(
+            f"model.warmup_steps={config.model.warmup_steps} is longer than the run of {total}"
+            " steps: take fewer, or set model.warmup_ratio instead"
+        )
+    return config.model.warmup_steps
+
+
+def _check_devices(devices: Any, batch_size: int) -> None:
+    """Allows auto, a number of devices, or the ids of some, each with a review of every batch."""
+    ids = list(devices) if isinstance(devices, list | ListConfig) else None
+    values = [devices] if ids is None else ids
+    low = 1 if ids is None else 0
+    whole = all(isinstance(v, int) and not isinstance(v, bool) and v >= low for v in values)
+    distinct = whole and len(set(values)) == len(values) > 0
+    if devices != "auto" and not distinct:
+        raise UserError(
+            f"trainer.devices={devices}: allowed are auto, a number from 1, or a list of ids"
+        )
+    count = 1 if devices == "auto" else len(ids) if ids else devices
+    # Batches are as even as can be: the smallest may have half the reviews of the largest.
+    if count > 1 and batch_size < 2 * count:
+        raise UserError(
+            f"data.batch_size={batch_size} is too small for {count} devices: at least {2 * count}"
+        )
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(
+            f"{key}={value}: allowed are {', '.join(allowed)}.{nearest(value, allowed)}"
+        )
+
+
+def _at_least(key: str, value: float | None, low: float) -> None:
+    if value is not None and not (math.isfinite(value) and value >= low):
+        raise UserError(f"{key}={value} must be at least {low}")
+
+
+def _between(key: str, value: float, low: float, high: float, why: str = "") -> None:
+    if not low <= value <= high:
+        because = f": {why}" if why and value > high else ""
+        raise UserError(f"{key}={value} must lie between {low} and {high}{because}")
