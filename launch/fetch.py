@@ -8,7 +8,6 @@ import tempfile
 import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlparse
 
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError, one_line
@@ -16,6 +15,7 @@ from imdb_cls.run import Run
 from imdb_cls.storage import write_json
 from launch.aws import AWS, explained
 from launch.follow import Description, cost, trained_seconds
+from launch.s3 import split_uri
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 # What the client knows better than the job.
@@ -98,7 +98,7 @@ def _download(aws: AWS, description: Description, staging: Path) -> Path:
 
 def _get(aws: AWS, uri: str, target: Path) -> Path | None:
     """Downloads an object, if there is one."""
-    bucket, key = _split(uri)
+    bucket, key = split_uri(uri)
     with explained(f"fetching {uri}"):
         listed = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
         if not any(item["Key"] == key for item in listed):
@@ -110,7 +110,7 @@ def _get(aws: AWS, uri: str, target: Path) -> Path | None:
 def _get_prefix(aws: AWS, uri: str, target: Path) -> None:
     """Downloads what lies below a prefix and is not in `target` yet. Names that begin with a dot
     are of files that were being written."""
-    bucket, prefix = _split(uri)
+    bucket, prefix = split_uri(uri)
     with explained(f"fetching {uri}"):
         pages = aws.client("s3").get_paginator("list_objects_v2")
         for page in pages.paginate(Bucket=bucket, Prefix=prefix):
@@ -123,11 +123,6 @@ def _get_prefix(aws: AWS, uri: str, target: Path) -> None:
                 if not path.exists() and not item["Key"].endswith("/"):
                     path.parent.mkdir(parents=True, exist_ok=True)
                     aws.client("s3").download_file(bucket, item["Key"], str(path))
-
-
-def _split(uri: str) -> tuple[str, str]:
-    parsed = urlparse(uri)
-    return parsed.netloc, parsed.path.lstrip("/")
 
 
 def _extract(archive: Path, target: Path) -> None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from imdb_cls.config import CONF_DIR
+from imdb_cls.container import ROOT
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.model.files import FILES as WEIGHT_FILES
 from imdb_cls.storage import sha256_of
@@ -69,7 +70,7 @@ def stage(code: Channel, target: Path, isolated: bool) -> Path:
     copy(code, target)
     if isolated:
         pins = REQUIREMENTS.read_text(encoding="utf-8")
-        options = "--no-index\n--find-links=/opt/ml/input/data/wheels\n"
+        options = f"--no-index\n--find-links={ROOT}/input/data/wheels\n"
         (target / "requirements.txt").write_text(options + pins, encoding="utf-8")
     return target
 

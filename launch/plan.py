@@ -31,7 +31,6 @@ class Plan:
     channels: list[Channel]
     present: dict[str, bool | None]
     """Whether a channel is in S3 already; None: not asked."""
-    bucket: str
     command: str
     notes: list[str]
     warnings: list[str]
@@ -103,7 +102,7 @@ def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float |
 
 
 def affordable_seconds(backend: BackendConfig, instance: Instance) -> int:
-    """max_seconds, lowered until the job cannot cost more than max_cost.
+    """max_seconds, lowered until the ceiling is no more than max_cost.
 
     Raises:
         UserError: that would leave less than ten minutes, or the price is not known.
@@ -195,10 +194,9 @@ def warnings_of(
     if no_role:
         found.append("backend.role is not set: a placeholder stands in the request")
     if instance.retiring:
-        bf16 = "" if instance.has_bf16 else " has no bf16, and"
         found.append(
-            f"{instance.name}: its {instance.gpu}{bf16} AWS is retiring the family: capacity may be"
-            " short. Newer, and it costs less: backend.instance_type=ml.g5.xlarge"
+            f"{instance.name}: its {instance.gpu} has no bf16, and AWS is retiring the family:"
+            " capacity may be short. Newer, and it costs less: backend.instance_type=ml.g5.xlarge"
         )
     if untracked:
         found.append(

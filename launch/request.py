@@ -10,12 +10,13 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 
+from imdb_cls import container
 from imdb_cls.config import Config
 from imdb_cls.run import RUN_NAME
 from imdb_cls.settle import Settled
 from launch import metrics
 
-ROOT = "/opt/ml"
+ROOT = str(container.ROOT)
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PIP_QUIET": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 RUN = f"{ROOT}/checkpoints/run"
 _DATA = f"{ROOT}/input/data"

@@ -116,7 +116,6 @@ def prepare(
         max_seconds=seconds,
         channels=channels,
         present={channel.name: place.store.has(channel) for channel in channels},
-        bucket=place.store.bucket,
         command=request.shown_command(job),
         notes=[*_notes(settled, names), *notes],
         warnings=plan.warnings_of(

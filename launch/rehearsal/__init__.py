@@ -11,7 +11,6 @@ from pathlib import Path
 from types import FrameType
 
 from imdb_cls.config import BackendConfig
-from imdb_cls.errors import UserError
 
 # Variables that would lead to a real account.
 _REAL = (
@@ -30,13 +29,10 @@ def rehearsed(backend: BackendConfig) -> Iterator[BackendConfig]:
     Raises:
         UserError: this machine cannot rehearse.
     """
-    try:
-        from launch.rehearsal.aws import LocalAWS
-    except ImportError as error:
-        raise UserError(
-            f"backend.rehearse=true: {error.name} is missing: pip install moto flask flask-cors"
-        ) from None
-    from launch.rehearsal.host import Host, check_machine
+    # moto takes a second to load: only for a rehearsal.
+    from launch.rehearsal.aws import LocalAWS
+    from launch.rehearsal.host import Host
+    from launch.rehearsal.machine import check_machine
 
     check_machine(backend)
     region = backend.region or _REGION

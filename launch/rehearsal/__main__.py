@@ -9,7 +9,8 @@ from pathlib import Path
 from imdb_cls import arguments, cli
 from imdb_cls.config import BackendConfig
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.host import Host, check_machine
+from launch.rehearsal.host import Host
+from launch.rehearsal.machine import check_machine
 
 USAGE = """
 usage: python -m launch.rehearsal [port=N] [region=NAME] [bucket=NAME] [role=ARN]

@@ -1,5 +1,7 @@
 """One container: a process in namespaces of its own, with this machine's files and an /opt/ml."""
 
+import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -8,6 +10,19 @@ from pathlib import Path
 from launch.rehearsal.logs import LogWriter
 
 _SCRIPT = Path(__file__).with_name("container.sh")
+
+
+def namespaces(isolated: bool) -> list[str]:
+    """The command that begins a container."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    network = ["--net"] if isolated else []
+    # Whatever becomes of this process, none of its containers outlives it.
+    bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+    return [
+        *bound,
+        *("unshare", *user, *network, "--mount", "--uts", "--pid", "--fork", "--kill-child"),
+        *("--mount-proc", "--propagation", "private"),
+    ]
 
 
 class Container:

@@ -3,67 +3,24 @@ log, metrics, checkpoints, results. Linux namespaces stand for Docker."""
 
 import itertools
 import json
-import os
-import platform
 import re
-import shutil
-import subprocess
 import tarfile
 import threading
 import time
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from launch.rehearsal import environment
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.container import Container
+from launch.rehearsal.container import Container, namespaces
 from launch.rehearsal.job import TrainingJob
 from launch.rehearsal.logs import LogWriter
+from launch.s3 import download_tree, split_uri, upload_tree
 
 # SageMaker's: seconds between SIGTERM and SIGKILL.
 _GRACE_S = 120.0
 _LOOK_S = 0.05
-
-
-def check_machine(backend: BackendConfig) -> None:
-    """
-    Raises:
-        UserError: this machine has no namespaces to make containers of.
-    """
-    if platform.system() != "Linux" or not shutil.which("unshare"):
-        raise UserError(
-            f"backend.rehearse=true needs Linux and its unshare command, and this is"
-            f" {platform.system()}: backend.dry_run=true shows and checks the request anywhere"
-        )
-    tried = subprocess.run([*namespaces(False), "true"], capture_output=True, text=True)
-    if tried.returncode:
-        raise UserError(
-            "backend.rehearse=true: this machine allows no namespaces to its users"
-            f" ({' '.join(tried.stderr.split())}): allow them"
-            " (sysctl kernel.apparmor_restrict_unprivileged_userns=0, or"
-            " user.max_user_namespaces=10000; in Docker --privileged), or rehearse as root"
-        )
-    if backend.network_isolation and backend.instance_count > 1:
-        raise UserError(
-            "backend.rehearse=true: hosts without a network cannot find each other here: rehearse"
-            " backend.network_isolation=true with backend.instance_count=1"
-        )
-
-
-def namespaces(isolated: bool) -> list[str]:
-    """The command that begins a container."""
-    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    network = ["--net"] if isolated else []
-    # Whatever becomes of this process, none of its containers outlives it.
-    bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
-    return [
-        *bound,
-        *("unshare", *user, *network, "--mount", "--uts", "--pid", "--fork", "--kill-child"),
-        *("--mount-proc", "--propagation", "private"),
-    ]
 
 
 class Host:
@@ -112,7 +69,7 @@ class Host:
             end = self._train(job, base, hosts, interrupt_at)
             job.trained += time.monotonic() - started
             for host in hosts:
-                self._upload_tree(base / host / "ml" / "checkpoints", self._checkpoints(job))
+                upload_tree(self.s3, base / host / "ml" / "checkpoints", self._checkpoints(job))
             if end.interrupted:
                 job.enter("Interrupted")
                 job.enter("Restarting")
@@ -141,7 +98,7 @@ class Host:
         for channel in request.get("InputDataConfig", []):
             source = channel["DataSource"]["S3DataSource"]
             target = ml / "input" / "data" / channel["ChannelName"]
-            if not self._download_tree(source["S3Uri"], target):
+            if not download_tree(self.s3, source["S3Uri"], target):
                 raise UserError(
                     f"Data download failed: no S3 objects found under {source['S3Uri']}"
                 )
@@ -150,7 +107,7 @@ class Host:
                 "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
                 "RecordWrapperType": "None",
             }
-        self._download_tree(self._checkpoints(job), ml / "checkpoints")
+        download_tree(self.s3, self._checkpoints(job), ml / "checkpoints")
         resources: dict[str, Any] = {
             "current_host": host,
             "current_instance_type": request["ResourceConfig"]["InstanceType"],
@@ -249,30 +206,11 @@ class Host:
             with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
                 for member, path in files.items():
                     tar.add(path, member)
-            bucket, key = _split(f"{output}/{job.name}/output/{name}.tar.gz")
+            bucket, key = split_uri(f"{output}/{job.name}/output/{name}.tar.gz")
             self.s3.upload_file(str(archive), bucket, key)
 
     def _checkpoints(self, job: TrainingJob) -> str:
         return str(job.request["CheckpointConfig"]["S3Uri"])
-
-    def _upload_tree(self, directory: Path, uri: str) -> None:
-        bucket, prefix = _split(uri.rstrip("/") + "/")
-        for path in directory.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                key = prefix + path.relative_to(directory).as_posix()
-                self.s3.upload_file(str(path), bucket, key)
-
-    def _download_tree(self, uri: str, directory: Path) -> int:
-        """Everything below a prefix. Returns how many files that were."""
-        bucket, prefix = _split(uri.rstrip("/") + "/")
-        count = 0
-        for page in self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                target = directory / item["Key"][len(prefix) :]
-                target.parent.mkdir(parents=True, exist_ok=True)
-                self.s3.download_file(bucket, item["Key"], str(target))
-                count += 1
-        return count
 
 
 class _End:
@@ -281,8 +219,3 @@ class _End:
     def __init__(self) -> None:
         self.codes: list[int] = []
         self.stopped = self.late = self.interrupted = False
-
-
-def _split(uri: str) -> tuple[str, str]:
-    parsed = urlparse(uri)
-    return parsed.netloc, parsed.path.lstrip("/")

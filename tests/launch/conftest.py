@@ -1,10 +1,16 @@
 """A local AWS of the rehearsal, which every AWS client of the test is led to."""
 
+from __future__ import annotations
+
 import contextlib
 import functools
+import json
 import os
+import shutil
+import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -15,6 +21,9 @@ from omegaconf import DictConfig, OmegaConf
 from imdb_cls.config import CONF_DIR, Config, parse
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
+
+if TYPE_CHECKING:
+    from tests.launch.doubles import Door, Following
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -38,10 +47,8 @@ def local_aws() -> Iterator[LocalAWS]:
         patch.setattr(JSONFileLoader, "load_file", lambda self, path: _loaded(path))
         # boto3.client() keeps a session of its own otherwise.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
-        _reset()
         local.prepare(REGION, BUCKET, ROLE)
         yield local
-        _reset()
 
 
 @pytest.fixture
@@ -49,17 +56,6 @@ def aws() -> Iterator[LocalAWS]:
     """A local AWS of the test's own. Set its `runner` to carry jobs out."""
     with local_aws() as local:
         yield local
-
-
-def _reset() -> None:
-    """moto's state is the process's."""
-    from moto.core.base_backend import BackendDict
-    from moto.core.model_instances import reset_model_data
-
-    for service in list(BackendDict._instances):
-        for account in service.values():
-            account.reset()
-    reset_model_data()
 
 
 Put = Callable[..., None]
@@ -119,3 +115,45 @@ def completed(job: TrainingJob, seconds: float = 90.0) -> None:
         job.enter(phase)
     job.trained = seconds
     job.enter("Completed")
+
+
+@pytest.fixture
+def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    """The way to the local AWS of the test."""
+    from tests.launch.doubles import Door
+
+    found = Door(aws)
+    found.open()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{found.port}")
+    yield found
+    found.shut()
+
+
+@pytest.fixture(scope="session")
+def sent_off(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
+    """run/ of a job that was sent off, and its request.json. Tests copy it."""
+    from imdb_cls.train import main
+    from tests.launch.doubles import words_of
+
+    path = tmp_path_factory.mktemp("submitted")
+    with local_aws() as aws, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        main()
+        (job,) = aws.jobs.values()
+        (path / "request.json").write_text(json.dumps(job.request))
+    return path
+
+
+@pytest.fixture
+def following(door: Door, sent_off: Path, trained: Path, tmp_path: Path) -> Iterator[Following]:
+    """A job that `send` begins and that trains until `actor.may_end` is set."""
+    from tests.launch.doubles import Actor, Following
+
+    shutil.copytree(sent_off, tmp_path / "job")
+    shutil.copytree(trained, tmp_path / "left" / "run")
+    actor = Actor(door.aws, tmp_path / "left" / "run")
+    actor.idle.set()
+    yield Following(door, actor, tmp_path / "job" / "run")
+    actor.may_end.set()
+    assert actor.idle.wait(30)

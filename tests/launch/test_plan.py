@@ -292,7 +292,6 @@ def a_plan(
         max_seconds=asked.max_seconds,
         channels=[code, reviews],
         present={"code": present, "reviews": False},
-        bucket="bucket",
         command="exec python -m imdb_cls.train seed=1",
         notes=["weights: from the Hub in the job, name@0123"],
         warnings=[],

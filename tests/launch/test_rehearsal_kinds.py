@@ -17,7 +17,7 @@ import pytest
 import imdb_cls.train
 from imdb_cls.errors import UserError
 from launch import inputs, wheels
-from launch.rehearsal.host import namespaces
+from launch.rehearsal.container import namespaces
 from tests.launch.test_rehearsal import REHEARSED, SMALL, files_of, local_run, once, values
 from tests.test_train import FILES, read, without_times
 
