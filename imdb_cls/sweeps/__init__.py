@@ -1,0 +1,1 @@
+"""Many runs as one: how trials are chosen and run, and what came of them."""
