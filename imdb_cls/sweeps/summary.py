@@ -1,0 +1,143 @@
+"""A sweep on the screen: the leaderboard, and what there is to know beside it."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from imdb_cls.errors import one_line
+from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard
+from imdb_cls.sweeps.paired import paired_test
+from imdb_cls.sweeps.read import SweepResults, Trial
+from imdb_cls.sweeps.values import shown
+from imdb_cls.terminal import Screen, as_table
+
+# A pipe has no width.
+_PIPE = 10_000
+# Columns of words; those of figures end at the same digit.
+_WORDS = ("what differs", "status")
+
+
+def show(results: SweepResults, screen: Screen) -> None:
+    """The leaderboard, as wide as the terminal allows, and the lines below it."""
+    if rows := leaderboard(results):
+        title = f"{results.name}: {counted(results.trials)}"
+        if screen.console.is_terminal:
+            screen.console.print(_fitting(rows, results, title, screen.console))
+        else:
+            wide = Console(file=screen.console.file, width=_PIPE, highlight=False)
+            wide.print(title, markup=False)
+            wide.print(_table(rows, results, "", boxed=False, short=False))
+    for line in lines(results, rows):
+        screen.say(line)
+
+
+def _fitting(rows: list[Row], results: SweepResults, title: str, console: Console) -> Table:
+    """The first of the tables that fits the terminal."""
+    for boxed, short in ((True, False), (True, True), (False, True)):
+        table = _table(rows, results, title, boxed, short)
+        if Measurement.get(console, console.options, table).maximum <= console.width:
+            return table
+    return _table(rows, results, title, boxed=False, short=True, together=True)
+
+
+def _table(
+    rows: list[Row],
+    results: SweepResults,
+    title: str,
+    boxed: bool,
+    short: bool,
+    together: bool = False,
+) -> Table:
+    cells = [_cells(row, rows, results, short, together) for row in rows]
+    table = as_table(cells, title, boxed)
+    for column in table.columns:
+        column.no_wrap = column.header not in _WORDS
+        if column.header in _WORDS:
+            column.justify, column.overflow = "left", "fold"
+    return table
+
+
+def _cells(
+    row: Row, rows: list[Row], results: SweepResults, short: bool, together: bool
+) -> dict[str, str]:
+    """A row of the table.
+
+    Args:
+        short: how many trials are done, instead of what became of each.
+        together: what differs in one column instead of one a key.
+    """
+    keys = [key for key in results.keys if any(key in other.differs for other in rows)]
+    differs = {
+        results.names[key]: shown(row.differs[key]) if key in row.differs else "" for key in keys
+    }
+    if together and keys:
+        told = " ".join(f"{name}={value}" for name, value in differs.items() if value)
+        differs = {"what differs": told}
+    test = results.metric.replace("val/", "test/", 1)
+    cells = {
+        "trials": row.label,
+        **differs,
+        results.metric: value_of(row, results),
+        test: str(row.figures.get(test, "")),
+        "seconds": "" if row.seconds is None else f"{row.seconds:.0f}",
+    }
+    if any(other.cost is not None for other in rows):
+        cells["cost"] = "" if row.cost is None else f"${row.cost:.2f}"
+    if short:
+        return {**cells, "done": f"{len(row.completed)} of {len(row.trials)}"}
+    return {**cells, "status": row.status}
+
+
+def value_of(row: Row, results: SweepResults) -> str:
+    """The metric of the sweep; where no trial has completed, the best so far."""
+    if results.metric in row.figures:
+        return str(row.figures[results.metric])
+    reached = [trial.best for trial in row.trials if trial.best is not None]
+    best = (min if results.lower_is_better else max)(reached, default=None)
+    return "" if best is None else f"{best:.4f} so far"
+
+
+def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
+    """What is said below the table."""
+    for trial in results.trials:
+        if trial.status in ("failed", "interrupted"):
+            yield f"trial {trial.name} {trial.status}{_because(trial)}"
+    if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
+        yield f"rehearsed, so nothing was paid: {len(rehearsed)} trials"
+    if test := paired_test(rows, results):
+        yield f"{test}"
+    yield f"chosen by {results.metric}; test figures choose nothing"
+    for name in ("sweep.csv", "sweep.html"):
+        if (results.path / name).is_file():
+            yield f"{_brief(results.path / name)}"
+    if (best := best_trial(results)) and best.path:
+        run = shlex.quote(str(_brief(best.path)))
+        yield f'best: python -m imdb_cls.predict run={run} "i liked the movie"'
+
+
+def _because(trial: Trial) -> str:
+    return f": {plain(trial.reason)}" if trial.reason else ""
+
+
+def plain(reason: str) -> str:
+    """run.json has an exception as Python writes it; a person wants what it says."""
+    if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
+        try:
+            said = ast.literal_eval(match[2])
+        except (ValueError, SyntaxError):
+            said = None
+        if isinstance(said, str):
+            reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+    return one_line(Exception(reason))
+
+
+def _brief(path: Path) -> Path:
+    """From where the user stands, if it lies below."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
