@@ -11,6 +11,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from imdb_cls.names import lower_is_better
 from imdb_cls.run import Run
 from imdb_cls.storage import replacing
 
@@ -21,6 +22,10 @@ class Stopped(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.signum = signum
+
+
+class Pruned(BaseException):
+    """The other trials of the sweep are better: this one ends here, and that is its result."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -51,7 +56,7 @@ def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
 
 def mode(metric: str) -> str:
     """Whether less or more of a metric is better."""
-    return "min" if metric.endswith(("/loss", "/ece")) else "max"
+    return "min" if lower_is_better(metric) else "max"
 
 
 class LastCheckpoint(Checkpoint):

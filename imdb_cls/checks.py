@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import ListConfig
 
 from imdb_cls.errors import UserError, nearest
-from imdb_cls.names import SCALARS
+from imdb_cls.names import SCALARS, lower_is_better
 
 if TYPE_CHECKING:
-    from imdb_cls.config import BackendConfig, Config
+    from imdb_cls.config import BackendConfig, Config, SweepConfig
 
 PRECISIONS = ("auto", "bf16-mixed", "16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "gpu", "mps")
@@ -93,6 +93,7 @@ def check(config: Config) -> None:
         )
         if config.logger.cloudwatch.namespace.startswith("AWS/"):
             raise UserError("logger.cloudwatch.namespace: AWS/… is AWS's own: choose another")
+    _check_sweep(config.sweep, config.metric)
     if config.backend:
         _check_backend(config, config.backend)
 
@@ -120,9 +121,24 @@ def warmup_steps(config: Config, reviews: int) -> int:
     return config.model.warmup_steps
 
 
+def _check_sweep(sweep: SweepConfig, metric: str) -> None:
+    _one_of("sweep.search", sweep.search, ("grid", "optuna"))
+    _one_of("sweep.direction", sweep.direction, ("auto", "maximize", "minimize"))
+    _at_least("sweep.trials", sweep.trials, 1)
+    _at_least("sweep.startup_trials", sweep.startup_trials, 0)
+    _at_least("sweep.reduction_factor", sweep.reduction_factor, 2)
+    _between("sweep.seed", sweep.seed, 0, 2**32 - 1)
+    better = "minimize" if lower_is_better(metric) else "maximize"
+    if sweep.direction not in ("auto", better):
+        raise UserError(
+            f"sweep.direction={sweep.direction}: metric={metric} is the better the"
+            f" {'lower' if better == 'minimize' else 'higher'} it is: sweep.direction={better}"
+        )
+
+
 def _check_backend(config: Config, backend: BackendConfig) -> None:
     _one_of("backend.name", backend.name, ("sagemaker",))
-    for name in ("instance_count", "volume_gb", "max_seconds", "max_wait_seconds"):
+    for name in ("instance_count", "max_parallel", "volume_gb", "max_seconds", "max_wait_seconds"):
         _at_least(f"backend.{name}", getattr(backend, name), 1)
     _at_least("backend.poll_seconds", backend.poll_seconds, 0.05)
     _at_least("backend.interrupt_at_step", backend.interrupt_at_step, 1)

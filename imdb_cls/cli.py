@@ -28,7 +28,7 @@ _HYDRA_FLAGS = (
     *("--experimental-rerun", "--info"),
 )
 
-Task = Callable[[DictConfig], float | None]
+Task = Callable[[DictConfig], Any]
 
 
 def run(task: Task, config_name: str) -> None:
@@ -36,8 +36,9 @@ def run(task: Task, config_name: str) -> None:
     # Hydra's errors then reach us as they are, instead of being printed by it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True)
+    OmegaConf.register_new_resolver("trials_at_once", _trials_at_once, replace=True)
 
-    def job(config: DictConfig) -> float | None:
+    def job(config: DictConfig) -> Any:
         try:
             return task(config)
         except Exception as error:
@@ -100,6 +101,12 @@ def _run_dir(resume: str | None, fresh: str) -> str:
     from imdb_cls.run import Run
 
     return str(Run.open(resume).path)
+
+
+def _trials_at_once() -> int:
+    from imdb_cls.sweeps.sharing import trials_at_once
+
+    return trials_at_once()
 
 
 class MadeDirectories(Callback):

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls.checks import check
 from imdb_cls.errors import UserError, nearest, one_line
+
+T = TypeVar("T")
 
 _PACKAGE = Path(__file__).parent
 # Installed, conf/ lies inside the package; in a checkout, beside it.
@@ -133,6 +135,19 @@ class ReferenceConfig:
 
 
 @dataclass
+class SweepConfig:
+    """How python -m imdb_cls.train -m chooses its trials."""
+
+    search: str = "grid"
+    fresh: bool = False
+    reduction_factor: int | None = None
+    trials: int = 20
+    startup_trials: int = 10
+    seed: int = 1
+    direction: str = "auto"
+
+
+@dataclass
 class BackendConfig:
     """Where a run goes that does not stay on this machine."""
 
@@ -163,6 +178,7 @@ class BackendConfig:
     dry_run: bool = False
     rehearse: bool = False
     interrupt_at_step: int | None = None
+    max_parallel: int = 4
 
 
 @dataclass
@@ -171,6 +187,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     reference: ReferenceConfig | None = None
     seed: int = 1
     metric: str = "val/accuracy"
@@ -187,6 +204,21 @@ def known_keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
         nested = [t for t in (item.type, *getattr(item.type, "__args__", ())) if is_dataclass(t)]
         if nested:
             yield from known_keys(cast(type, nested[0]), f"{prefix}{item.name}.")
+
+
+def type_of(key: str) -> Any:
+    """The type of a key of the schema, with its dots; None: there is no such key."""
+    kind: Any = Config
+    for name in key.split("."):
+        nested = [t for t in (kind, *getattr(kind, "__args__", ())) if is_dataclass(t)]
+        types = {item.name: item.type for item in fields(nested[0])} if nested else {}
+        kind = types.get(name)
+    return kind
+
+
+def with_type(schema: type[T], composed: Any) -> T:
+    """A part of a composed config as a dataclass, its values unchecked."""
+    return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed)))
 
 
 def parse(composed: DictConfig) -> Config:

@@ -50,6 +50,17 @@ def settle(config: TrainerConfig) -> Device:
     )
 
 
+def processes(config: TrainerConfig) -> int:
+    """How many processes a run takes on this machine: one a device."""
+    devices = config.devices
+    if isinstance(devices, list):
+        return len(devices)
+    if devices != "auto":
+        return int(devices)
+    on_gpus = config.accelerator in ("auto", "gpu") and torch.cuda.is_available()
+    return torch.cuda.device_count() if on_gpus else 1
+
+
 def torch_device(accelerator: str) -> torch.device:
     """The first device of an accelerator."""
     return torch.device({"gpu": "cuda"}.get(accelerator, accelerator))

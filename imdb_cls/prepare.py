@@ -15,7 +15,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.loggers.build import check as check_loggers
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.pretrained import attention, load_network, load_tokenizer
-from imdb_cls.settle import Recompose, settle
+from imdb_cls.settle import Recompose, Settled, settle
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Prepared:
         return Path(self.config.cache_dir).expanduser()
 
 
-def prepare(config: Config, recompose: Recompose) -> Prepared:
+def prepare(config: Config, recompose: Recompose, settled: Settled | None = None) -> Prepared:
     """Raises UserError for whatever a user can mend: device, weights, reviews, sizes."""
     where = device.settle(config.trainer)
     check_loggers(config)
-    settled = settle(config, recompose)
+    settled = settled or settle(config, recompose)
     config, pretrained, splits = settled.config, settled.pretrained, settled.splits
     total = training_steps(config, len(splits.train))
     warmup = warmup_steps(config, len(splits.train))

@@ -1,6 +1,5 @@
 """A run while it goes on: its lock, train.log, and its status in run.json however it ends."""
 
-import fcntl
 import logging
 import signal
 import sys
@@ -10,21 +9,18 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from imdb_cls.checkpoints import Stopped
+from imdb_cls.checkpoints import Pruned, Stopped
 from imdb_cls.errors import UserError, as_user_error
 from imdb_cls.run import Clock, Run, now
+from imdb_cls.storage import lock
 
 
 @contextmanager
 def locked(run: Run) -> Iterator[None]:
     """Keeps a second process from resuming a run that is still alive."""
     with run.log_file.open("a", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"resume={run.path}: the run is still running in another process"
-            ) from None
+        if not lock(file):
+            raise UserError(f"resume={run.path}: the run is still running in another process")
         yield
 
 
@@ -39,7 +35,7 @@ def recorded(run: Run, clock: Clock) -> Iterator[None]:
     logging.captureWarnings(True)
     log = logging.getLogger("imdb_cls")
     failed = 1
-    run.record(status="running", finished=None, reason=None)
+    run.record(status="running", finished=None, reason=None, pruned=False)
     previous = signal.signal(signal.SIGTERM, _stop)
     start = time.perf_counter()
     before = run.info().get("seconds") or 0.0
@@ -51,6 +47,12 @@ def recorded(run: Run, clock: Clock) -> Iterator[None]:
         log.info("stopped by %s", stop or "SIGINT")
         _end(run, "stopped", before + time.perf_counter() - start, clock)
         print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
+        raise
+    except Pruned as end:
+        log.info("pruned: %s", end)
+        seconds = before + time.perf_counter() - start
+        _end(run, "stopped", seconds, clock, reason=f"pruned: {end}", pruned=True)
+        failed = 0
         raise
     except BaseException as error:
         log.exception("failed")

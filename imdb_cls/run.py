@@ -5,6 +5,7 @@ model/  checkpoints/best.ckpt  checkpoints/last.ckpt
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -33,6 +34,16 @@ _PACKAGES = (
 )
 
 RUN_NAME = "IMDB_CLS_RUN"
+SWEEP_NAME = "IMDB_CLS_SWEEP"
+
+# A change of these changes no run.
+_READERS = ("predict.py", "outputs.py", "sweep.py", "sweeps")
+
+# Keys that do not change what comes out of a run.
+WITHOUT_EFFECT = (
+    *("logger", "cache_dir", "resume", "reference", "container", "backend", "sweep"),
+    *("trainer.progress", "trainer.log_every_n_steps", "trainer.checkpoint_minutes"),
+)
 
 
 class Run:
@@ -74,6 +85,7 @@ class Run:
             seconds=None,
             seed=config.seed,
             **facts,
+            code=code(),
             versions=versions(),
             git_commit=git_commit(),
         )
@@ -182,8 +194,8 @@ def to_yaml(config: Config) -> str:
     values = asdict(config)
     for name in [name for name, value in values["logger"].items() if value is None]:
         del values["logger"][name]
-    # Where it ran is in run.json: the config trains the same run anywhere.
-    del values["backend"]
+    # Where it ran, and in which sweep, is in run.json: the config trains the same run anywhere.
+    del values["backend"], values["sweep"]
     return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)
 
 
@@ -191,10 +203,9 @@ def fingerprint(config: Config, resolved: dict[str, Any]) -> str:
     """What decides the result, as 16 hex digits: the config without paths, loggers and backend, the
     reviews and weights that it resolved to, and the package's own source."""
     values = asdict(config)
-    for key in ("logger", "cache_dir", "resume", "reference", "container", "backend"):
-        del values[key]
-    for key in ("progress", "log_every_n_steps", "checkpoint_minutes"):
-        del values["trainer"][key]
+    for key in WITHOUT_EFFECT:
+        group, _, name = key.rpartition(".")
+        del (values[group] if group else values)[name]
     data, weights = values["data"], values["model"]["pretrained"]
     # Whether another source may stand in is no part of what was taken in the end.
     for taken, paths in ((data, ("splits", "fallback")), (weights, ("path", "fallback"))):
@@ -206,9 +217,17 @@ def fingerprint(config: Config, resolved: dict[str, Any]) -> str:
     if weights["source"] == "local":
         del weights["name"]
     content = [values, resolved["data_fingerprint"], resolved["weights_sha256"]]
-    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(source.read_bytes())
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode() + code().encode())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def code() -> str:
+    """The package's own source but for what only reads runs, as 16 hex digits."""
+    digest, package = hashlib.sha256(), Path(__file__).parent
+    for source in sorted(package.rglob("*.py")):
+        if source.relative_to(package).parts[0] not in _READERS:
+            digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 
 

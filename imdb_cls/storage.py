@@ -1,13 +1,17 @@
 """Files that are whole or not there, and what they hash to."""
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+_LOOKS, _LOOK_S = 20, 0.02
 
 
 @contextlib.contextmanager
@@ -43,6 +47,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def lock(file: IO[Any]) -> bool:
+    """Locks an open file for this process. False: another one has it, and not just to look whether
+    it is locked."""
+    for _ in range(_LOOKS):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_LOOK_S)
+    return False
 
 
 def sha256_of(path: Path) -> str:

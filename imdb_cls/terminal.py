@@ -80,6 +80,13 @@ class Screen:
             self.console.print(text, markup=False)
             self.log.info(text)
 
+    def rule(self, title: str) -> None:
+        """Where something new begins: a line across the terminal, or one line in a log."""
+        if self.console.is_terminal:
+            self.console.rule(Text(title), align="left")
+        else:
+            self.say(title)
+
     def warn(self, title: str, text: str) -> None:
         """What must not be missed: a panel, or one line in a log."""
         if not is_first():
@@ -149,3 +156,10 @@ def summary_rows(
             row[reference.name] = "" if theirs is None else f"{theirs:g}"
         rows.append(row)
     return rows
+
+
+def clock(seconds: float) -> str:
+    """3:12, or 1:03:12."""
+    whole = max(0, int(seconds))
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

@@ -3,15 +3,22 @@
 import shutil
 import sys
 from pathlib import Path
-from typing import cast
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import cli
 from imdb_cls.config import Config, parse
 from imdb_cls.container import check_gpu, job_name, results
 from imdb_cls.errors import UserError
+from imdb_cls.overrides import task_overrides
+from imdb_cls.sweeps import plugin
 from imdb_cls.terminal import is_first, quiet_libraries
+
+if TYPE_CHECKING:
+    from imdb_cls.sweeps.outcome import Outcome
 
 # Overrides of these keys name something else than what the packaged stand-ins stand in for.
 _NAMED = (
@@ -20,20 +27,15 @@ _NAMED = (
 )
 
 
-def task(composed: DictConfig) -> float:
-    """One run: trains, tests, fills the run directory. Returns `metric` of the best checkpoint."""
+def task(composed: DictConfig) -> "float | Outcome":
+    """One run: trains, tests, fills the run directory. Returns `metric` of the best checkpoint, or
+    of a trial how it ended."""
     config = parse(composed)
     quiet_libraries()
-    from hydra.core.hydra_config import HydraConfig
-
     directory = Path(HydraConfig.get().runtime.output_dir)
-    # As they were typed: ${oc.env:…} may be a secret.
-    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-    overrides = [str(override) for override in cast(list[str], typed)]
+    overrides = task_overrides()
     if config.backend:
-        from launch.sagemaker import train as submit
-
-        return submit(config, directory, _recompose, overrides)
+        return float(backend().train(config, directory, recompose, overrides))
     if not config.container:
         return _train_here(config, directory, overrides)
     container = Path(config.container)
@@ -49,22 +51,34 @@ def task(composed: DictConfig) -> float:
         return _train_here(config, directory, overrides)
 
 
-def _train_here(config: Config, directory: Path, overrides: list[str]) -> float:
+def backend() -> ModuleType:
+    """Where runs go that do not stay here."""
+    import launch.sagemaker
+
+    return launch.sagemaker
+
+
+def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float | Outcome":
     from imdb_cls.checkpoints import Stopped
+    from imdb_cls.sweeps import trial
+    from imdb_cls.sweeps.directory import Sweep
     from imdb_cls.training import resume, train
 
+    if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
+        return trial.run_trial(config, directory, overrides, recompose)
     try:
+        if Sweep.around(directory) and not (config.resume or config.container):
+            return trial.attempt(config, directory, overrides, recompose)
         if config.resume:
             return resume(config.resume, directory, overrides)
-        return train(config, directory, _recompose, overrides)
+        return train(config, directory, recompose, overrides)
     except Stopped as stop:
         sys.exit(128 + stop.signum)
 
 
-def _recompose(stand_ins: list[str]) -> Config:
+def recompose(stand_ins: list[str]) -> Config:
     """This run's config, had the user typed the stand-ins too."""
     from hydra import compose
-    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
 
     from imdb_cls.settle import with_stand_ins
@@ -90,6 +104,7 @@ def _recompose(stand_ins: list[str]) -> Config:
 
 
 def main() -> None:
+    plugin.register(backend, recompose)
     cli.run(task, "train")
 
 

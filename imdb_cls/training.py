@@ -1,5 +1,7 @@
 """One training run, from a config to a whole run directory."""
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,22 +23,37 @@ from imdb_cls.prepare import Prepared, prepare
 from imdb_cls.progress import FitProgress
 from imdb_cls.recording import locked, recorded
 from imdb_cls.resume import resumed_config
-from imdb_cls.run import Clock, Run, fingerprint, to_yaml, versions
+from imdb_cls.run import SWEEP_NAME, Clock, Run, fingerprint, to_yaml, versions
 from imdb_cls.scoring import Scorer
-from imdb_cls.settle import Recompose
+from imdb_cls.settle import Recompose, Settled
 from imdb_cls.storage import replacing_directory, write_json, write_text
 from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
 
 
-def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
-    """Trains, tests and fills the run directory `path`. Returns `metric` of the best checkpoint."""
+def train(
+    config: Config,
+    path: Path,
+    recompose: Recompose,
+    overrides: list[str],
+    *,
+    sweep: str | None = None,
+    settled: Settled | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> float:
+    """Trains, tests and fills the run directory `path`. Returns `metric` of the best checkpoint.
+
+    Args:
+        sweep: the name of the sweep that this is a trial of.
+        settled: what the config came to, if that is known.
+        callbacks: of the Trainer, beside those that every run has.
+    """
     screen, clock = Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)
     run = Run(path)
     if is_first():
         run.check_free()
     with clock.part("prepare"):
-        prepared = prepare(config, recompose)
+        prepared = prepare(config, recompose, settled)
     if is_first():
         Run.create(
             path,
@@ -49,12 +66,21 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
             backend="sagemaker" if config.container else "local",
             job_name=job_name() if config.container else None,
             logger_id=loggers.new_wandb_id(),
+            sweep=sweep or os.environ.get(SWEEP_NAME),
         )
-    return _carry_out(run, prepared, screen, clock)
+    return _carry_out(run, prepared, screen, clock, callbacks)
 
 
-def resume(asked: str, path: Path, overrides: list[str]) -> float:
-    """Goes on with a run where its last checkpoint stopped, in its own directory."""
+def resume(
+    asked: str,
+    path: Path,
+    overrides: list[str],
+    *,
+    settled: Settled | None = None,
+    callbacks: Sequence[Callback] = (),
+) -> float:
+    """Goes on with a run where its last checkpoint stopped, in its own directory. For a trial of a
+    sweep, as `train` does."""
     run = Run.open(asked)
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
@@ -65,12 +91,14 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
     screen, clock = Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)
     info = run.info()
+    if info["resolved"] is None:
+        raise UserError(f"resume={path}: the run failed before it began: train it anew")
     if info["status"] == "completed" and not changed:
         screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
         return float(run.metrics()["val"][config.metric.removeprefix("val/")])
     clock.seconds = dict(info.get("parts", {}))
     with clock.part("prepare"):
-        prepared = prepare(config, lambda stand_ins: _no_stand_in(path))
+        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), settled)
     if prepared.splits.fingerprint != info["resolved"]["data_fingerprint"]:
         raise UserError(
             f"resume={path}: the reviews are not those the run began with"
@@ -86,7 +114,7 @@ def resume(asked: str, path: Path, overrides: list[str]) -> float:
             precision=prepared.device.precision,
             versions=versions(),
         )
-    return _carry_out(run, prepared, screen, clock)
+    return _carry_out(run, prepared, screen, clock, callbacks)
 
 
 def _no_stand_in(path: Path) -> Config:
@@ -95,10 +123,12 @@ def _no_stand_in(path: Path) -> Config:
     )
 
 
-def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> float:
+def _carry_out(
+    run: Run, prepared: Prepared, screen: Screen, clock: Clock, callbacks: Sequence[Callback]
+) -> float:
     """Fits and tests, and records how it went whatever happens."""
     if not is_first():
-        _fit(run, prepared, screen)
+        _fit(run, prepared, screen, callbacks)
         return float("nan")
     with locked(run), recorded(run, clock):
         screen.say(f"run directory: {run.path}")
@@ -106,7 +136,7 @@ def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> fl
             screen.warn("the Hub cannot be reached", prepared.announcement)
         _describe(run, prepared, screen)
         with clock.part("train"):
-            trainer = _fit(run, prepared, screen)
+            trainer = _fit(run, prepared, screen, callbacks)
         with clock.part("test"):
             _test(run, prepared, trainer, screen)
     metrics = run.metrics()
@@ -119,7 +149,7 @@ def _carry_out(run: Run, prepared: Prepared, screen: Screen, clock: Clock) -> fl
     return float(metrics["val"][prepared.config.metric.removeprefix("val/")])
 
 
-def _fit(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
+def _fit(run: Run, prepared: Prepared, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
     config = prepared.config
     data = ReviewsDataModule(
         tokenize(prepared.splits.train, prepared.tokenizer, prepared.cache),
@@ -128,7 +158,7 @@ def _fit(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
         config.seed,
         prepared.tokenizer.pad_id,
     )
-    trainer = _trainer(run, prepared, screen)
+    trainer = _trainer(run, prepared, screen, callbacks)
     last = run.last_checkpoint if run.last_checkpoint.is_file() else None
     if is_first() and run.table_file.exists():
         step = (
@@ -142,10 +172,11 @@ def _fit(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
     return trainer
 
 
-def _trainer(run: Run, prepared: Prepared, screen: Screen) -> Trainer:
+def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Callback]) -> Trainer:
     config = prepared.config.trainer
     metric = prepared.config.metric
     callbacks: list[Callback] = [
+        *others,
         checkpoints.best_checkpoint(run, metric),
         checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
     ]

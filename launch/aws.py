@@ -22,6 +22,10 @@ _EXPIRED = (
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
 
 
+class QuotaReached(UserError):
+    """The account may run no more jobs of this kind at once."""
+
+
 class ConnectionLost(Exception):
     """AWS did not answer, or was too busy to, however often it was asked."""
 
@@ -116,7 +120,8 @@ def _translated(
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if status >= 500 or "Throttl" in code or code in _BUSY:
         return ConnectionLost(f"{doing}: AWS is busy, however often it was asked: {said} ({code})")
-    return UserError(f"{doing}: {_explain(code, said, hints)}")
+    kind = QuotaReached if code == "ResourceLimitExceeded" else UserError
+    return kind(f"{doing}: {_explain(code, said, hints)}")
 
 
 def _explain(code: str, said: str, hints: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from imdb_cls.terminal import clock
 from launch.aws import AWS, ConnectionLost, explained
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -116,12 +117,16 @@ def follow(
 
 def status_line(job: str, description: Description, price: float | None) -> str:
     """`imdb-cls-…: Training, 3:12, $0.20 so far`: the time since it was submitted."""
-    end = description.get("TrainingEndTime") or datetime.now(UTC)
-    seconds = max(0, int((end - description["CreationTime"]).total_seconds()))
-    parts = [f"{job}: {description['SecondaryStatus']}", f"{seconds // 60}:{seconds % 60:02}"]
+    parts = [f"{job}: {description['SecondaryStatus']}", clock(seconds_since(description))]
     if price is not None:
         parts.append(f"${cost(description, price):.2f} so far")
     return ", ".join(parts)
+
+
+def seconds_since(description: Description) -> float:
+    """Seconds from the submission of a job to now, or to its end."""
+    end = description.get("TrainingEndTime") or datetime.now(UTC)
+    return float((end - description["CreationTime"]).total_seconds())
 
 
 def trained_seconds(description: Description) -> float:

@@ -101,8 +101,8 @@ def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float |
     return instance.price * backend.instance_count * hours
 
 
-def affordable_seconds(backend: BackendConfig, instance: Instance) -> int:
-    """max_seconds, lowered until the ceiling is no more than max_cost.
+def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1) -> int:
+    """max_seconds, lowered until the ceiling of so many jobs is no more than max_cost.
 
     Raises:
         UserError: that would leave less than ten minutes, or the price is not known.
@@ -114,15 +114,16 @@ def affordable_seconds(backend: BackendConfig, instance: Instance) -> int:
             f"backend.max_cost={backend.max_cost}: the price of {instance.name} is not known:"
             " set backend.price_per_hour"
         )
-    hours = backend.max_cost / (instance.price * backend.instance_count)
+    hours = backend.max_cost / (instance.price * backend.instance_count * jobs)
     seconds = min(backend.max_seconds, math.floor(hours * 3600) - backend.keep_alive_seconds)
     least = min(_LEAST_SECONDS, backend.max_seconds)
     if seconds < least:
         # Rounded up: what is asked for here must be enough.
-        cents = math.ceil(100 * (ceiling(backend, instance, least) or 0.0))
+        cents = math.ceil(100 * (ceiling(backend, instance, least) or 0.0) * jobs)
+        each = f" for each of {jobs} jobs" if jobs > 1 else ""
         raise UserError(
-            f"backend.max_cost={backend.max_cost} pays for {max(seconds, 0)} s of"
-            f" {backend.instance_count} x {instance.name}: allow at least ${cents / 100:.2f}"
+            f"backend.max_cost={backend.max_cost:g} pays for {max(seconds, 0)} s of"
+            f" {backend.instance_count} x {instance.name}{each}: allow at least ${cents / 100:.2f}"
             f" ({least} s), or take a cheaper instance"
         )
     return seconds

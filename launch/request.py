@@ -1,18 +1,16 @@
 """The CreateTrainingJob request of a run, as the SageMaker SDK makes it."""
 
 import os
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Quote, QuotedString
-
 from imdb_cls import container
 from imdb_cls.config import Config
-from imdb_cls.run import RUN_NAME
+from imdb_cls.overrides import key_of, quoted, without_place
+from imdb_cls.run import RUN_NAME, SWEEP_NAME
 from imdb_cls.settle import Settled
 from launch import metrics
 
@@ -46,6 +44,9 @@ class Job:
     fingerprint: str
     run_name: str
     region: str
+    sweep: str | None = None
+    continues: str | None = None
+    """Where the checkpoints of an earlier job of the same run are, to go on from."""
 
     @property
     def folder(self) -> str:
@@ -56,7 +57,7 @@ class Job:
 
     @property
     def checkpoints(self) -> str:
-        return f"{self.folder}/{self.name}/checkpoints"
+        return self.continues or f"{self.folder}/{self.name}/checkpoints"
 
 
 def job_overrides(
@@ -92,23 +93,15 @@ def job_overrides(
         fixed["logger.wandb.dir"] = f"{ROOT}/checkpoints"
         if wandb.key_secret:
             fixed["logger.wandb.key_secret"] = wandb.key_secret
+        if wandb.group:
+            fixed["logger.wandb.group"] = wandb.group
     if config.logger.tensorboard:
         fixed["logger.tensorboard.dir"] = f"{ROOT}/checkpoints/tensorboard"
     if config.logger.cloudwatch:
         fixed["logger.cloudwatch.region"] = config.logger.cloudwatch.region or region
 
-    def kept(override: str) -> bool:
-        key = override.lstrip("+~").split("=")[0]
-        return key not in fixed and key.split(".")[0].split("@")[0] != "backend"
-
-    return [*filter(kept, given), *(f"{key}={_quoted(value)}" for key, value in fixed.items())]
-
-
-def _quoted(value: str) -> str:
-    """A string as Hydra reads it."""
-    if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
-        return value
-    return QuotedString(value, Quote.single).with_quotes()
+    kept = [o for o in without_place(given) if key_of(o) not in fixed]
+    return [*kept, *(f"{key}={quoted(value)}" for key, value in fixed.items())]
 
 
 def command(job: Job) -> tuple[str, list[str]]:
@@ -222,6 +215,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         ),
         environment={
             RUN_NAME: job.run_name,
+            **({SWEEP_NAME: job.sweep} if job.sweep else {}),
             "AWS_DEFAULT_REGION": job.region,
             **_ENVIRONMENT,
         },

@@ -1,12 +1,15 @@
 """A run as a SageMaker training job: plan, submit, follow, fetch. What +backend=sagemaker calls."""
 
 import contextlib
+import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from imdb_cls.config import Config
+from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
 from imdb_cls.run import RUN_NAME, Run
 from imdb_cls.settle import Recompose
@@ -16,7 +19,13 @@ from launch import secret
 from launch.attach import attach
 from launch.aws import AWS, ConnectionLost, connect, explained
 from launch.request import Request
-from launch.submission import Submission, prepare
+from launch.submission import Submission, preflight, prepare
+
+if TYPE_CHECKING:
+    from imdb_cls.sweeps.directory import Sweep
+    from imdb_cls.sweeps.runners import Jobs
+    from imdb_cls.sweeps.search import Search
+    from launch.pool import Pool
 
 # An answer to CreateTrainingJob may be lost and asked for again for as long as that.
 _LOST_ANSWER = timedelta(minutes=10)
@@ -33,6 +42,43 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
         with rehearsed(config.backend) as backend:
             return _train(replace(config, backend=backend), path, recompose, overrides)
     return _train(config, path, recompose, overrides)
+
+
+@contextlib.contextmanager
+def sweep(
+    jobs: "Jobs",
+    backend: BackendConfig,
+    sweep: "Sweep",
+    search: "Search",
+    screen: Screen,
+    recompose: Recompose,
+) -> "Iterator[Pool]":
+    """What runs the trials of a sweep as jobs. Says what they may cost.
+
+    Raises:
+        UserError: what holds for every trial is wrong, or they cost too much.
+    """
+    from launch import budget
+    from launch.pool import Pool, check
+
+    check(backend, search)
+    allowed = budget.of(backend, sweep, search.total)
+    quiet_loaded_libraries(bars=screen.bar)
+    with contextlib.ExitStack() as stack:
+        rehearsals = sweep.path / ".rehearsal"
+        if backend.rehearse:
+            from launch.rehearsal import rehearsed
+
+            backend = stack.enter_context(rehearsed(backend, rehearsals))
+        try:
+            aws = None if backend.dry_run else connect(backend.region)
+            preflight(backend, aws)
+        except ConnectionLost as error:
+            raise UserError(str(error)) from None
+        screen.say(f"price: {allowed.line}")
+        yield Pool(jobs, backend, aws, sweep, search, allowed, screen, recompose)
+    # Kept until now: a rehearsal that is killed goes on from what lies there, as from S3.
+    shutil.rmtree(rehearsals, ignore_errors=True)
 
 
 def _train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
@@ -52,8 +98,11 @@ def _train(config: Config, path: Path, recompose: Recompose, overrides: list[str
                 write_json(path / "request.json", submission.request)
                 screen.say(f"dry run: nothing was sent; the request is in {path / 'request.json'}")
                 return float("nan")
-            _upload(submission, aws, screen)
-            _submit(submission, aws, run, overrides, screen)
+            if sent := upload(submission, aws):
+                screen.say(f"uploaded {sent} files to s3://{submission.store.bucket}")
+            submit(submission, aws, run, overrides)
+            leaves = "ends the rehearsal" if backend.rehearse else "leaves it running"
+            screen.say(f"submitted {submission.job.name}; Ctrl-C {leaves}")
     except ConnectionLost as error:
         raise UserError(str(error)) from None
     if not backend.wait:
@@ -62,19 +111,34 @@ def _train(config: Config, path: Path, recompose: Recompose, overrides: list[str
     return attach(run, aws, screen, backend.poll_seconds)
 
 
-def _upload(submission: Submission, aws: AWS, screen: Screen) -> None:
+def upload(submission: Submission, aws: AWS) -> int:
+    """Puts what the job needs where it finds it. Returns how many files were not there yet."""
     secret.send(submission.settled.config, aws)
     for channel in submission.channels:
         submission.store.put(channel)
-    if sent := submission.store.uploaded:
-        screen.say(f"uploaded {len(sent)} files to s3://{submission.store.bucket}")
+    return len(submission.store.uploaded)
 
 
-def _submit(
-    submission: Submission, aws: AWS, run: Run, overrides: list[str], screen: Screen
+def submit(
+    submission: Submission,
+    aws: AWS,
+    run: Run,
+    overrides: list[str],
+    before: dict[str, Any] | None = None,
 ) -> None:
-    """Records the run, sends the request."""
+    """Records the run, sends the request.
+
+    Args:
+        before: run.json of an attempt at the same run, in whose place this one stands.
+
+    Raises:
+        UserError: AWS refuses the job, or does not answer.
+        KeyboardInterrupt: the job may have been created.
+    """
     job, planned = submission.job, submission.plan
+    if before:
+        for path in run.path.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     # On record before the job exists: whatever happens now, the run directory knows its name.
     Run.create(
         run.path,
@@ -88,6 +152,8 @@ def _submit(
         job_name=job.name,
         logger_id=None,
         rehearsal=planned.backend.rehearse,
+        sweep=job.sweep,
+        **({"previous_jobs": _previous(before)} if before else {}),
         job={
             "region": aws.region,
             "instance_type": planned.instance.name,
@@ -95,6 +161,7 @@ def _submit(
             "spot": planned.backend.spot,
             "image": job.image,
             "output": f"{job.folder}/{job.name}",
+            "checkpoints": job.checkpoints,
             "price_per_hour": planned.instance.price,
             "ceiling_usd": None if planned.ceiling is None else round(planned.ceiling, 4),
         },
@@ -102,20 +169,26 @@ def _submit(
     try:
         _send(submission.request, aws)
     except UserError:
-        with contextlib.suppress(FileNotFoundError):
-            run.record_file.unlink()
-            run.config_file.unlink()
+        if before:
+            write_json(run.record_file, before)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                run.record_file.unlink()
+                run.config_file.unlink()
         raise
     except KeyboardInterrupt:
-        screen.say(f"the job may have been created: python -m launch.jobs attach {run.path}")
+        print(f"the job may have been created: python -m launch.jobs attach {run.path}", flush=True)
         raise
     except ConnectionLost as error:
         raise UserError(
             f"{error}; the job may have been created all the same:"
             f" python -m launch.jobs attach {run.path}"
         ) from None
-    leaves = "ends the rehearsal" if planned.backend.rehearse else "leaves it running"
-    screen.say(f"submitted {job.name}; Ctrl-C {leaves}")
+
+
+def _previous(before: dict[str, Any]) -> list[dict[str, Any]]:
+    earlier: list[dict[str, Any]] = before.get("previous_jobs", [])
+    return [*earlier, {"name": before["job_name"], **before["job"]}]
 
 
 def _send(made: Request, aws: AWS) -> None:

@@ -55,11 +55,18 @@ def prepare(
     recompose: Recompose,
     overrides: list[str],
     aws: AWS | None,
+    *,
+    settled: Settled | None = None,
+    sweep: str | None = None,
+    continues: str | None = None,
 ) -> Submission:
     """
     Args:
         staging: a directory for the files that are to be sent.
         aws: None: a dry run, which needs neither an account nor a network.
+        settled: what the config came to, if that is known.
+        sweep: the name of the sweep that it is a trial of.
+        continues: the checkpoints of an earlier job of this run.
 
     Raises:
         UserError: whatever a user can mend.
@@ -75,7 +82,7 @@ def prepare(
     place = _place(backend, aws)
     image = images.choose(backend.image, instance, place.region)
 
-    settled = settle(config, recompose)
+    settled = settled or settle(config, recompose)
     # Stand-ins are composed anew, without what a rehearsal settled about the backend.
     settled = replace(settled, config=replace(settled.config, backend=backend))
     check_config(settled.config)
@@ -103,6 +110,8 @@ def prepare(
         fingerprint=fingerprint(settled.config, settled.resolved),
         run_name=run.name,
         region=place.region,
+        sweep=sweep,
+        continues=continues,
     )
     made = _request(job, aws, staging, place.store, channels)
     limits.check(made)
@@ -123,6 +132,16 @@ def prepare(
         ),
     )
     return Submission(planned, job, settled, made, place.store, channels)
+
+
+def preflight(backend: BackendConfig, aws: AWS | None) -> None:
+    """What holds for every job of a sweep: the account, its bucket, the code.
+
+    Raises:
+        UserError: no job could be sent.
+    """
+    images.choose(backend.image, instances.find(backend), _place(backend, aws).region)
+    inputs.check_chosen({})
 
 
 def _place(backend: BackendConfig, aws: AWS | None) -> _Place:

@@ -22,9 +22,13 @@ _REGION = "us-east-1"
 
 
 @contextlib.contextmanager
-def rehearsed(backend: BackendConfig) -> Iterator[BackendConfig]:
+def rehearsed(backend: BackendConfig, kept: Path | None = None) -> Iterator[BackendConfig]:
     """A local AWS for as long as this lasts; every client made meanwhile talks to it. Gives the
     backend with what an account would have: a role, a bucket, a region.
+
+    Args:
+        kept: where the files of the jobs lie, for a rehearsal that comes after one that was killed:
+            it finds its checkpoints. None: nothing is kept.
 
     Raises:
         UserError: this machine cannot rehearse.
@@ -38,12 +42,13 @@ def rehearsed(backend: BackendConfig) -> Iterator[BackendConfig]:
     region = backend.region or _REGION
     role = backend.role or "arn:aws:iam::123456789012:role/rehearsal"
     bucket = backend.bucket or "rehearsal"
-    directory = Path(tempfile.mkdtemp(prefix="imdb_cls-rehearsal-"))
+    directory = kept or Path(tempfile.mkdtemp(prefix="imdb_cls-rehearsal-"))
     try:
         with LocalAWS() as aws, _environment(aws.environment(region)), _interrupted_by_signals():
             host = Host(directory, aws, region, backend.interrupt_at_step)
             aws.runner, aws.closing = host.run, host.close
             aws.prepare(region, bucket, role)
+            host.restore()
             yield replace(
                 backend,
                 role=role,
@@ -52,7 +57,8 @@ def rehearsed(backend: BackendConfig) -> Iterator[BackendConfig]:
                 poll_seconds=min(backend.poll_seconds, 0.5),
             )
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        if kept is None:
+            shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager

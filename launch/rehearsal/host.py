@@ -21,6 +21,8 @@ from launch.s3 import download_tree, split_uri, upload_tree
 # SageMaker's: seconds between SIGTERM and SIGKILL.
 _GRACE_S = 120.0
 _LOOK_S = 0.05
+# Beside the attempts at a job: where in S3 its checkpoints go.
+_CHECKPOINTS = "checkpoints.uri"
 
 
 class Host:
@@ -36,14 +38,25 @@ class Host:
         self.directory, self.aws, self.region = directory, aws, region
         self.interrupt_at_step = interrupt_at_step
         self.s3 = aws.client("s3", region)
-        self.containers: list[Container] = []
+        self.containers: dict[str, list[Container]] = {}
+        """Of each job."""
         self.closed = threading.Event()
 
     def close(self) -> None:
         """Ends every container at once."""
         self.closed.set()
-        for container in self.containers:
+        for container in itertools.chain(*list(self.containers.values())):
             container.kill()
+
+    def restore(self) -> None:
+        """Puts the checkpoints that jobs of an earlier rehearsal left in the directory into S3,
+        where SageMaker would have kept them. The latest wins."""
+        found = sorted(self.directory.glob(f"*/{_CHECKPOINTS}"), key=lambda p: p.stat().st_mtime)
+        for record in found:
+            attempts = [path for path in record.parent.iterdir() if path.name.isdecimal()]
+            for attempt in sorted(attempts, key=lambda path: int(path.name)):
+                for ml in attempt.glob("*/ml"):
+                    upload_tree(self.s3, ml / "checkpoints", record.read_text(encoding="utf-8"))
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. What goes wrong in here is the job's failure."""
@@ -54,6 +67,9 @@ class Host:
 
     def _run(self, job: TrainingJob) -> None:
         interrupt_at = self.interrupt_at_step
+        record = self.directory / job.name / _CHECKPOINTS
+        record.parent.mkdir(parents=True)
+        record.write_text(self._checkpoints(job), encoding="utf-8")
         for attempt in itertools.count():
             base = self.directory / job.name / str(attempt)
             job.enter("Downloading")
@@ -155,7 +171,7 @@ class Host:
             containers.append(
                 Container(begin, base / host, host, readonly, program, variables, log)
             )
-        self.containers = containers
+        self.containers[job.name] = containers
         limit = request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         deadline, told = time.monotonic() + limit - job.trained, None
         while any(container.running for container in containers):

@@ -1,0 +1,41 @@
+"""Hydra's key=value overrides as text."""
+
+import re
+from typing import cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import OmegaConf
+
+
+def quoted(value: str) -> str:
+    """A string as Hydra reads it behind key=."""
+    if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
+        return value
+    return QuotedString(value, Quote.single).with_quotes()
+
+
+def task_overrides() -> list[str]:
+    """Those of the run that Hydra has begun, as they were typed: ${oc.env:…} may be a secret."""
+    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return [str(override) for override in cast(list[str], typed)]
+
+
+def key_of(override: str) -> str:
+    """+model@net=distilbert → model@net"""
+    return override.lstrip("+~").split("=")[0]
+
+
+def group_of(override: str) -> str:
+    """+backend.spot=true → backend"""
+    return key_of(override).split(".")[0].split("@")[0]
+
+
+def without_place(overrides: list[str]) -> list[str]:
+    """Overrides but for those of the backend and the sweep, which are not the trial's own."""
+    return [o for o in overrides if group_of(o) not in ("backend", "sweep")]
+
+
+def same_trial(one: list[str], other: list[str]) -> bool:
+    """Whether two lists of overrides are of one trial, wherever it ran."""
+    return sorted(without_place(one)) == sorted(without_place(other))

@@ -1,0 +1,88 @@
+"""Successive halving: a trial that falls behind the others at a rung does not go on.
+
+Jamieson & Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperparameter Optimization";
+asynchronous as in Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
+"""
+
+from pathlib import Path
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from imdb_cls.checkpoints import Pruned
+from imdb_cls.loggers.table import curve
+from imdb_cls.sweeps.directory import Sweep
+
+METRIC = "val/loss"
+
+
+class Halving(Callback):
+    """After 1, n, n², … validations ends the fit of a trial whose val/loss is not among the best
+    1/n of those that the sweep's trials had there. The first n - 1 at a rung all go on, and so does
+    whoever has validated for the last time: what is left is the test.
+
+    Raises:
+        Pruned: on every rank.
+    """
+
+    def __init__(self, run: Path, reduction_factor: int) -> None:
+        self.run, self.reduction_factor = run, reduction_factor
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        verdict = None
+        if trainer.is_global_zero and not _is_over(trainer):
+            verdict = self.verdict()
+        verdict = trainer.strategy.broadcast(verdict)
+        if verdict:
+            raise Pruned(verdict)
+
+    def verdict(self) -> str | None:
+        """Why this trial should not go on, as its metrics.csv and the others' have it."""
+        ours = curve(self.run / "metrics.csv", METRIC)
+        rung = len(ours)
+        if not _is_rung(rung, self.reduction_factor):
+            return None
+        others = [
+            values[rung - 1]
+            for run, _ in Sweep(self.run.parent).runs()
+            if run.path.name != self.run.name
+            and len(values := curve(run.table_file, METRIC)) >= rung
+        ]
+        if len(others) + 1 < self.reduction_factor:
+            return None
+        if not should_prune(ours[:rung], others, self.reduction_factor):
+            return None
+        return (
+            f"{METRIC} {ours[-1]:.4f} after {rung} validations is not among the best"
+            f" 1/{self.reduction_factor} of {len(others) + 1} trials"
+        )
+
+
+def should_prune(ours: list[float], others: list[float], reduction_factor: int) -> bool:
+    """Optuna's verdict on a trial with these values (the lower the better), given the values that
+    other trials had when they came this far."""
+    import optuna
+    from optuna.trial import create_trial
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    pruner = optuna.pruners.SuccessiveHalvingPruner(
+        min_resource=len(ours), reduction_factor=reduction_factor
+    )
+    study = optuna.create_study(pruner=pruner)
+    for value in others:
+        study.add_trial(create_trial(value=value, system_attrs={"completed_rung_0": value}))
+    trial = study.ask()
+    trial.report(ours[-1], len(ours))
+    return bool(trial.should_prune())
+
+
+def _is_rung(validations: int, reduction_factor: int) -> bool:
+    rung = 1
+    while rung < validations:
+        rung *= reduction_factor
+    return rung == validations
+
+
+def _is_over(trainer: Trainer) -> bool:
+    """Whether this was the last validation of the fit."""
+    last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
+    return bool(trainer.should_stop or (last_epoch and trainer.is_last_batch))

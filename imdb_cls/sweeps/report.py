@@ -1,0 +1,21 @@
+"""What is left of a sweep when it ends, and what can be made of its directory at any time."""
+
+from pathlib import Path
+
+from imdb_cls.sweeps.export import write_csv
+from imdb_cls.sweeps.page import write_page
+from imdb_cls.sweeps.read import read
+from imdb_cls.sweeps.summary import show
+from imdb_cls.terminal import Screen
+
+
+def conclude(path: Path, screen: Screen) -> None:
+    """Writes sweep.csv and sweep.html, and prints the leaderboard.
+
+    Raises:
+        UserError: `path` is no sweep.
+    """
+    results = read(path)
+    write_csv(results, results.path / "sweep.csv")
+    write_page(results, results.path / "sweep.html")
+    show(results, screen)

@@ -1,0 +1,130 @@
+"""Who runs the trials of a sweep on this machine: Hydra's launchers."""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from imdb_cls.overrides import quoted
+from imdb_cls.sweeps.directory import Sweep
+from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.sweeps.search import Search
+from imdb_cls.terminal import Screen
+
+
+class Runner(Protocol):
+    at_once: int
+    """How many trials it runs side by side."""
+
+    def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        """Runs trials, of which the first has this number. Gives their outcomes in that order."""
+
+
+class Jobs:
+    """Trials as Hydra's jobs, each with its own composed config."""
+
+    def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
+        self.context, self.task, self.config = context, task, config
+
+    @property
+    def launcher_name(self) -> str:
+        return str(self.config.hydra.runtime.choices["hydra/launcher"])
+
+    def place(self, directory: Path) -> None:
+        """Has the trials run below this directory."""
+        with open_dict(self.config):
+            self.config.hydra.sweep.dir = str(directory)
+        self._add_override(f"hydra.sweep.dir={quoted(str(directory))}")
+
+    def compose(self, overrides: list[str], number: int) -> DictConfig:
+        composed = self.context.config_loader.load_sweep_config(self.config, overrides)
+        with open_dict(composed):
+            composed.hydra.job.id, composed.hydra.job.num = str(number), number
+        return composed
+
+    def run(self, overrides: list[str], number: int, task: TaskFunction) -> Any:
+        """Calls `task` with a trial's config, in its directory. Returns what that returns."""
+        setup_globals()
+        done = run_job(
+            task_function=task,
+            config=self.compose(overrides, number),
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+            hydra_context=self.context,
+        )
+        return done.return_value
+
+    def launch(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        """Has Hydra's launcher run trials."""
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task, config=self.config
+        )
+        done = launcher.launch(batch, initial_job_idx=first)
+        return [job.return_value for job in done]
+
+    def fix_launcher(self, key: str, value: Any) -> None:
+        """Gives a setting of the launcher a value that holds in other processes, too."""
+        OmegaConf.update(self.config, f"hydra.launcher.{key}", value, force_add=True)
+        self._add_override(f"++hydra.launcher.{key}={value}")
+
+    def _add_override(self, override: str) -> None:
+        with open_dict(self.config):
+            self.config.hydra.overrides.hydra.append(override)
+
+
+def local_runner(jobs: Jobs, sweep: Sweep, search: Search, screen: Screen) -> Runner:
+    if jobs.launcher_name == "basic":
+        return OneByOne(jobs, search, screen)
+    at_once = 1
+    if "n_jobs" in jobs.config.hydra.launcher:
+        import joblib
+
+        at_once = joblib.effective_n_jobs(jobs.config.hydra.launcher.n_jobs)
+        jobs.fix_launcher("n_jobs", at_once)
+    return SideBySide(jobs, sweep, at_once, screen)
+
+
+class OneByOne:
+    """One trial after the other, in this process."""
+
+    at_once = 1
+
+    def __init__(self, jobs: Jobs, search: Search, screen: Screen) -> None:
+        self.jobs, self.search, self.screen = jobs, search, screen
+
+    def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        outcomes = []
+        for number, overrides in enumerate(batch, start=first):
+            title = f"trial {number + 1} of {self.search.total}: {self.search.label(overrides)}"
+            self.screen.rule(title)
+            (outcome,) = self.jobs.launch([overrides], number)
+            self.screen.say(said(outcome))
+            outcomes.append(outcome)
+        return outcomes
+
+
+class SideBySide:
+    """As many at once as the launcher allows, in processes of their own, under one live table."""
+
+    def __init__(self, jobs: Jobs, sweep: Sweep, at_once: int, screen: Screen) -> None:
+        self.jobs, self.sweep, self.at_once, self.screen = jobs, sweep, at_once, screen
+
+    def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        from imdb_cls.sweeps.live import watched
+
+        # The same trial twice at once would be in its own way.
+        different = [list(trial) for trial in dict.fromkeys(map(tuple, batch))]
+        with watched(self.sweep, self.screen):
+            outcomes = self.jobs.launch(different, first)
+        return [outcomes[different.index(trial)] for trial in batch]
+
+
+def said(outcome: Outcome) -> str:
+    """One line on how a trial ended."""
+    parts = [f"trial {outcome.trial}: {outcome.status}" + ("" if outcome.again else " before")]
+    if outcome.value is not None:
+        parts.append(f"{outcome.value:.4f}")
+    return ", ".join(parts) + (f": {outcome.reason}" if outcome.reason else "")

@@ -1,0 +1,158 @@
+"""Optuna's search: TPE over a space in Hydra's syntax (Bergstra et al. 2011, "Algorithms for
+Hyper-Parameter Optimization")."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import Trial, TrialState
+
+from imdb_cls.config import SweepConfig, type_of
+from imdb_cls.errors import UserError
+from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.sweeps.search import discrete, fixed, label
+
+
+@dataclass(frozen=True)
+class _Dimension:
+    key: str
+    distribution: BaseDistribution
+
+    def override(self, value: Any) -> str:
+        return f"{self.key}={value}"
+
+
+class Study:
+    """Draws trials one after the other, or several at once, learning from those that ended.
+
+    What is drawn for a trial is a function of sweep.seed, its number and what it could learn from:
+    a study that was killed draws the same again. Trials that were drawn before are taken as they
+    were, even if what they could learn from has changed because a failed one was tried again.
+
+    Args:
+        overrides: with intervals, choices and ranges among them: the search space.
+        lower_is_better: of the metric.
+        drawn: the overrides of the trials so far.
+
+    Raises:
+        UserError: no space to search, or an empty part of it.
+    """
+
+    def __init__(
+        self,
+        overrides: Sequence[Override],
+        config: SweepConfig,
+        lower_is_better: bool,
+        drawn: Sequence[list[str]] = (),
+    ) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.config, self.total, self.learns = config, config.trials, True
+        self._fixed = [fixed(o) for o in overrides if not o.is_sweep_override()]
+        self._space = [_dimension(o) for o in overrides if o.is_sweep_override()]
+        if not self._space:
+            raise UserError(
+                "sweep=optuna has nothing to search: give a key an interval or choices, such as"
+                " 'model.learning_rate=tag(log, interval(1e-5, 1e-3))'"
+            )
+        self._drawn = [list(trial) for trial in drawn]
+        self._study = optuna.create_study(direction="minimize" if lower_is_better else "maximize")
+        # In a small space the same may be drawn twice.
+        self._running: list[tuple[list[str], Trial]] = []
+        self._asked = 0
+
+    def samples(self) -> list[list[str]]:
+        """Trials that together have both ends of every interval and every choice."""
+        ends = [_ends(dimension.distribution) for dimension in self._space]
+        return [
+            self._trial(
+                [d.override(e[min(n, len(e) - 1)]) for d, e in zip(self._space, ends, strict=True)]
+            )
+            for n in range(max(map(len, ends)))
+        ]
+
+    def ask(self, at_once: int) -> list[list[str]]:
+        return [self._ask() for _ in range(min(at_once, self.total - self._asked))]
+
+    def label(self, overrides: list[str]) -> str:
+        return label(overrides, self._fixed)
+
+    def tell(self, overrides: list[str], outcome: Outcome) -> None:
+        pair = next(pair for pair in self._running if pair[0] == overrides)
+        self._running.remove(pair)
+        trial = pair[1]
+        for step, value in enumerate(outcome.curve, start=1):
+            if np.isfinite(value):
+                trial.report(value, step)
+        if outcome.status == "pruned":
+            self._study.tell(trial, state=TrialState.PRUNED)
+        elif outcome.value is None or not np.isfinite(outcome.value):
+            self._study.tell(trial, state=TrialState.FAIL)
+        else:
+            self._study.tell(trial, outcome.value)
+
+    def _ask(self) -> list[str]:
+        number, self._asked = self._asked, self._asked + 1
+        seed = np.random.SeedSequence([self.config.seed, number]).generate_state(1)[0]
+        self._study.sampler = optuna.samplers.TPESampler(
+            seed=int(seed),
+            n_startup_trials=self.config.startup_trials,
+            # Of trials that run at once, none is drawn where another is being tried.
+            constant_liar=True,
+        )
+        if number < len(self._drawn):
+            self._study.enqueue_trial(self._params(self._drawn[number]))
+        trial = self._study.ask({d.key: d.distribution for d in self._space})
+        overrides = self._trial([d.override(trial.params[d.key]) for d in self._space])
+        self._running.append((overrides, trial))
+        return overrides
+
+    def _trial(self, drawn: list[str]) -> list[str]:
+        return [*self._fixed, *drawn]
+
+    def _params(self, overrides: list[str]) -> dict[str, Any]:
+        """The parameters in a trial's overrides."""
+        values = dict(override.split("=", 1) for override in overrides if "=" in override)
+        kinds = {IntDistribution: int, FloatDistribution: float}
+        return {d.key: kinds.get(type(d.distribution), str)(values[d.key]) for d in self._space}
+
+
+def _dimension(override: Override) -> _Dimension:
+    key, value = override.get_key_element(), override.value()
+    if isinstance(value, IntervalSweep):
+        low, high = value.start, value.end
+        assert low is not None
+        assert high is not None
+        if not low < high:
+            raise UserError(f"{override.input_line} is empty: its end must lie above its beginning")
+        log = "log" in value.tags
+        if log and low <= 0:
+            raise UserError(f"{override.input_line}: on a log scale it must begin above 0")
+        # interval(0, 1) of a key that takes fractions is more than 0 and 1.
+        if type_of(key.lstrip("+")) in (int, int | None):
+            return _Dimension(key, IntDistribution(math.ceil(low), math.floor(high), log=log))
+        return _Dimension(key, FloatDistribution(float(low), float(high), log=log))
+    values = discrete(override)
+    if isinstance(value, RangeSweep) and not value.shuffle and len(values) > 1:
+        low, high = sorted((float(values[0]), float(values[-1])))
+        step = abs(float(values[1]) - float(values[0]))
+        if all(v.lstrip("-").isdecimal() for v in values):
+            return _Dimension(key, IntDistribution(int(low), int(high), step=int(step)))
+        return _Dimension(key, FloatDistribution(low, high, step=step))
+    return _Dimension(key, CategoricalDistribution(values))
+
+
+def _ends(distribution: BaseDistribution) -> Sequence[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices
+    assert isinstance(distribution, IntDistribution | FloatDistribution)
+    return (distribution.low, distribution.high)
