@@ -1,41 +1,39 @@
 """Reads a sweep, finished or not: python -m imdb_cls.sweep <sweep dir>"""
 
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.errors import UserError
 
-USAGE = """
-usage: python -m imdb_cls.sweep DIR
+_SYNOPSIS = "usage: python -m imdb_cls.sweep DIR"
+
+USAGE = f"""{_SYNOPSIS}
 
   DIR              the directory of a sweep: multirun/<date>/<time>, or what hydra.sweep.dir= said
 
 Prints the leaderboard, and writes DIR/sweep.csv (a row a trial) and DIR/sweep.html (leaderboard,
-curves, what each parameter does) from the trials as they stand now, however far they are.
-"""
+curves, what each parameter does) from the trials as they stand now, however far they are."""
 
 
-@dataclass
-class Arguments:
-    directories: list[str] = field(default_factory=list)
-
-
-def sweep(given: Arguments) -> None:
+def sweep(words: list[str]) -> None:
     """Raises UserError for whatever a user can mend."""
+    if len(words) != 1 or words[0].startswith("-"):
+        given = f"not '{' '.join(words)}'" if words else "such as multirun/<date>/<time>"
+        raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
     from imdb_cls.sweeps.report import conclude
     from imdb_cls.terminal import Screen
 
-    if len(given.directories) != 1:
-        what = "which sweep?" if not given.directories else "one sweep at a time:"
-        raise UserError(f"{what} {USAGE.strip().splitlines()[0]}")
-    conclude(Path(given.directories[0]), Screen())
+    conclude(Path(words[0]), Screen())
 
 
 def main() -> None:
+    words = sys.argv[1:]
+    if any(word in ("-h", "--help") for word in words):
+        print(USAGE)
+        return
     with cli.one_line_errors():
-        sweep(arguments.parse(Arguments, sys.argv[1:], USAGE, free="directories"))
+        sweep(words)
 
 
 if __name__ == "__main__":

@@ -13,14 +13,13 @@ def importances(results: SweepResults) -> dict[str, float] | str:
     """Each parameter's share of the variance among the completed trials, the seed's too: functional
     ANOVA on a random forest (Hutter et al. 2014, "An Efficient Approach for Assessing
     Hyperparameter Importance"), the greatest first; or why there is none."""
-    trials = [
-        t for t in results.completed if math.isfinite(t.metrics.get(results.metric, math.nan))
-    ]
+    metric = results.metric
+    trials = [t for t in results.completed if math.isfinite(t.metrics.get(metric, math.nan))]
     if len(trials) < _FEWEST:
         return f"It takes at least {_FEWEST} completed trials, and there are {len(trials)}."
-    values = [trial.metrics[results.metric] for trial in trials]
+    values = [trial.metrics[metric] for trial in trials]
     if len(set(values)) < 2:
-        return f"{results.metric} is the same in all completed trials."
+        return f"{metric} is the same in all completed trials."
     columns = {key: [trial.differs.get(key) for trial in trials] for key in results.keys}
     columns = {key: told for key, told in columns.items() if len({shown(v) for v in told}) > 1}
     if not columns:

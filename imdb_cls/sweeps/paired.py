@@ -28,7 +28,7 @@ class PairedTest:
 
     def __str__(self) -> str:
         text = (
-            f"paired t-test on {self.metric}, trials {self.best} against {self.second},"
+            f"Paired t-test on {self.metric}, trials {self.best} against {self.second},"
             f" {self.n} shared seeds: {self.difference:+.4f}"
         )
         if self.interval is None or self.p is None:

@@ -31,14 +31,9 @@ def parameter(results: SweepResults, key: str) -> Markup:
     plot = Plot(f"by-{results.keys.index(key)}", *_SMALL, f"{results.metric} by {key}")
     with plot.drawn() as axes:
         places = [axis.place(t.differs[key]) + _aside(i, axis) for i, t in enumerate(trials)]
-        for done, face in ((True, series(0)), (False, "none")):
-            chosen = [
-                (x, trial.best)
-                for x, trial in zip(places, trials, strict=True)
-                if (trial.status == "completed") is done
-            ]
-            xs, ys = [x for x, _ in chosen], [y for _, y in chosen]
-            axes.scatter(xs, ys, s=22, facecolors=face, edgecolors=series(0), linewidths=1)
+        for x, trial in zip(places, trials, strict=True):
+            face = series(0) if trial.status == "completed" else "none"
+            axes.plot([x], [trial.best or 0.0], "o", mfc=face, mec=series(0), markersize=4.5)
         _means(axes, axis, trials, key)
         _ticks(axes, axis)
         axes.set_xlabel(key + " (log)" * (axis.kind == "log"), parse_math=False)
@@ -91,8 +86,8 @@ def parallel(results: SweepResults) -> Markup:
     scales.append(scale(results.metric, [trial.best for trial in trials]))
     # The best on top.
     trials = sorted(trials, key=lambda t: _share(t, trials, results.lower_is_better))
-    width = max(6.0, 1.5 * len(scales))
-    plot = Plot("parallel", width, 3.4, f"{results.metric} of all trials by all parameters")
+    width = max(8.0, 1.5 * len(scales))
+    plot = Plot("parallel", width, 3.3, f"{results.metric} of all trials by all parameters")
     with plot.drawn() as axes:
         for number, trial in enumerate(trials):
             ys = [s.place(trial.differs[s.key]) + _aside(number, s) for s in scales[:-1]]
@@ -101,8 +96,9 @@ def parallel(results: SweepResults) -> Markup:
             axes.plot(range(len(scales)), ys, color=colour, linewidth=1.3)
         for x, axis in enumerate(scales):
             _upright(axes, x, axis, results)
-        _colour_bar(axes, len(scales) - 1 + 0.42, results)
-        axes.set_xlim(-0.15, len(scales) - 1 + 0.62)
+        ends = [f"{trial.best:.4f}" for trial in (trials[0], trials[-1])]
+        _colour_bar(axes, len(scales) - 1 + 0.42, *ends)
+        axes.set_xlim(-0.15, len(scales) - 1 + 0.82)
         axes.set_ylim(-0.02, 1.02)
         axes.set_axis_off()
     return plot.svg
@@ -118,14 +114,13 @@ def _upright(axes: Axes, x: int, axis: Scale, results: SweepResults) -> None:
         axes.text(x + 0.05, y, label, va="center", fontsize=8, parse_math=False)
 
 
-def _colour_bar(axes: Axes, x: float, results: SweepResults) -> None:
+def _colour_bar(axes: Axes, x: float, worst: str, best: str) -> None:
     for number in range(LEVELS):
         colour = level(number / (LEVELS - 1))
-        axes.fill_between(
-            [x, x + 0.08], number / LEVELS, (number + 1) / LEVELS, color=colour, linewidth=0
-        )
-    for y, label in ((1.0, "best"), (0.0, "worst")):
-        axes.text(x + 0.11, y, label, va="center", fontsize=8)
+        bottom = number / LEVELS
+        axes.bar(x, 1 / LEVELS, 0.08, bottom, align="edge", color=colour, antialiased=False)
+    for y, label in ((1.0, f"best\n{best}"), (0.0, f"worst\n{worst}")):
+        axes.text(x + 0.1, y, label, va="top" if y else "bottom", fontsize=8)
 
 
 def _share(trial: Trial, trials: list[Trial], lower: bool) -> float:
@@ -174,7 +169,7 @@ def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:
 def importances(shares: dict[str, float]) -> Markup:
     """A bar a parameter, the most important above."""
     names = list(shares)[::-1]
-    plot = Plot("importance", 5.5, 0.7 + 0.28 * len(names), "importance of the parameters")
+    plot = Plot("importance", 4.8, 0.7 + 0.28 * len(names), "importance of the parameters")
     with plot.drawn() as axes:
         axes.barh(range(len(names)), [shares[name] for name in names], color=series(0), height=0.6)
         axes.set_yticks(range(len(names)), names, parse_math=False)

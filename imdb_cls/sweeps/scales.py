@@ -1,5 +1,6 @@
 """Where a value of a parameter stands on an axis from 0 to 1."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ def _round_numbers(low: float, high: float, kind: str) -> list[float]:
 
 
 def _crowded(places: list[float]) -> bool:
-    return any(b - a < _LABEL for a, b in zip(places, places[1:], strict=False))
+    return any(b - a < _LABEL for a, b in itertools.pairwise(places))
 
 
 def _warped(number: float, kind: str) -> float:

@@ -107,26 +107,28 @@ def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
     """What is said below the table."""
     for trial in results.trials:
         if trial.status in ("failed", "interrupted"):
-            yield f"trial {trial.name} {trial.status}{_because(trial)}"
+            yield f"trial {trial.name} {trial.status}{because(trial)}"
     if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
         yield f"rehearsed, so nothing was paid: {len(rehearsed)} trials"
     if test := paired_test(rows, results):
-        yield f"{test}"
+        yield str(test)
     yield f"chosen by {results.metric}; test figures choose nothing"
     for name in ("sweep.csv", "sweep.html"):
         if (results.path / name).is_file():
-            yield f"{_brief(results.path / name)}"
+            yield str(_brief(results.path / name))
     if (best := best_trial(results)) and best.path:
         run = shlex.quote(str(_brief(best.path)))
         yield f'best: python -m imdb_cls.predict run={run} "i liked the movie"'
 
 
-def _because(trial: Trial) -> str:
-    return f": {plain(trial.reason)}" if trial.reason else ""
+def because(trial: Trial) -> str:
+    """Why it ended as it did, behind its status."""
+    reason = plain(trial.reason or "").removeprefix(f"{trial.status}: ")
+    return f": {reason}" if reason else ""
 
 
 def plain(reason: str) -> str:
-    """run.json has an exception as Python writes it; a person wants what it says."""
+    """One line. run.json has an exception as Python writes it; a person wants what it says."""
     if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
         try:
             said = ast.literal_eval(match[2])
@@ -134,7 +136,7 @@ def plain(reason: str) -> str:
             said = None
         if isinstance(said, str):
             reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
-    return one_line(Exception(reason))
+    return one_line(Exception(reason)) if reason else ""
 
 
 def _brief(path: Path) -> Path:

@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 # Stand for custom properties of the page's CSS, which differ between light and dark.
 INK, FAINT = "#fd0000", "#fd0001"
 LEVELS, SERIES = 21, 6
+# What matplotlib says about itself, and a style that would be the whole page's.
+_LEFT_OUT = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
 _NAMES = {INK: "ink", FAINT: "faint"}
 
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
     "text.color": INK,
@@ -64,17 +66,19 @@ class Plot:
     def drawn(self) -> Iterator[Axes]:
         """The axes to draw on; `svg` is there afterwards."""
         # A salt and no date: the same figure is the same text.
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+        with mpl.rc_context(_STYLE | {"svg.hashsalt": self.name}):
             figure = Figure(figsize=self.size, layout="constrained")
             yield figure.subplots()
             buffer = io.StringIO()
-            FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+            FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata={"Date": None})
         self.svg = Markup(_for_page(buffer.getvalue(), self.name, self.label))
 
 
 def _for_page(text: str, name: str, label: str) -> str:
     text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(
+        r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL
+    )
     text = re.sub(r"<[^>]+>", lambda tag: _tag(tag[0], name), text)
     head = f'<svg role="img" aria-label="{escape(label)}"'
     return re.sub(r"\n\s*", "\n", text).replace("<svg", head, 1)
@@ -82,13 +86,14 @@ def _for_page(text: str, name: str, label: str) -> str:
 
 def _tag(tag: str, name: str) -> str:
     """One tag of matplotlib's: rounded, with names of its own, and with the page's font."""
-    tag = re.sub(r"\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}", tag)
+    tag = re.sub(r"\d+\.\d+", lambda number: f"{round(float(number[0]), 2):g}", tag)
     tag = tag.replace("xlink:href", "href")
     if tag.startswith("<svg"):
         return re.sub(r' (xmlns|xmlns:xlink|width|height|version)="[^"]*"', "", tag)
     if tag.startswith("<g"):
         tag = re.sub(r' id="[^"]*"', "", tag)
     tag = re.sub(r'(id="|href="#|url\(#)', rf"\1{name}-", tag)
+    tag = re.sub(r" font-family: [^;\"]*;", "", tag)
     tag = re.sub(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", tag)
     return re.sub(r"#f[cde][0-9a-f]{4}", lambda colour: f"var({_property(colour[0])})", tag)
 
