@@ -75,7 +75,8 @@ def sweep(
             preflight(backend, aws)
         except ConnectionLost as error:
             raise UserError(str(error)) from None
-        screen.say(f"price: {allowed.line}")
+        nothing = "; rehearsed, so nothing is paid" * backend.rehearse
+        screen.say(f"price: {allowed.line}{nothing}")
         yield Pool(jobs, backend, aws, sweep, search, allowed, screen, recompose)
     # Kept until now: a rehearsal that is killed goes on from what lies there, as from S3.
     shutil.rmtree(rehearsals, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The LightningModule around DistilBertForSequenceClassification."""
 
+import math
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.data.batches import Batch
+from imdb_cls.errors import UserError
 from imdb_cls.metrics import in_order, scalar_metrics
 from imdb_cls.model import optim
 
@@ -71,9 +73,14 @@ class SentimentClassifier(LightningModule):
     def _log_step(self, loss: Tensor) -> None:
         step = self.global_step + 1
         if step % self.log_every_n_steps == 0 or step in (1, self.total_steps):
-            mean = self.trainer.strategy.reduce(loss, reduce_op="mean")
+            mean = float(self.trainer.strategy.reduce(loss, reduce_op="mean"))
             rate = max(group["lr"] for group in self.trainer.optimizers[0].param_groups)
-            self._record({"train/loss": float(mean), "train/learning_rate": rate}, step)
+            self._record({"train/loss": mean, "train/learning_rate": rate}, step)
+            if not math.isfinite(mean):
+                raise UserError(
+                    f"train/loss is {mean} at step {step}: the run has diverged: take a smaller"
+                    f" model.learning_rate than {self.config.learning_rate:g}"
+                )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         logits = self(batch)

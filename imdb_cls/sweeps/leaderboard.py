@@ -68,8 +68,8 @@ class Row:
 
     @property
     def status(self) -> str:
-        """Such as: 4 completed, 1 failed."""
-        return counted(self.trials)
+        """Such as: 4 completed, 1 failed; of a single trial without its number."""
+        return counted(self.trials) if len(self.trials) > 1 else self.trials[0].status
 
     @property
     def label(self) -> str:

@@ -115,7 +115,7 @@ def _facts(results: SweepResults) -> list[tuple[str, str]]:
     if costs:
         facts.append(("cost", f"${math.fsum(costs):.2f}"))
     if rehearsed := sum(trial.rehearsed for trial in results.trials):
-        facts.append(("rehearsed", f"{rehearsed} trials: nothing was paid for them"))
+        facts.append(("rehearsed, so nothing was paid", str(rehearsed)))
     return facts
 
 

@@ -195,11 +195,9 @@ class TrialSweeper(Sweeper):
                 screen.say(f"the sweep that was in {sweep.path} is now in {sweep.set_aside()}")
         with sweep.locked():
             sweep.record(**facts)
-            ended = sum(info["status"] == "completed" for _, info in sweep.runs())
-            on = (
-                f", going on: {ended} of {plan.search.total} trials have completed" if ended else ""
-            )
-            screen.say(f"sweep directory: {sweep.path}{on}")
+            screen.say(f"sweep directory: {sweep.path}")
+            if ended := sum(info["status"] == "completed" for _, info in sweep.runs()):
+                screen.say(f"going on: {ended} of {plan.search.total} trials have completed")
             status, asked = "stopped", 0
             try:
                 while batch := plan.search.ask(runner.at_once):

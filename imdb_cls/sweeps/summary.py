@@ -4,6 +4,7 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +12,7 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from imdb_cls.errors import one_line
-from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard
+from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard, ranges
 from imdb_cls.sweeps.paired import paired_test
 from imdb_cls.sweeps.read import SweepResults, Trial
 from imdb_cls.sweeps.values import shown
@@ -20,78 +21,92 @@ from imdb_cls.terminal import Screen, as_table
 # A pipe has no width.
 _PIPE = 10_000
 # Columns of words; those of figures end at the same digit.
-_WORDS = ("what differs", "status")
+_WRAPS = "what differs"
+_WORDS = (_WRAPS, "status")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How much room a table takes."""
+
+    boxed: bool = False
+    short: bool = False
+    """How many trials are done, instead of what became of each."""
+    together: bool = False
+    """What differs in one column that wraps, instead of one a key."""
+    seconds: bool = True
+
+
+# From the widest on.
+_SHAPES = (
+    *(Shape(boxed=True), Shape(boxed=True, short=True), Shape(short=True)),
+    *(Shape(short=True, together=True), Shape(short=True, together=True, seconds=False)),
+)
 
 
 def show(results: SweepResults, screen: Screen) -> None:
     """The leaderboard, as wide as the terminal allows, and the lines below it."""
-    if rows := leaderboard(results):
-        title = f"{results.name}: {counted(results.trials)}"
-        if screen.console.is_terminal:
-            screen.console.print(_fitting(rows, results, title, screen.console))
-        else:
-            wide = Console(file=screen.console.file, width=_PIPE, highlight=False)
-            wide.print(title, markup=False)
-            wide.print(_table(rows, results, "", boxed=False, short=False))
+    rows = leaderboard(results)
+    title = f"{results.name}: {counted(results.trials)}"
+    if not rows:
+        screen.say(f"{results.name}: no trials yet")
+    elif screen.console.is_terminal:
+        screen.console.print(_fitting(rows, results, title, screen.console))
+    else:
+        wide = Console(file=screen.console.file, width=_PIPE, highlight=False)
+        wide.print(title, markup=False)
+        wide.print(_table(rows, results, "", Shape()))
     for line in lines(results, rows):
         screen.say(line)
 
 
 def _fitting(rows: list[Row], results: SweepResults, title: str, console: Console) -> Table:
-    """The first of the tables that fits the terminal."""
-    for boxed, short in ((True, False), (True, True), (False, True)):
-        table = _table(rows, results, title, boxed, short)
-        if Measurement.get(console, console.options, table).maximum <= console.width:
-            return table
-    return _table(rows, results, title, boxed=False, short=True, together=True)
-
-
-def _table(
-    rows: list[Row],
-    results: SweepResults,
-    title: str,
-    boxed: bool,
-    short: bool,
-    together: bool = False,
-) -> Table:
-    cells = [_cells(row, rows, results, short, together) for row in rows]
-    table = as_table(cells, title, boxed)
-    for column in table.columns:
-        column.no_wrap = column.header not in _WORDS
-        if column.header in _WORDS:
-            column.justify, column.overflow = "left", "fold"
+    """The widest table that fits the terminal, or the narrowest there is."""
+    options = console.options.update(width=_PIPE)
+    for shape in _SHAPES:
+        table = _table(rows, results, title, shape)
+        room = Measurement.get(console, options, table)
+        if (room.minimum if shape.together else room.maximum) <= console.width:
+            break
     return table
 
 
-def _cells(
-    row: Row, rows: list[Row], results: SweepResults, short: bool, together: bool
-) -> dict[str, str]:
-    """A row of the table.
+def _table(rows: list[Row], results: SweepResults, title: str, shape: Shape) -> Table:
+    cells = [_cells(row, rows, results, shape) for row in rows]
+    table = as_table(cells, title, shape.boxed)
+    for column in table.columns:
+        name = str(column.header)
+        if name in _WORDS:
+            column.justify = "left"
+        if name != _WRAPS:
+            column.min_width = max(len(name), *(len(row[name]) for row in cells))
+    return table
 
-    Args:
-        short: how many trials are done, instead of what became of each.
-        together: what differs in one column instead of one a key.
-    """
+
+def _cells(row: Row, rows: list[Row], results: SweepResults, shape: Shape) -> dict[str, str]:
     keys = [key for key in results.keys if any(key in other.differs for other in rows)]
     differs = {
         results.names[key]: shown(row.differs[key]) if key in row.differs else "" for key in keys
     }
-    if together and keys:
+    if shape.together and keys:
         told = " ".join(f"{name}={value}" for name, value in differs.items() if value)
-        differs = {"what differs": told}
+        differs = {_WRAPS: told}
     test = results.metric.replace("val/", "test/", 1)
     cells = {
         "trials": row.label,
         **differs,
         results.metric: value_of(row, results),
         test: str(row.figures.get(test, "")),
-        "seconds": "" if row.seconds is None else f"{row.seconds:.0f}",
     }
+    if shape.seconds:
+        cells["seconds"] = "" if row.seconds is None else f"{row.seconds:.0f}"
     if any(other.cost is not None for other in rows):
         cells["cost"] = "" if row.cost is None else f"${row.cost:.2f}"
-    if short:
-        return {**cells, "done": f"{len(row.completed)} of {len(row.trials)}"}
-    return {**cells, "status": row.status}
+    if not shape.short:
+        return {**cells, "status": row.status}
+    several = len(row.trials) > 1
+    done = f"{len(row.completed)} of {len(row.trials)}" if several else row.status
+    return {**cells, "done": done}
 
 
 def value_of(row: Row, results: SweepResults) -> str:
@@ -109,7 +124,7 @@ def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
         if trial.status in ("failed", "interrupted"):
             yield f"trial {trial.name} {trial.status}{because(trial)}"
     if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
-        yield f"rehearsed, so nothing was paid: {len(rehearsed)} trials"
+        yield f"rehearsed, so nothing was paid for them: trials {ranges(rehearsed)}"
     if test := paired_test(rows, results):
         yield str(test)
     yield f"chosen by {results.metric}; test figures choose nothing"

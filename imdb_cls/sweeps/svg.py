@@ -71,16 +71,15 @@ class Plot:
             yield figure.subplots()
             buffer = io.StringIO()
             FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata={"Date": None})
-        self.svg = Markup(_for_page(buffer.getvalue(), self.name, self.label))
+        self.svg = Markup(_for_page(buffer.getvalue(), self))
 
 
-def _for_page(text: str, name: str, label: str) -> str:
-    text = text[text.index("<svg") :]
-    text = re.sub(
-        r"<metadata>.*?</metadata>|<!--.*?-->|<style.*?</style>", "", text, flags=re.DOTALL
-    )
-    text = re.sub(r"<[^>]+>", lambda tag: _tag(tag[0], name), text)
-    head = f'<svg role="img" aria-label="{escape(label)}"'
+def _for_page(text: str, plot: Plot) -> str:
+    text = re.sub(_LEFT_OUT, "", text[text.index("<svg") :], flags=re.DOTALL)
+    text = re.sub(r"<[^>]+>", lambda tag: _tag(tag[0], plot.name), text)
+    # Larger than it was drawn, so that its text is as large as the page's.
+    wide = f"max-width: {plot.size[0] * 1.25:g}in"
+    head = f'<svg role="img" aria-label="{escape(plot.label)}" style="{wide}"'
     return re.sub(r"\n\s*", "\n", text).replace("<svg", head, 1)
 
 
