@@ -106,10 +106,9 @@ def read(path: str | Path) -> SweepResults:
         replace(trial, recipe=recipe, differs=told)
         for trial, recipe, told in zip(trials, recipes(ingredients), values, strict=True)
     ]
-    status = str(record.get("status", "completed"))
     return SweepResults(
         path=directory,
-        status="interrupted" if status == "running" and not lives else status,
+        status=_status(record, trials, lives),
         command=record.get("command"),
         started=record.get("started") or min((i["started"] for _, i in runs), default=None),
         finished=record.get("finished"),
@@ -157,6 +156,13 @@ def _runs(directory: Path) -> list[tuple[Run, dict[str, Any]]]:
         if info and info.get("status") in _RECORDED and isinstance(info.get("started"), str):
             found.append((Run(path), info))
     return found
+
+
+def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
+    if "status" not in record:
+        return "running" if any(trial.status == "running" for trial in trials) else "completed"
+    status = str(record["status"])
+    return "interrupted" if status == "running" and not lives else status
 
 
 def _metric(runs: list[tuple[Run, dict[str, Any]]]) -> str:
