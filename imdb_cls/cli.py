@@ -36,7 +36,6 @@ def run(task: Task, config_name: str) -> None:
     # Hydra's errors then reach us as they are, instead of being printed by it.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     OmegaConf.register_new_resolver("run_dir", _run_dir, replace=True)
-    OmegaConf.register_new_resolver("trials_at_once", _trials_at_once, replace=True)
 
     def job(config: DictConfig) -> Any:
         try:
@@ -101,12 +100,6 @@ def _run_dir(resume: str | None, fresh: str) -> str:
     from imdb_cls.run import Run
 
     return str(Run.open(resume).path)
-
-
-def _trials_at_once() -> int:
-    from imdb_cls.sweeps.sharing import trials_at_once
-
-    return trials_at_once()
 
 
 class MadeDirectories(Callback):

@@ -151,11 +151,12 @@ def _test_of(results: SweepResults) -> str:
 def _board(rows: list[Row], results: SweepResults) -> Content:
     keys = [key for key in results.keys if any(key in row.differs for row in rows)]
     paid = any(row.cost is not None for row in rows)
+    # The figures first: on a phone the parameters are those to scroll to.
     columns = [
         Column("trials", "words"),
-        *(Column(results.names[key]) for key in keys),
         Column(results.metric),
         Column(_test_of(results), "test"),
+        *(Column(results.names[key]) for key in keys),
         Column("seconds"),
         *([Column("cost")] if paid else []),
         Column("status", "words"),
@@ -165,9 +166,9 @@ def _board(rows: list[Row], results: SweepResults) -> Content:
         cost = Cell("" if row.cost is None else f"${row.cost:.2f}")
         cells = [
             Cell(row.label),
-            *(Cell(shown(row.differs[key]) if key in row.differs else "") for key in keys),
             Cell(value_of(row, results)),
             Cell(str(row.figures.get(_test_of(results), ""))),
+            *(Cell(shown(row.differs[key]) if key in row.differs else "") for key in keys),
             Cell("" if row.seconds is None else f"{row.seconds:.0f}"),
             *([cost] if paid else []),
             Cell(row.status),
@@ -192,8 +193,8 @@ def _all_trials(rows: list[Row], results: SweepResults) -> Content:
     paid = any(trial.cost is not None for trial in results.trials)
     columns = [
         Column("trial", "words"),
-        *(Column(results.names[key]) for key in results.keys),
         *(Column(name, "test" if name.startswith("test/") else "") for name in metrics),
+        *(Column(results.names[key]) for key in results.keys),
         Column("seconds"),
         *([Column("cost")] if paid else []),
         Column("status", "words"),
@@ -207,8 +208,8 @@ def _trial(trial: Trial, results: SweepResults, metrics: list[str], paid: bool) 
     cost = Cell("" if trial.cost is None else f"${trial.cost:.2f}")
     cells = [
         Cell(trial.name, link=link),
-        *(Cell(shown(trial.differs[k]) if k in trial.differs else "") for k in results.keys),
         *(Cell(f"{trial.metrics[m]:.4f}" if m in trial.metrics else "") for m in metrics),
+        *(Cell(shown(trial.differs[k]) if k in trial.differs else "") for k in results.keys),
         Cell("" if trial.seconds is None else f"{trial.seconds:.0f}"),
         *([cost] if paid else []),
         Cell(trial.status + ", rehearsed" * trial.rehearsed),

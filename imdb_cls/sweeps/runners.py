@@ -82,7 +82,14 @@ def local_runner(jobs: Jobs, sweep: Sweep, search: Search, screen: Screen) -> Ru
     if "n_jobs" in jobs.config.hydra.launcher:
         import joblib
 
-        at_once = joblib.effective_n_jobs(jobs.config.hydra.launcher.n_jobs)
+        from imdb_cls.sweeps.sharing import trials_at_once
+
+        asked = any(
+            o.startswith("hydra.launcher.n_jobs=") for o in jobs.config.hydra.overrides.hydra
+        )
+        # joblib's own default is a trial for every core.
+        count = jobs.config.hydra.launcher.n_jobs if asked else trials_at_once()
+        at_once = joblib.effective_n_jobs(count)
         jobs.fix_launcher("n_jobs", at_once)
     return SideBySide(jobs, sweep, at_once, screen)
 
