@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import warm
+
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No wandb account, and a cache of our own for all tests.
@@ -101,14 +103,27 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
-def command(shared: Path) -> Command:
-    """Runs `python -m imdb_cls.<name> …` as a user would: a process of its own, no terminal."""
+def python(shared: Path) -> list[str]:
+    """What to write for sys.executable where a process need not import torch itself."""
+    return warm.python(str(shared / "warm"))
+
+
+@pytest.fixture(scope="session")
+def command(shared: Path, python: list[str]) -> Command:
+    """Runs `python -m imdb_cls.<name> …` as a user would: a process of its own, no terminal. With
+    `fresh`, or with variables that libraries read when they load, it loads them all itself."""
 
     def run(
-        name: str, *words: object, cwd: Path = shared, stdin: str | None = None, **env: str
+        name: str,
+        *words: object,
+        cwd: Path = shared,
+        stdin: str | None = None,
+        fresh: bool = False,
+        **env: str,
     ) -> "subprocess.CompletedProcess[str]":
+        begin = [sys.executable] if fresh else python
         return subprocess.run(
-            [sys.executable, "-m", f"imdb_cls.{name}", *map(str, words)],
+            [*begin, "-m", f"imdb_cls.{name}", *map(str, words)],
             input=stdin if stdin is not None else "",
             text=True,
             capture_output=True,

@@ -169,11 +169,11 @@ def test_standard_input_is_a_review_a_line_and_a_pipe_gets_json(
 
 
 def test_a_reader_that_has_enough_gets_no_traceback(
-    run: Path, texts: list[str], tmp_path: Path
+    run: Path, texts: list[str], python: list[str], tmp_path: Path
 ) -> None:
     # More than a pipe holds, so that the writer does meet its end.
     (tmp_path / "in.txt").write_text("\n".join(texts * 100))
-    predicting = shlex.join([sys.executable, "-m", "imdb_cls.predict", f"run={run}"])
+    predicting = shlex.join([*python, "-m", "imdb_cls.predict", f"run={run}"])
     line = f"{predicting} < in.txt | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -395,7 +395,7 @@ def test_bytes_that_are_not_utf8_are_refused_before_a_line_is_written(
 
 
 def test_texts_need_no_standard_input(run: Path) -> None:
-    """As under cron or `<&-`, where there is none."""
+    """As under cron or `<&-`, where there is none: only a process of Python's own begins so."""
     words = [sys.executable, "-m", "imdb_cls.predict", f"run={run}", "good"]
     line = f"exec {shlex.join(words)} <&-"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)

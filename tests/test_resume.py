@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,15 +22,24 @@ Command = Callable[..., Any]
 LONG = ("data.train_size=480", "data.max_length=64", "trainer.checkpoint_minutes=0.01")
 
 
-def start(tiny: list[str], path: Path, *overrides: str) -> "subprocess.Popen[str]":
-    words = [*tiny, *LONG, *overrides, f"hydra.run.dir={path}"]
-    return subprocess.Popen(
-        [sys.executable, "-m", "imdb_cls.train", *words],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=path.parent,
-    )
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(python: list[str], tiny: list[str]) -> Start:
+    """Begins a long run of the tiny model in this directory, with these overrides."""
+
+    def run(path: Path, *overrides: str) -> "subprocess.Popen[str]":
+        words = [*tiny, *LONG, *overrides, f"hydra.run.dir={path}"]
+        return subprocess.Popen(
+            [*python, "-m", "imdb_cls.train", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=path.parent,
+        )
+
+    return run
 
 
 def stop_at(process: "subprocess.Popen[str]", step: int, signum: int) -> str:
@@ -60,10 +68,10 @@ def untouched(shared: Path, tiny: list[str], command: Command) -> Path:
     ids=["terminated at an epoch's end", "killed later"],
 )
 def test_a_stopped_run_ends_as_if_it_had_not_been(
-    untouched: Path, tiny: list[str], command: Command, tmp_path: Path, signum: int, step: int
+    untouched: Path, start: Start, command: Command, tmp_path: Path, signum: int, step: int
 ) -> None:
     run = tmp_path / "run"
-    process = start(tiny, run)
+    process = start(run)
     said = stop_at(process, step, signum)
     if signum == signal.SIGKILL:
         assert process.returncode == -signum
@@ -93,11 +101,11 @@ def assert_the_same(run: Path, untouched: Path) -> None:
 
 
 def test_a_stop_at_the_last_step_loses_nothing(
-    tiny: list[str], command: Command, tmp_path: Path
+    start: Start, command: Command, tmp_path: Path
 ) -> None:
     """best.ckpt is written before last.ckpt, and a run that is only tested on resuming needs it."""
     run = tmp_path / "run"
-    process = start(tiny, run, "trainer.max_epochs=1")
+    process = start(run, "trainer.max_epochs=1")
     stop_at(process, 30, signal.SIGINT)
     assert process.returncode == 128 + signal.SIGINT
     assert read(run, "run.json")["status"] == "stopped"
@@ -107,10 +115,10 @@ def test_a_stop_at_the_last_step_loses_nothing(
 
 
 def test_a_run_without_a_checkpoint_begins_anew_in_its_directory(
-    untouched: Path, tiny: list[str], command: Command, tmp_path: Path
+    untouched: Path, start: Start, command: Command, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    process = start(tiny, run, "trainer.checkpoint_minutes=60")
+    process = start(run, "trainer.checkpoint_minutes=60")
     stop_at(process, 2, signal.SIGKILL)
     assert not (run / "checkpoints").exists()
     assert command("train", f"resume={run}").returncode == 0
@@ -134,9 +142,9 @@ def test_a_resumed_run_stays_the_run_it_is(untouched: Path, override: str) -> No
     assert str(error.value).startswith(f"{override}: a resumed run keeps its own config")
 
 
-def test_a_live_run_is_not_resumed_twice(tiny: list[str], tmp_path: Path) -> None:
+def test_a_live_run_is_not_resumed_twice(start: Start, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(tiny, run, "trainer.max_epochs=50")
+    process = start(run, "trainer.max_epochs=50")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("step="):
@@ -149,11 +157,10 @@ def test_a_live_run_is_not_resumed_twice(tiny: list[str], tmp_path: Path) -> Non
 
 
 def test_a_run_stopped_early_keeps_its_wandb_id_and_ends_the_same(
-    untouched: Path, tiny: list[str], command: Command, tmp_path: Path
+    untouched: Path, start: Start, command: Command, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    offline = [o for o in tiny if not o.startswith("logger")] + ["logger.wandb.mode=offline"]
-    process = start(offline, run)
+    process = start(run, "logger=wandb", "logger.wandb.mode=offline")
     stop_at(process, 10, signal.SIGTERM)
     done = command("train", f"resume={run}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -4,7 +4,6 @@ import os
 import pty
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 
@@ -12,9 +11,7 @@ def on_a_terminal(words: list[str], cwd: Path) -> str:
     """The output of a command whose stdout is a terminal of 120 columns, without its colours."""
     master, slave = pty.openpty()
     environment = {**os.environ, "COLUMNS": "120", "TERM": "xterm-256color"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", *words], stdout=slave, stderr=slave, cwd=cwd, env=environment
-    )
+    process = subprocess.Popen(words, stdout=slave, stderr=slave, cwd=cwd, env=environment)
     os.close(slave)
     seen = b""
     while True:
@@ -31,9 +28,10 @@ def on_a_terminal(words: list[str], cwd: Path) -> str:
 
 
 def test_a_terminal_shows_one_bar_with_its_end_and_the_validation_then_one_table(
-    tiny: list[str], tmp_path: Path
+    python: list[str], tiny: list[str], tmp_path: Path
 ) -> None:
-    seen = on_a_terminal(["imdb_cls.train", *tiny, "hydra.run.dir=run"], tmp_path)
+    words = [*python, "-m", "imdb_cls.train", *tiny, "hydra.run.dir=run"]
+    seen = on_a_terminal(words, tmp_path)
     assert re.search(r"trained .* 12/12 .* ETA .* val loss 0\.\d+ +val accuracy 0\.\d+", seen)
     assert re.search(r"│ accuracy +│ +0\.\d{4} \[0\.\d{4}, 0\.\d{4}\] │", seen)
     assert "step=" not in seen

@@ -146,7 +146,9 @@ def sent_off(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
 
 
 @pytest.fixture
-def following(door: Door, sent_off: Path, trained: Path, tmp_path: Path) -> Iterator[Following]:
+def following(
+    door: Door, sent_off: Path, trained: Path, tmp_path: Path, python: list[str]
+) -> Iterator[Following]:
     """A job that `send` begins and that trains until `actor.may_end` is set."""
     from tests.launch.doubles import Actor, Following
 
@@ -154,6 +156,6 @@ def following(door: Door, sent_off: Path, trained: Path, tmp_path: Path) -> Iter
     shutil.copytree(trained, tmp_path / "left" / "run")
     actor = Actor(door.aws, tmp_path / "left" / "run")
     actor.idle.set()
-    yield Following(door, actor, tmp_path / "job" / "run")
+    yield Following(door, actor, tmp_path / "job" / "run", python)
     actor.may_end.set()
     assert actor.idle.wait(30)

@@ -4,7 +4,6 @@ import contextlib
 import json
 import socket
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterable
@@ -154,6 +153,7 @@ class Following:
     door: Door
     actor: Actor
     run: Path
+    python: list[str]
 
     def send(self) -> None:
         request = read(self.run.parent, "request.json")
@@ -169,12 +169,12 @@ class Following:
     def jobs(self, *words: str) -> Said:
         """What `python -m launch.jobs …` says."""
         done = subprocess.run(
-            [sys.executable, "-c", IMPATIENT, *words], capture_output=True, text=True, timeout=120
+            [*self.python, "-c", IMPATIENT, *words], capture_output=True, text=True, timeout=120
         )
         return Said(done.returncode, done.stdout, done.stderr)
 
     def attach(self) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
-        return started(["-c", IMPATIENT, "attach", str(self.run)])
+        return started([*self.python, "-c", IMPATIENT, "attach", str(self.run)])
 
     def has_it_all(self) -> bool:
         record = read(self.run, "run.json")

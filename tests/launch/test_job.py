@@ -113,7 +113,7 @@ def _carry_out(path: Path, aws: LocalAWS, tiny: list[str]) -> dict[str, Any]:
         *("backend.max_seconds=200", "backend.poll_seconds=0.2", f"hydra.run.dir={path}/run"),
     ]
     here = {"cwd": path / "here", "env": environment}
-    with started(["-m", "imdb_cls.train", *words], **here) as process:
+    with started([sys.executable, "-m", "imdb_cls.train", *words], **here) as process:
         begun = until(process, "Starting training script")
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)

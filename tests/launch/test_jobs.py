@@ -1,7 +1,6 @@
 """python -m launch.jobs, beside attach."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,10 +52,12 @@ def test_metrics_of_a_job_that_has_none_is_one_line(following: Following) -> Non
         (["list", "region=us-east-11"], "SageMaker knows no such region. Did you mean"),
     ],
 )
-def test_wrong_words_are_one_line(trained: Path, words: list[str], part: str) -> None:
+def test_wrong_words_are_one_line(
+    trained: Path, python: list[str], words: list[str], part: str
+) -> None:
     given = [word.replace("{local}", str(trained)) for word in words]
     done = subprocess.run(
-        [sys.executable, "-m", "launch.jobs", *given], capture_output=True, text=True, timeout=60
+        [*python, "-m", "launch.jobs", *given], capture_output=True, text=True, timeout=60
     )
     said = Said(done.returncode, done.stdout, done.stderr)
     assert part in said.line

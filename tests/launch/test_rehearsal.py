@@ -119,9 +119,9 @@ def processes_of(path: Path) -> list[str]:
 
 @contextlib.contextmanager
 def started(words: list[str], **options: Any) -> Iterator["subprocess.Popen[str]"]:
-    """`python …` with one stream of output, killed at the end or after four minutes."""
+    """A command with one stream of output, killed at the end or after four minutes."""
     process = subprocess.Popen(
-        [sys.executable, *words],
+        words,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -304,7 +304,9 @@ def test_ctrl_c_ends_a_rehearsal_and_all_that_it_started(tiny: list[str], tmp_pa
     temporary.mkdir()
     words = [*tiny, *SMALL, *REHEARSED, f"hydra.run.dir={tmp_path}/run"]
     with started(
-        ["-m", "imdb_cls.train", *words], cwd=tmp_path, env={**os.environ, "TMPDIR": str(temporary)}
+        [sys.executable, "-m", "imdb_cls.train", *words],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(temporary)},
     ) as process:
         until(process, "Starting training script")
         assert len(processes_of(temporary)) > 1
