@@ -16,7 +16,7 @@ from imdb_cls.sweeps.importance import importances
 from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard
 from imdb_cls.sweeps.paired import paired_test
 from imdb_cls.sweeps.read import SweepResults, Trial
-from imdb_cls.sweeps.summary import because, value_of
+from imdb_cls.sweeps.summary import endings, value_of
 from imdb_cls.sweeps.svg import level_colours
 from imdb_cls.sweeps.values import shown
 
@@ -90,11 +90,7 @@ def _facts_of(results: SweepResults) -> dict[str, Any]:
         "legend": _legend(rows, results),
         "importance": "" if isinstance(shares, str) else plots.importances(shares),
         "no_importance": shares if isinstance(shares, str) else "",
-        "reasons": [
-            f"trial {trial.name} {trial.status}{because(trial)}"
-            for trial in results.trials
-            if trial.status in ("failed", "pruned", "stopped", "interrupted")
-        ],
+        "reasons": endings(results, ("failed", "pruned", "stopped", "interrupted")),
         "trials": _all_trials(rows, results),
         "light": level_colours(dark=False),
         "dark": level_colours(dark=True),

@@ -25,7 +25,7 @@ _SMALL = (3.9, 2.7)
 def parameter(results: SweepResults, key: str) -> Markup:
     """The metric against one parameter: full points have completed, hollow ones have not."""
     trials = [t for t in results.trials if key in t.differs and _known(t.best)]
-    if not trials:
+    if not _varies(key, trials):
         return Markup()
     axis = scale(key, [trial.differs[key] for trial in trials])
     plot = Plot(f"by-{results.keys.index(key)}", *_SMALL, f"{results.metric} by {key}")
@@ -39,6 +39,10 @@ def parameter(results: SweepResults, key: str) -> Markup:
         axes.set_xlabel(key + " (log)" * (axis.kind == "log"), parse_math=False)
         _metric_axis(axes, results.metric)
     return plot.svg
+
+
+def _varies(key: str, trials: list[Trial]) -> bool:
+    return len({comparable(trial.differs[key]) for trial in trials}) > 1
 
 
 def _aside(number: int, axis: Scale) -> float:
@@ -80,7 +84,8 @@ def parallel(results: SweepResults) -> Markup:
     """A line a completed trial through its values of all parameters to its metric."""
     trials = [t for t in results.completed if _known(t.best)]
     keys = [key for key in results.keys if all(key in trial.differs for trial in trials)]
-    if len(keys) < 2 or len(trials) < 2:
+    keys = [key for key in keys if _varies(key, trials)]
+    if len(keys) < 2:
         return Markup()
     scales = [scale(key, [trial.differs[key] for trial in trials]) for key in keys]
     scales.append(scale(results.metric, [trial.best for trial in trials]))

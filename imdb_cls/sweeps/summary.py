@@ -3,7 +3,7 @@
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from imdb_cls.errors import one_line
 from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard, ranges
 from imdb_cls.sweeps.paired import paired_test
-from imdb_cls.sweeps.read import SweepResults, Trial
+from imdb_cls.sweeps.read import SweepResults
 from imdb_cls.sweeps.values import shown
 from imdb_cls.terminal import Screen, as_table
 
@@ -120,11 +120,9 @@ def value_of(row: Row, results: SweepResults) -> str:
 
 def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
     """What is said below the table."""
-    for trial in results.trials:
-        if trial.status in ("failed", "interrupted"):
-            yield f"trial {trial.name} {trial.status}{because(trial)}"
+    yield from endings(results, ("failed", "interrupted"))
     if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
-        yield f"rehearsed, so nothing was paid for them: trials {ranges(rehearsed)}"
+        yield f"rehearsed, so nothing was paid: trials {ranges(rehearsed)}"
     if test := paired_test(rows, results):
         yield str(test)
     yield f"chosen by {results.metric}; test figures choose nothing"
@@ -136,10 +134,17 @@ def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
         yield f'best: python -m imdb_cls.predict run={run} "i liked the movie"'
 
 
-def because(trial: Trial) -> str:
-    """Why it ended as it did, behind its status."""
-    reason = plain(trial.reason or "").removeprefix(f"{trial.status}: ")
-    return f": {reason}" if reason else ""
+def endings(results: SweepResults, statuses: Sequence[str]) -> list[str]:
+    """How trials of these statuses ended and why; those that ended alike on one line."""
+    alike: dict[str, list[str]] = {}
+    for trial in results.trials:
+        if trial.status in statuses:
+            reason = plain(trial.reason or "").removeprefix(f"{trial.status}: ")
+            ending = f"{trial.status}: {reason}" if reason else trial.status
+            alike.setdefault(ending, []).append(trial.name)
+    return [
+        f"trial{'s' * (len(names) > 1)} {ranges(names)} {ending}" for ending, names in alike.items()
+    ]
 
 
 def plain(reason: str) -> str:

@@ -168,7 +168,7 @@ def test_the_screen_says_what_to_know(made: Made, capsys: pytest.CaptureFixture[
     assert second.split()[:3] == ["0,", "1,", "5"]
     assert rest == [
         "trial 4 failed: no [red] disk",
-        "rehearsed, so nothing was paid for them: trials 5",
+        "rehearsed, so nothing was paid: trials 5",
         rest[2],
         "chosen by val/accuracy; test figures choose nothing",
         f"{made.path}/sweep.csv",
@@ -219,6 +219,16 @@ def test_a_sweep_of_which_nothing_has_begun_is_shown(
     made.planned.append([*COMMON, f"{LR}=1e-4"])
     made.record(status="running")
     assert "1 waiting" in said(made, capsys)
+
+
+def test_trials_that_failed_alike_are_one_line(
+    made: Made, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(4):
+        made.trial(f"seed={seed}", status="failed", reason="UserError('no memory')", curve=[])
+    made.trial("seed=4", status="failed", reason="UserError('no disk')", curve=[])
+    text = said(made, capsys)
+    assert "\ntrials 0-3 failed: no memory\ntrial 4 failed: no disk\n" in text
 
 
 def test_sweep_csv_has_a_row_a_trial_with_all_digits(made: Made) -> None:

@@ -77,7 +77,7 @@ def page(grid: Made) -> Page:
 def test_the_page_has_everything_in_its_order(page: Page) -> None:
     assert page.headings == [
         *("Leaderboard", "The best two", "val/accuracy by parameter", "All parameters at once"),
-        *("Curves", "Importance of the parameters", "Failed, pruned, stopped", "All trials"),
+        *("Curves", "Importance of the parameters", "What did not complete", "All trials"),
     ]
     assert "Test figures chose nothing" in page.words
     assert "10 completed, 1 pruned, 1 failed" in page.words
@@ -135,6 +135,16 @@ def test_a_sweep_without_a_completed_trial_has_a_page(made: Made) -> None:
     assert "No trial has completed yet." in page.words
     assert "no two rows with completed trials" in page.words
     assert "It takes at least 4 completed trials, and there are 0." in page.words
+
+
+def test_a_parameter_of_which_one_value_came_through_has_no_plot(made: Made) -> None:
+    for seed in (1, 2):
+        made.trial(f"{LR}=1e-4", f"seed={seed}", accuracy=0.8 + seed / 100)
+        made.trial(f"{LR}=1e30", f"seed={seed}", status="failed", curve=[])
+    page = page_of(made)
+    assert 'aria-label="val/accuracy by seed"' in page.text
+    assert f'aria-label="val/accuracy by {LR}"' not in page.text
+    assert "All parameters at once" not in page.headings
 
 
 def test_what_a_rehearsal_did_not_cost_is_said(made: Made) -> None:
