@@ -15,7 +15,7 @@ class Outcome:
     trial: str
     """The name of its directory."""
     status: str
-    """completed, failed or pruned; submitted: its job was not waited for."""
+    """completed, failed, pruned or stopped; submitted: its job was not waited for."""
     value: float | None = None
     """The sweep's metric at the best checkpoint."""
     reason: str | None = None

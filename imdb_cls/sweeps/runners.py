@@ -1,6 +1,11 @@
 """Who runs the trials of a sweep on this machine: Hydra's launchers."""
 
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any, Protocol
 
 from hydra.core.plugins import Plugins
@@ -124,9 +129,27 @@ class SideBySide:
 
         # The same trial twice at once would be in its own way.
         different = [list(trial) for trial in dict.fromkeys(map(tuple, batch))]
-        with watched(self.sweep, self.screen):
+        with _patient(self.screen), watched(self.sweep, self.screen):
             outcomes = self.jobs.launch(different, first)
+        if any(outcome.status == "stopped" for outcome in outcomes):
+            sys.exit(128 + signal.SIGINT)
         return [outcomes[different.index(trial)] for trial in batch]
+
+
+@contextlib.contextmanager
+def _patient(screen: Screen) -> Iterator[None]:
+    """Ctrl-C reaches the trials too, and they save their checkpoints: that is waited for, unless it
+    comes a second time."""
+
+    def note(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, previous)
+        screen.say("stopping: every trial saves its checkpoint; Ctrl-C once more ends at once")
+
+    previous = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 def said(outcome: Outcome) -> str:

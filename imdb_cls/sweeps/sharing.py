@@ -1,16 +1,24 @@
-"""The part of this machine that one of several trials side by side has: cores, or a GPU."""
+"""What one of several trials side by side has of this machine: cores, or a GPU; and how they end
+together."""
 
+import contextlib
 import fcntl
 import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import IO
 
 import joblib
 
 # Cores that a trial is worth, where the number of trials at once is not given.
 _CORES_PER_TRIAL = 4
-# This process's place among the others: kept open, and so locked, for as long as it lives.
-_place: IO[str] | None = None
+# Seconds between two looks at whether the process that started this one is still there, and those
+# that a trial has to save its checkpoint when it is gone.
+_LOOK_S, _GRACE_S = 1.0, 120.0
 
 
 def trials_at_once() -> int:
@@ -18,29 +26,64 @@ def trials_at_once() -> int:
     return len(_gpus()) or max(2, joblib.cpu_count() // _CORES_PER_TRIAL)
 
 
-def take(places: Path, count: int) -> None:
-    """Takes one of `count` places for this process, before torch looks for GPUs.
+class Worker:
+    """This process, as one of those that run the trials of a sweep."""
 
-    Args:
-        places: a directory for the lock of each.
-    """
-    global _place
-    import torch
+    def __init__(self) -> None:
+        self.stopping = False
+        self._busy = False
+        self._place: IO[str] | None = None
 
-    torch.set_num_threads(max(1, joblib.cpu_count() // count))
-    gpus = _gpus()
-    if _place is not None or not gpus:
-        return
-    for number in range(count):
-        file = (places / f".place-{number}").open("w")
+    @contextlib.contextmanager
+    def trial(self, places: Path, count: int) -> Iterator[None]:
+        """Has a share of the machine, from before torch looks for GPUs on.
+
+        Args:
+            places: a directory for the locks on the places, of which there are `count`.
+        """
+        if self._place is None:
+            signal.signal(signal.SIGINT, self._interrupted)
+            threading.Thread(target=self._end_with, args=(os.getppid(),), daemon=True).start()
+            self._take_place(places, count)
+        import torch
+
+        torch.set_num_threads(max(1, joblib.cpu_count() // count))
+        self._busy = True
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            continue
-        _place = file
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
-        return
+            yield
+        finally:
+            self._busy = False
+
+    def _take_place(self, places: Path, count: int) -> None:
+        """Kept open, and so locked, for as long as this process lives."""
+        gpus = _gpus()
+        for number in range(count):
+            self._place = (places / f".place-{number}").open("w")
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(self._place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if gpus:
+                    os.environ["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+                return
+
+    def _interrupted(self, signum: int, frame: FrameType | None) -> None:
+        """Ctrl-C reaches every process of the sweep: none of them begins another trial."""
+        self.stopping = True
+        if self._busy:
+            raise KeyboardInterrupt
+
+    def _end_with(self, parent: int) -> None:
+        """Nobody would read what comes after the end of the process that leads the sweep."""
+        while os.getppid() == parent:
+            time.sleep(_LOOK_S)
+        self.stopping = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        until = time.monotonic() + _GRACE_S
+        while self._busy and time.monotonic() < until:
+            time.sleep(_LOOK_S / 10)
+        os._exit(128 + signal.SIGTERM)
+
+
+worker = Worker()
 
 
 def _gpus() -> list[str]:

@@ -6,7 +6,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +18,58 @@ from imdb_cls.device import processes
 from imdb_cls.errors import UserError, as_user_error, one_line
 from imdb_cls.run import Run, fingerprint
 from imdb_cls.settle import Recompose, settle
-from imdb_cls.sweeps import pruning, sharing
+from imdb_cls.sweeps import pruning
 from imdb_cls.sweeps.directory import Sweep
 from imdb_cls.sweeps.outcome import Outcome, outcome_of, record_failure
+from imdb_cls.sweeps.records import held
+from imdb_cls.sweeps.sharing import worker
 from imdb_cls.terminal import is_first
 from imdb_cls.training import resume, train
+
+# Seconds that a trial may need to end that another process is still at.
+_ENDING_S = 30.0
 
 
 def run_trial(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
     """What a sweep calls for each trial. Whatever goes wrong in it is its outcome; only being
     stopped ends the sweep too."""
-    alone = processes(config.trainer) == 1
-    with _side_by_side(wanted.parent):
-        try:
-            if alone:
-                return attempt(config, wanted, overrides, recompose)
-            return _in_processes(config, wanted, overrides, recompose)
-        except Stopped as stop:
-            sys.exit(128 + stop.signum)
-        except Exception as error:
-            reason = one_line(as_user_error(error) or error)
-            return Outcome(wanted.name, "failed", None, reason)
-        finally:
-            _forget()
+    at_once = int(HydraConfig.get().launcher.get("n_jobs", 1))
+    if at_once > 1:
+        return _side_by_side(at_once, config, wanted, overrides, recompose)
+    try:
+        return _caught(config, wanted, overrides, recompose)
+    except Stopped as stop:
+        sys.exit(128 + stop.signum)
+
+
+def _side_by_side(
+    at_once: int, config: Config, wanted: Path, overrides: list[str], recompose: Recompose
+) -> Outcome:
+    """A trial that has the machine not for itself, and not the terminal: what it says is in its
+    train.log."""
+    if worker.stopping:
+        return Outcome(wanted.name, "stopped")
+    try:
+        with (
+            worker.trial(wanted.parent, at_once),
+            Path(os.devnull).open("w") as nowhere,
+            contextlib.redirect_stdout(nowhere),
+        ):
+            return _caught(config, wanted, overrides, recompose)
+    except (Stopped, KeyboardInterrupt):
+        worker.stopping = True
+        return Outcome(wanted.name, "stopped")
+
+
+def _caught(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
+    try:
+        if processes(config.trainer) == 1:
+            return attempt(config, wanted, overrides, recompose)
+        return _in_processes(config, wanted, overrides, recompose)
+    except Exception as error:
+        return Outcome(wanted.name, "failed", None, one_line(as_user_error(error) or error))
+    finally:
+        _forget()
 
 
 def attempt(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
@@ -56,6 +85,7 @@ def attempt(config: Config, wanted: Path, overrides: list[str], recompose: Recom
         found = sweep.find(fingerprint(settled.config, settled.resolved))
         if found is not None:
             path = found.path
+            _wait_for(found)
             halving = config.sweep.reduction_factor
             done = outcome_of(found, config.metric, again=False)
             if done and (done.status == "completed" or (done.status == "pruned" and halving)):
@@ -105,17 +135,11 @@ def _in_processes(
     return outcome
 
 
-@contextlib.contextmanager
-def _side_by_side(sweep: Path) -> Iterator[None]:
-    """Where trials run side by side, each has its share of the machine, and none the terminal:
-    what it says is in its train.log."""
-    count = HydraConfig.get().launcher.get("n_jobs", 1)
-    if count == 1:
-        yield
-        return
-    sharing.take(sweep, count)
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        yield
+def _wait_for(run: Run) -> None:
+    """Of a sweep that was killed a moment ago, a trial may be about to save its checkpoint."""
+    until = time.monotonic() + _ENDING_S
+    while is_first() and held(run.log_file) and time.monotonic() < until:
+        time.sleep(0.1)
 
 
 def _forget() -> None:
