@@ -37,7 +37,7 @@ RUN_NAME = "IMDB_CLS_RUN"
 SWEEP_NAME = "IMDB_CLS_SWEEP"
 
 # A change of these changes no run.
-_READERS = ("predict.py", "outputs.py", "sweep.py", "sweeps")
+_READERS = ("predict.py", "outputs.py", "sweep.py", "sweeps", "reports")
 
 # Keys that do not change what comes out of a run.
 WITHOUT_EFFECT = (

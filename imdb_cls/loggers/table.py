@@ -40,14 +40,6 @@ class TableLogger(NumbersLogger):
             csv.writer(file).writerows(kept)
 
 
-def curve(path: Path, metric: str) -> list[float]:
-    """The values of a metric in their order; none if there is no table yet."""
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == metric]
-
-
 def best_validation(path: Path, metric: str, lower_is_better: bool) -> dict[str, float]:
     """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
     first of those with the best `metric`."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from imdb_cls.config import Config
 from imdb_cls.errors import as_user_error
-from imdb_cls.loggers.table import curve
 from imdb_cls.run import Run, now
+from imdb_cls.sweeps.records import curve_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Outcome:
 def outcome_of(run: Run, metric: str, again: bool = True) -> Outcome | None:
     """The outcome of a trial that ended; None for one that has not, or was stopped."""
     info = run.info()
-    name, values = run.path.name, tuple(curve(run.table_file, metric))
+    name, values = run.path.name, tuple(curve_of(run.table_file, metric))
     if info["status"] == "completed":
         value = float(run.metrics()["val"][metric.removeprefix("val/")])
         return Outcome(name, "completed", value, None, values, again)

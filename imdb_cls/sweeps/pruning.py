@@ -9,8 +9,8 @@ from pathlib import Path
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from imdb_cls.checkpoints import Pruned
-from imdb_cls.loggers.table import curve
 from imdb_cls.sweeps.directory import Sweep
+from imdb_cls.sweeps.records import curve_of
 
 METRIC = "val/loss"
 
@@ -37,7 +37,7 @@ class Halving(Callback):
 
     def verdict(self) -> str | None:
         """Why this trial should not go on, as its metrics.csv and the others' have it."""
-        ours = curve(self.run / "metrics.csv", METRIC)
+        ours = curve_of(self.run / "metrics.csv", METRIC)
         rung = len(ours)
         if not _is_rung(rung, self.reduction_factor):
             return None
@@ -45,7 +45,7 @@ class Halving(Callback):
             values[rung - 1]
             for run, _ in Sweep(self.run.parent).runs()
             if run.path.name != self.run.name
-            and len(values := curve(run.table_file, METRIC)) >= rung
+            and len(values := curve_of(run.table_file, METRIC)) >= rung
         ]
         if len(others) + 1 < self.reduction_factor:
             return None

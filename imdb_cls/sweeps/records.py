@@ -41,6 +41,11 @@ def curves_of(path: Path) -> Curves:
     return _curves(path, stamp) if stamp else {}
 
 
+def curve_of(path: Path, metric: str) -> list[float]:
+    """The values of one metric in their order."""
+    return [value for _, value in curves_of(path).get(metric, [])]
+
+
 def _stamp(path: Path) -> _Stamp | None:
     try:
         stat = path.stat()

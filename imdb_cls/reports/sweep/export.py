@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from imdb_cls.names import SCALARS
+from imdb_cls.reports.sweep.leaderboard import leaderboard
 from imdb_cls.storage import replacing
-from imdb_cls.sweeps.leaderboard import leaderboard
 from imdb_cls.sweeps.read import SweepResults, Trial
 from imdb_cls.sweeps.values import Value, shown
 

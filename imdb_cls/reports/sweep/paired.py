@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from imdb_cls.sweeps.leaderboard import Row
+from imdb_cls.reports.sweep.leaderboard import Row
 from imdb_cls.sweeps.read import SweepResults
 
 # Below it differences are the same number but for rounding: a t-test of those divides by nothing.

@@ -7,11 +7,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from imdb_cls.sweeps.leaderboard import Row
+from imdb_cls.reports.scales import Scale, scale
+from imdb_cls.reports.svg import FAINT, INK, LEVELS, Plot, level, series
+from imdb_cls.reports.sweep.leaderboard import Row
 from imdb_cls.sweeps.read import SweepResults, Trial
 from imdb_cls.sweeps.records import curves_of
-from imdb_cls.sweeps.scales import Scale, scale
-from imdb_cls.sweeps.svg import FAINT, INK, LEVELS, Plot, level, series
 from imdb_cls.sweeps.values import Value, comparable
 
 # Rows whose curves have a colour; the others are grey.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.sweeps.importance import importances
-from imdb_cls.sweeps.page import write_page
+from imdb_cls.reports.scales import scale
+from imdb_cls.reports.sweep.importance import importances
+from imdb_cls.reports.sweep.page import write_page
 from imdb_cls.sweeps.read import read
-from imdb_cls.sweeps.scales import scale
 from tests.sweeps.made import Made
 
 LR = "model.learning_rate"

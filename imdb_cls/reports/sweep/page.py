@@ -10,14 +10,14 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from imdb_cls.reports.svg import level_colours
+from imdb_cls.reports.sweep import plots
+from imdb_cls.reports.sweep.importance import importances
+from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard
+from imdb_cls.reports.sweep.paired import paired_test
+from imdb_cls.reports.sweep.summary import endings, value_of
 from imdb_cls.storage import write_text
-from imdb_cls.sweeps import plots
-from imdb_cls.sweeps.importance import importances
-from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard
-from imdb_cls.sweeps.paired import paired_test
 from imdb_cls.sweeps.read import SweepResults, Trial
-from imdb_cls.sweeps.summary import endings, value_of
-from imdb_cls.sweeps.svg import level_colours
 from imdb_cls.sweeps.values import shown
 
 # Parameters with a plot of their own; a search space of more has the parallel coordinates.

@@ -12,8 +12,8 @@ from rich.measure import Measurement
 from rich.table import Table
 
 from imdb_cls.errors import one_line
-from imdb_cls.sweeps.leaderboard import Row, best_trial, counted, leaderboard, ranges
-from imdb_cls.sweeps.paired import paired_test
+from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard, ranges
+from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.sweeps.read import SweepResults
 from imdb_cls.sweeps.values import shown
 from imdb_cls.terminal import Screen, as_table

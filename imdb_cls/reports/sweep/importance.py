@@ -2,8 +2,8 @@
 
 import math
 
+from imdb_cls.reports.scales import scale
 from imdb_cls.sweeps.read import SweepResults
-from imdb_cls.sweeps.scales import scale
 from imdb_cls.sweeps.values import Value, shown
 
 _FEWEST = 4

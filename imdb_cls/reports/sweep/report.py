@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from imdb_cls.sweeps.export import write_csv
-from imdb_cls.sweeps.page import write_page
+from imdb_cls.reports.sweep.export import write_csv
+from imdb_cls.reports.sweep.page import write_page
+from imdb_cls.reports.sweep.summary import show
 from imdb_cls.sweeps.read import read
-from imdb_cls.sweeps.summary import show
 from imdb_cls.terminal import Screen
 
 

@@ -12,11 +12,11 @@ import pytest
 from scipy import stats
 
 from imdb_cls import sweep
-from imdb_cls.sweeps.export import write_csv
-from imdb_cls.sweeps.leaderboard import best_trial, leaderboard, ranges
-from imdb_cls.sweeps.paired import PairedTest, paired_test
+from imdb_cls.reports.sweep.export import write_csv
+from imdb_cls.reports.sweep.leaderboard import best_trial, leaderboard, ranges
+from imdb_cls.reports.sweep.paired import PairedTest, paired_test
+from imdb_cls.reports.sweep.summary import plain, show
 from imdb_cls.sweeps.read import read
-from imdb_cls.sweeps.summary import plain, show
 from imdb_cls.terminal import Screen
 from tests.sweeps.made import COMMON, Made
 

@@ -1,0 +1,1 @@
+"""Pages and tables that people read: what runs and sweeps came to."""
