@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -160,10 +161,10 @@ def train_here(tmp_path: Path, tiny: list[str]) -> Train:
 
     OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
 
-    def run(*overrides: str, name: str = "run") -> Path:
+    def run(*overrides: str, name: str = "run", **options: Any) -> Path:
         with initialize_config_dir(str(schema.CONF_DIR), version_base="1.3"):
             config = schema.parse(compose("train", [*tiny, *overrides]))
-        train(config, tmp_path / name, lambda stand_ins: config, list(overrides))
+        train(config, tmp_path / name, lambda stand_ins: config, list(overrides), **options)
         return tmp_path / name
 
     return run

@@ -29,10 +29,11 @@ from typing import Any
 
 # These may differ from the server's: they are read when a command runs, or by pytest alone. Any
 # other may have been read by a library that is imported already. Those of the second line are set
-# by our own code and by Lightning, in the tests' process too, when they run.
+# by our own code and by libraries, in the tests' process too, when they run.
 _LATE = (
     *("PYTEST_", "IMDB_CLS_", "AWS_", "OUR_", "HYDRA_", "NETRC", "COLUMNS", "LINES", "TERM"),
-    *("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_"),
+    *("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "TORCHINDUCTOR_"),
+    *("NO_PROXY", "no_proxy", "SAGEMAKER_"),
 )
 # All that is slow to import, but not the commands: they are imported as __main__.
 _LOADED = (
@@ -92,10 +93,10 @@ def _stand(place: str, words: list[str]) -> None:
         request = json.dumps([words, os.getcwd(), dict(os.environ)])  # noqa: PTH109
         with contextlib.suppress(OSError):  # too long, or a stream is closed
             socket.send_fds(server, [request.encode()], [0, 1, 2])
-            if server.recv(1) == b"+":
+            if child := int(server.recv(16) or 0):
                 for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                    signal.signal(signum, lambda signum, frame: server.send(bytes([signum])))
-                _end(int(server.recv(8) or -signal.SIGKILL))
+                    signal.signal(signum, lambda signum, frame: os.kill(child, signum))
+                _end(int(server.recv(16) or -signal.SIGKILL))
     os.execv(sys.executable, [sys.executable, *words])
 
 
@@ -146,7 +147,6 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                 if streams:
                     request: Request = json.loads(message)
                     if _may_fork(request, variables):
-                        source.send(b"+")
                         pid = os.fork()
                         if not pid:
                             for other in list(watched.get_map().values()):
@@ -154,15 +154,14 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                             watched.close()
                             return request, streams
                         children[source] = pid
+                        source.send(str(pid).encode())
                         end = FileIO(os.pidfd_open(pid))
                         watched.register(end, selectors.EVENT_READ, data=source)
                     else:
-                        source.send(b"-")
+                        source.send(b"0")
                     for stream in streams:
                         os.close(stream)
-                elif message and source in children:
-                    os.kill(children[source], message[0])
-                elif not message:  # who asked has ended, or was killed
+                else:  # who asked has ended, or was killed
                     if source in children:
                         os.kill(children[source], signal.SIGKILL)
                     watched.unregister(source)

@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from imdb_cls.config import CONF_DIR, Config, parse
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
+from tests.conftest import once
 
 if TYPE_CHECKING:
     from tests.launch.doubles import Door, Following
@@ -33,6 +34,24 @@ _OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET
 
 
 _loaded = functools.cache(JSONFileLoader().load_file)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schemas_are_checked_once() -> Iterator[None]:
+    """With every request the SDK validates its own config nine times, and each time the schema
+    itself, which takes longest and comes to the same."""
+    from jsonschema import Draft202012Validator
+
+    check, checked = Draft202012Validator.check_schema, dict[int, object]()
+
+    def check_once(schema: object) -> None:
+        if id(schema) not in checked:
+            check(schema)
+            checked[id(schema)] = schema  # kept, so that its id stays its own
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", staticmethod(check_once))
+        yield
 
 
 @contextlib.contextmanager
@@ -130,19 +149,20 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
 
 
 @pytest.fixture(scope="session")
-def sent_off(tmp_path_factory: pytest.TempPathFactory, tiny: list[str]) -> Path:
+def sent_off(shared: Path, tiny: list[str]) -> Path:
     """run/ of a job that was sent off, and its request.json. Tests copy it."""
     from imdb_cls.train import main
     from tests.launch.doubles import words_of
 
-    path = tmp_path_factory.mktemp("submitted")
-    with local_aws() as aws, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
-        patch.setenv("HYDRA_FULL_ERROR", "1")
-        main()
-        (job,) = aws.jobs.values()
-        (path / "request.json").write_text(json.dumps(job.request))
-    return path
+    def make(path: Path) -> None:
+        with local_aws() as aws, pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
+            patch.setenv("HYDRA_FULL_ERROR", "1")
+            main()
+            (job,) = aws.jobs.values()
+            (path / "request.json").write_text(json.dumps(job.request))
+
+    return once(shared, "sent-off", make)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.doubles import LINES, Following
-from tests.launch.test_rehearsal import files_of, until
+from tests.launch.test_rehearsal import files_of, rest_of, until
 from tests.test_train import read
 
 
@@ -16,7 +16,7 @@ def test_attach_follows_to_the_end_and_fetches(following: Following, trained: Pa
     with following.attach() as process:
         begun = until(process, LINES[1])
         following.actor.may_end.set()
-        rest, _ = process.communicate(timeout=60)
+        rest = rest_of(process)
     assert process.returncode == 0, rest
     shown = (begun + rest).splitlines()
     log = [line for line in shown if not line.startswith((following.job.name, "run directory"))]
@@ -53,7 +53,7 @@ def test_a_stopped_job_brings_its_checkpoint(following: Following) -> None:
     with following.attach() as process:
         until(process, LINES[1])
         stopped = following.jobs("stop", str(following.run))
-        rest, _ = process.communicate(timeout=60)
+        rest = rest_of(process)
     assert (stopped.code, stopped.err) == (0, "")
     assert f"launch.jobs fetch {following.run}" in stopped.out
     assert process.returncode == 1
@@ -69,7 +69,7 @@ def test_an_expired_login_is_resumed_with_attach(following: Following) -> None:
     with following.attach() as process:
         until(process, LINES[1])
         following.door.refuse("DescribeTrainingJob", "ExpiredTokenException", times=1000)
-        rest, _ = process.communicate(timeout=60)
+        rest = rest_of(process)
     assert process.returncode == 2
     assert "error: " in rest.splitlines()[-1]
     assert "log in again" in rest.splitlines()[-1]
@@ -90,7 +90,7 @@ def test_a_lost_connection_is_waited_for(following: Following) -> None:
         assert "AWS cannot be reached" in until(process, "; the job goes on, trying again")
         following.actor.may_end.set()
         following.door.open()
-        rest = until(process, "connected again") + process.communicate(timeout=60)[0]
+        rest = until(process, "connected again") + rest_of(process)
     assert process.returncode == 0, rest
     assert rest.splitlines().count("the last line") == 1
     assert following.has_it_all()
@@ -113,7 +113,7 @@ def test_ctrl_c_detaches_and_never_stops_the_job(following: Following) -> None:
     with following.attach() as process:
         until(process, LINES[1])
         os.kill(process.pid, signal.SIGINT)
-        rest, _ = process.communicate(timeout=60)
+        rest = rest_of(process)
     assert process.returncode == 130
     assert f"python -m launch.jobs attach {following.run}" in rest
     assert "Traceback" not in rest

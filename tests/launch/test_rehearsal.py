@@ -148,6 +148,15 @@ def until(process: "subprocess.Popen[str]", part: str) -> str:
     return pytest.fail(f"no line with {part!r}:\n{said[-3000:]}")
 
 
+def rest_of(process: "subprocess.Popen[str]") -> str:
+    """What it prints behind that, until it ends: communicate(timeout=…) would lose what Python has
+    read ahead."""
+    assert process.stdout is not None
+    said = process.stdout.read()
+    process.wait()
+    return said
+
+
 # Runs a module as `python -m` does, and prints at the end of the process what it has imported.
 SHOWING = """
 import atexit, runpy, sys

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -15,6 +16,7 @@ from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.run import fingerprint
 from imdb_cls.settle import settle
 from launch import limits
+from tests.conftest import once
 from tests.launch.conftest import BUCKET, REGION, ROLE, local_aws
 from tests.launch.test_request import shell_words
 
@@ -80,11 +82,18 @@ class Submitted:
         return {k[len(prefix) :]: v for k, v in self.objects.items() if k.startswith(prefix)}
 
 
-@pytest.fixture(scope="module")
-def submitted(
-    tmp_path_factory: pytest.TempPathFactory, tiny: list[str], command: Command
-) -> Submitted:
-    home = tmp_path_factory.mktemp("submitted")
+@pytest.fixture(scope="session")
+def submitted(shared: Path, tiny: list[str], command: Command) -> Submitted:
+    def make(path: Path) -> None:
+        found = submit(path / "home", tiny, command)
+        (path / "found").write_bytes(pickle.dumps(found))
+
+    found: Submitted = pickle.loads((once(shared, "submitted", make) / "found").read_bytes())
+    return found
+
+
+def submit(home: Path, tiny: list[str], command: Command) -> Submitted:
+    home.mkdir()
     (home / ".env").write_text(f"WANDB_API_KEY={WANDB_KEY}")
     (home / ".netrc").write_text(f"machine api.wandb.ai login user password {WANDB_KEY}")
     environment = {
