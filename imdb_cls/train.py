@@ -15,7 +15,8 @@ from imdb_cls.container import check_gpu, job_name, results
 from imdb_cls.errors import UserError
 from imdb_cls.overrides import task_overrides
 from imdb_cls.sweeps import plugin
-from imdb_cls.terminal import is_first, quiet_libraries
+from imdb_cls.sweeps.directory import Sweep
+from imdb_cls.terminal import Screen, is_first, quiet_libraries
 
 if TYPE_CHECKING:
     from imdb_cls.sweeps.outcome import Outcome
@@ -34,6 +35,12 @@ def task(composed: DictConfig) -> "float | Outcome":
     quiet_libraries()
     directory = Path(HydraConfig.get().runtime.output_dir)
     overrides = task_overrides()
+    alone = OmegaConf.is_missing(HydraConfig.get().job, "num") and not Sweep.around(directory)
+    if config.sweep.search != "grid" and alone and not config.container:
+        raise UserError(
+            f"sweep={config.sweep.search} searches by many trials:"
+            f" python -m imdb_cls.train -m sweep={config.sweep.search} …"
+        )
     if config.backend:
         return float(backend().train(config, directory, recompose, overrides))
     if not config.container:
@@ -61,16 +68,18 @@ def backend() -> ModuleType:
 def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float | Outcome":
     from imdb_cls.checkpoints import Stopped
     from imdb_cls.sweeps import trial
-    from imdb_cls.sweeps.directory import Sweep
     from imdb_cls.training import resume, train
 
     if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
         return trial.run_trial(config, directory, overrides, recompose)
     try:
-        if Sweep.around(directory) and not (config.resume or config.container):
-            return trial.attempt(config, directory, overrides, recompose)
         if config.resume:
             return resume(config.resume, directory, overrides)
+        if Sweep.around(directory) and not config.container:
+            outcome = trial.attempt(config, directory, overrides, recompose)
+            if not outcome.again:
+                Screen().say(str(outcome))
+            return outcome
         return train(config, directory, recompose, overrides)
     except Stopped as stop:
         sys.exit(128 + stop.signum)

@@ -16,7 +16,7 @@ from imdb_cls import config as schema
 from imdb_cls.config import CONF_DIR, Config, known_keys, parse
 from imdb_cls.errors import UserError
 
-GROUPS = ("data", "model", "trainer", "logger", "experiment")
+GROUPS = ("data", "model", "trainer", "logger", "sweep", "experiment")
 # What an option cannot do without.
 NEEDS = {"data=files": ["data.train=my.csv"], "data=arrow": ["data.path=my_dataset"]}
 # The file with a group's defaults, and the schema they are the defaults of.
@@ -29,6 +29,7 @@ BASES = {
     "logger/tensorboard.yaml": schema.LoggerConfig,
     "logger/cloudwatch.yaml": schema.LoggerConfig,
     "backend/sagemaker.yaml": schema.BackendConfig,
+    "sweep/base.yaml": schema.SweepConfig,
 }
 
 
@@ -133,8 +134,9 @@ def in_file(path: Path) -> dict[str, Any]:
     values = yaml.safe_load(path.read_text()) or {}
     values.pop("defaults", None)
     values.pop("hydra", None)
-    group = path.parent.name in {*GROUPS, "backend"} - {"experiment"}
-    package = path.parent.name if group else ""
+    group = path.parent.name in {*GROUPS, "backend"}
+    everywhere = path.read_text().startswith("# @package _global_")
+    package = path.parent.name if group and not everywhere else ""
     return dict(flattened(values, f"{package}." if package else ""))
 
 

@@ -109,9 +109,9 @@ class Sweep:
         return self.path.rename(target)
 
 
-def identity(overrides: list[str], space: dict[str, str], where: str, settings: Any) -> str:
+def identity(overrides: list[str], where: str, settings: Any) -> str:
     """What makes two sweep commands the same: what they search, how, where, and by which code."""
-    content = [sorted(without_place(overrides)), sorted(space.items()), where, settings, code()]
+    content = [sorted(without_place(overrides)), where, settings, code()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 

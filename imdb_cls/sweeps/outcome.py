@@ -24,6 +24,12 @@ class Outcome:
     again: bool = True
     """False: the result was there before."""
 
+    def __str__(self) -> str:
+        before = "" if self.again else " before"
+        value = "" if self.value is None else f", {self.value:.4f}"
+        reason = f": {self.reason}" if self.reason else ""
+        return f"trial {self.trial}: {self.status}{before}{value}{reason}"
+
     def __float__(self) -> float:
         """What a sweeper of Hydra's other plugins asks for."""
         return float("nan") if self.value is None else self.value

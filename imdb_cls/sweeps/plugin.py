@@ -110,7 +110,7 @@ class TrialSweeper(Sweeper):
         if backend is not None:
             where = "rehearsal" if backend.rehearse else backend.name
         sought = [settings.search, settings.trials, settings.startup_trials, settings.seed]
-        mark = identity([str(o.input_line) for o in overrides], self.params, where, sought)
+        mark = identity(search.canonical(overrides), where, sought)
         sweep, goes_on = self._place(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
         found = self._search(overrides, settings, metric, planned)

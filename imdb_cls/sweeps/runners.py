@@ -110,10 +110,10 @@ class OneByOne:
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         outcomes = []
         for number, overrides in enumerate(batch, start=first):
-            title = f"trial {number + 1} of {self.search.total}: {self.search.label(overrides)}"
-            self.screen.rule(title)
+            which = f"{number + 1} of {self.search.total}"
+            self.screen.rule(f"trial {number} ({which}): {self.search.label(overrides)}")
             (outcome,) = self.jobs.launch([overrides], number)
-            self.screen.say(said(outcome))
+            self.screen.say(str(outcome))
             outcomes.append(outcome)
         return outcomes
 
@@ -150,11 +150,3 @@ def _patient(screen: Screen) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, previous)
-
-
-def said(outcome: Outcome) -> str:
-    """One line on how a trial ended."""
-    parts = [f"trial {outcome.trial}: {outcome.status}" + ("" if outcome.again else " before")]
-    if outcome.value is not None:
-        parts.append(f"{outcome.value:.4f}")
-    return ", ".join(parts) + (f": {outcome.reason}" if outcome.reason else "")

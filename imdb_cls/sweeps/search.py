@@ -106,6 +106,18 @@ def fixed(override: Override) -> str:
     return key if key.startswith("~") else f"{key}={override.get_value_element_as_str()}"
 
 
+def canonical(overrides: Sequence[Override]) -> list[str]:
+    """The overrides of a sweep in one spelling: 1e-4 is 0.0001."""
+    return [
+        f"{o.get_key_element()}={','.join(discrete(o))}"
+        if o.is_discrete_sweep()
+        else str(o.input_line)
+        if o.is_sweep_override()
+        else fixed(o)
+        for o in overrides
+    ]
+
+
 def check_keys(overrides: Sequence[Override]) -> None:
     """
     Raises:

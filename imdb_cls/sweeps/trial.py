@@ -85,6 +85,9 @@ def attempt(config: Config, wanted: Path, overrides: list[str], recompose: Recom
         found = sweep.find(fingerprint(settled.config, settled.resolved))
         if found is not None:
             path = found.path
+            if is_first() and path.absolute() != wanted.absolute():
+                with contextlib.suppress(OSError):  # the empty directory that Hydra made for it
+                    wanted.rmdir()
             _wait_for(found)
             halving = config.sweep.reduction_factor
             done = outcome_of(found, config.metric, again=False)
