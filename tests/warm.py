@@ -3,10 +3,9 @@
 `python(place)` is what to write for `sys.executable` in a command. It starts this file, which asks
 a server for a fork of itself and stands for that child towards whoever started it: its streams and
 directory, its signals, its end. Where a fork might behave differently it becomes an ordinary Python
-instead: with other variables that libraries read when they are imported, without a server, where
-forks are not safe. A fork never shows what a program imports by itself, nor what libraries say
-while they load, and /proc shows the server's words and variables for it: such tests want
-sys.executable.
+instead: with other variables that libraries read when they are imported, or without a server. A
+fork never shows what a program imports by itself, nor what libraries say while they load, and /proc
+shows the server's words and variables for it: tests of that want sys.executable.
 """
 
 import atexit
@@ -27,52 +26,51 @@ import warnings
 from io import FileIO
 from typing import Any
 
-# These may differ from the server's: they are read when a command runs, or by pytest alone. Any
-# other may have been read by a library that is imported already. Those of the second line are set
-# by our own code and by libraries, in the tests' process too, when they run.
+# These may differ from the server's: they are read when a command runs, or by pytest or a shell.
+# Any other may have been read by a library that is imported already. Those of the second line are
+# set by our own code and by libraries, in the tests' process too, when they run.
 _LATE = (
-    *("PYTEST_", "IMDB_CLS_", "AWS_", "OUR_", "HYDRA_", "NETRC", "COLUMNS", "LINES", "TERM"),
-    *("TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "TORCHINDUCTOR_"),
-    *("NO_PROXY", "no_proxy", "SAGEMAKER_"),
+    *("PYTEST_", "IMDB_CLS_", "AWS_", "OUR_", "NETRC", "NO_PROXY", "no_proxy", "COLUMNS", "LINES"),
+    *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "TORCHINDUCTOR_"),
+    *("SAGEMAKER_", "TERM", "PWD", "OLDPWD", "SHLVL", "_"),
 )
 # All that is slow to import, but not the commands: they are imported as __main__.
 _LOADED = (
     *("torch", "pytorch_lightning", "torchmetrics", "datasets", "pyarrow.parquet", "boto3"),
-    *("transformers.models.auto.modeling_auto", "transformers.models.distilbert"),
-    *("transformers.models.distilbert.modeling_distilbert", "hydra.main"),
-    *("imdb_cls.training", "imdb_cls.scoring", "launch.sagemaker"),
+    *("transformers.models.auto.modeling_auto", "hydra.main", "launch.sagemaker"),
+    *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.training"),
 )
 
-
-def python(place: str) -> list[str]:
-    """The first words of a command: a warm Python. The server listens at `place`, for all workers,
-    until the last of them ends."""
-    if sys.platform == "linux" and place not in _held:
-        with open(f"{place}.lock", "w") as lock:  # noqa: PTH123
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            _held[place] = _connected(place) or _started(place)
-        if not _held[place]:
-            warnings.warn(f"tests run without warm processes: see {place}.log", stacklevel=2)
-    # Without site-packages, the imports above take 30 ms.
-    return [sys.executable, "-IS", __file__, place] if _held.get(place) else [sys.executable]
-
+Request = tuple[list[str], str, dict[str, str]]
+"""The words of a command, its directory, its variables."""
 
 _held: dict[str, socket.socket | None] = {}
 
 
-def _started(place: str) -> socket.socket | None:
-    with open(f"{place}.log", "ab") as log:  # noqa: PTH123
-        # In a session of its own: Ctrl-C is for the tests, which then end, and it with them.
-        server = subprocess.Popen(
-            [sys.executable, __file__, place, "serve"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=True,
-        )
-    assert server.stdout is not None
-    server.stdout.readline()
-    return _connected(place)
+def python(place: str) -> list[str]:
+    """The first words of a command: a warm Python. Its server listens at `place`, for all workers,
+    until the last of them ends."""
+    if place not in _held:
+        with open(f"{place}.lock", "w") as lock, open(f"{place}.log", "ab") as log:  # noqa: PTH123
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _held[place] = _connected(place)
+            # Forks of a process with torch in it are safe on Linux only.
+            if sys.platform == "linux" and not _held[place]:
+                # In a session of its own: Ctrl-C is for the tests, and the server ends with them.
+                server = subprocess.Popen(
+                    [sys.executable, __file__, place, "serve"],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    start_new_session=True,
+                )
+                assert server.stdout
+                server.stdout.readline()  # written once it listens
+                _held[place] = _connected(place)
+        if not _held[place]:
+            warnings.warn(f"tests run without warm processes: see {place}.log", stacklevel=2)
+    # Without site-packages, what is imported above takes 30 ms.
+    return [sys.executable, "-IS", __file__, place] if _held[place] else [sys.executable]
 
 
 def _connected(place: str) -> socket.socket | None:
@@ -88,31 +86,23 @@ def _connected(place: str) -> socket.socket | None:
 
 def _stand(place: str, words: list[str]) -> None:
     """The whole life of a process that a fork of the server carries out."""
-    server = _connected(place)
-    if server:
-        request = json.dumps([words, os.getcwd(), dict(os.environ)])  # noqa: PTH109
+    if server := _connected(place):
+        request: Request = (words, os.getcwd(), dict(os.environ))  # noqa: PTH109
         with contextlib.suppress(OSError):  # too long, or a stream is closed
-            socket.send_fds(server, [request.encode()], [0, 1, 2])
+            socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
             if child := int(server.recv(16) or 0):
                 for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(signum, lambda signum, frame: os.kill(child, signum))
-                _end(int(server.recv(16) or -signal.SIGKILL))
+                code = int(server.recv(16) or -signal.SIGKILL)
+                if code < 0:
+                    signal.signal(-code, signal.SIG_DFL)
+                    os.kill(os.getpid(), -code)
+                os._exit(code)
     os.execv(sys.executable, [sys.executable, *words])
 
 
-def _end(code: int) -> None:
-    """Ends as the child did."""
-    if code < 0:
-        signal.signal(-code, signal.SIG_DFL)
-        os.kill(os.getpid(), -code)
-    os._exit(code)
-
-
-Request = tuple[list[str], str, dict[str, str]]
-
-
 def _serve(place: str) -> tuple[Request, list[int]]:
-    """Forks until nobody is connected. Returns in the children alone: what to run, and on which
+    """Forks until nobody is connected. Returns in the children alone: what to run, on which
     streams."""
     variables = dict(os.environ)
     for name in _LOADED:
@@ -120,15 +110,14 @@ def _serve(place: str) -> tuple[Request, list[int]]:
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(place)  # noqa: PTH108
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(place)
     listener.listen(64)
     print("listening", flush=True)
-    watched = selectors.DefaultSelector()
+    watched, children = selectors.DefaultSelector(), dict[socket.socket, int]()
     watched.register(listener, selectors.EVENT_READ)
-    children: dict[socket.socket, int] = {}
     while True:
         for key, _ in watched.select():
             source: Any = key.fileobj
@@ -136,55 +125,48 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                 asker, _ = listener.accept()
                 asker.send(b"!")
                 watched.register(asker, selectors.EVENT_READ)
-            elif asker := key.data:  # its child has ended
-                _, status = os.waitpid(children.pop(asker), 0)
+            elif key.data:  # a child has ended: this one asked for it
+                _, status = os.waitpid(children.pop(key.data), 0)
                 with contextlib.suppress(OSError):
-                    asker.send(str(os.waitstatus_to_exitcode(status)).encode())
+                    key.data.send(str(os.waitstatus_to_exitcode(status)).encode())
                 watched.unregister(source)
                 source.close()
-            else:
-                message, streams, _, _ = socket.recv_fds(source, 1 << 20, 3)
-                if streams:
-                    request: Request = json.loads(message)
-                    if _may_fork(request, variables):
-                        pid = os.fork()
-                        if not pid:
-                            for other in list(watched.get_map().values()):
-                                other.fileobj.close()  # type: ignore[union-attr]
-                            watched.close()
-                            return request, streams
-                        children[source] = pid
-                        source.send(str(pid).encode())
-                        end = FileIO(os.pidfd_open(pid))
-                        watched.register(end, selectors.EVENT_READ, data=source)
-                    else:
-                        source.send(b"0")
-                    for stream in streams:
-                        os.close(stream)
-                else:  # who asked has ended, or was killed
-                    if source in children:
-                        os.kill(children[source], signal.SIGKILL)
-                    watched.unregister(source)
-                    source.close()
+            elif (received := socket.recv_fds(source, 1 << 20, 3))[1]:
+                request, streams = json.loads(received[0]), received[1]
+                pid = os.fork() if _may_fork(request, variables) else None
+                if pid == 0:
+                    for other in list(watched.get_map().values()):
+                        other.fileobj.close()  # type: ignore[union-attr]
+                    watched.close()
+                    return request, streams
+                if pid:
+                    children[source] = pid
+                    end = FileIO(os.pidfd_open(pid))
+                    watched.register(end, selectors.EVENT_READ, data=source)
+                source.send(str(pid or 0).encode())
+                for stream in streams:
+                    os.close(stream)
+            else:  # who asked has ended, or was killed
+                if source in children:
+                    os.kill(children[source], signal.SIGKILL)
+                watched.unregister(source)
+                source.close()
         if len(watched.get_map()) == 1:
             sys.exit()
 
 
 def _may_fork(request: Request, ours: dict[str, str]) -> bool:
-    words, _, theirs = request
-    early = [
-        name
-        for name in ours.keys() | theirs.keys()
-        if ours.get(name) != theirs.get(name) and not name.startswith(_LATE)
-    ]
+    theirs = request[2]
+    other = {n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n)}
+    early = [name for name in sorted(other) if not name.startswith(_LATE)]
     if early:
-        print("not forked:", *early, words, file=sys.stderr, flush=True)
+        print("not forked:", *early, request[0], file=sys.stderr, flush=True)
     return not early
 
 
 def _run(request: Request, streams: list[int]) -> None:
     """What Python does with -m or -c, its words, and the process that it gets."""
-    words, directory, variables = request
+    (flag, program, *rest), directory, variables = request
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
@@ -193,7 +175,6 @@ def _run(request: Request, streams: list[int]) -> None:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)
-    flag, program, *rest = words
     sys.argv[:] = [flag, *rest]
     sys.path[0] = directory if flag == "-m" else ""
     try:
@@ -201,32 +182,28 @@ def _run(request: Request, streams: list[int]) -> None:
             runpy.run_module(program, run_name="__main__", alter_sys=True)
         else:
             exec(program, {"__name__": "__main__"})
-        _exit.code = 0
+        _codes.append(0)
     except SystemExit as end:
-        _exit.code = 0 if end.code is None else end.code
+        _codes.append(end.code or 0)
         raise
 
 
-class _Exit:
-    """The last that is done at an exit. Python would now take its modules apart, which takes as
-    long as the rest of a short command; it does so only after an exception."""
-
-    code: object = None
-
-    def __call__(self) -> None:
-        if isinstance(self.code, int):
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(self.code & 0xFF)
+_codes: list[object] = []
 
 
-_exit = _Exit()
+@atexit.register
+def _leave() -> None:
+    """The last that is done at a child's exit. Python would now take its modules apart, which takes
+    as long as a short command; it does so only after an exception."""
+    if _codes and isinstance(_codes[0], int):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_codes[0] & 0xFF)
 
 
 if __name__ == "__main__":
-    place, *words = sys.argv[1:]
-    if words == ["serve"]:
-        atexit.register(_exit)
-        _run(*_serve(place))
+    _place, *_words = sys.argv[1:]
+    if _words == ["serve"]:
+        _run(*_serve(_place))
     else:
-        _stand(place, words)
+        _stand(_place, _words)
