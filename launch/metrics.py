@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls.config import CloudWatchConfig
-from imdb_cls.loggers.aws import as_dimension
+from imdb_cls.loggers.aws import as_dimension, dimensions
 from imdb_cls.names import LOGGED
 from imdb_cls.run import Run
 from imdb_cls.storage import replacing
@@ -52,9 +52,8 @@ def read_logged(aws: AWS, run: Run, settings: CloudWatchConfig) -> list[Row]:
     info = run.info()
     start = datetime.fromisoformat(info["started"])
     end = datetime.fromisoformat(info["finished"]) if info["finished"] else datetime.now(UTC)
-    return _read(
-        aws, settings.namespace, {"Run": as_dimension(run.name), "Job": "local"}, start, end
-    )
+    where = {key: as_dimension(value) for key, value in dimensions(run, "local").items()}
+    return _read(aws, settings.namespace, where, start, end)
 
 
 def _read(

@@ -2,6 +2,8 @@
 
 import os
 
+from imdb_cls.run import Run
+
 
 def region(asked: str | None) -> str | None:
     """The config's region, else AWS_REGION (a SageMaker job has it, boto3 does not read it), else
@@ -14,3 +16,9 @@ def region(asked: str | None) -> str | None:
 def as_dimension(value: str) -> str:
     """As CloudWatch takes a dimension: ASCII, at most 1,024 characters, not blank."""
     return value.encode("ascii", "replace").decode().strip()[:1024] or "?"
+
+
+def dimensions(run: Run, job: str) -> dict[str, str]:
+    """What a value in CloudWatch is told from others by."""
+    sweep = run.info().get("sweep")
+    return {"Run": run.name, "Job": job, **({"Sweep": sweep} if sweep else {})}

@@ -57,15 +57,9 @@ def build(config: Config, run: Run, wandb_id: str, echo: bool) -> list[Logger]:
         from imdb_cls.loggers.cloudwatch import CloudWatchLogger
 
         loggers.append(
-            CloudWatchLogger(config.logger.cloudwatch, dimensions(run, job_name() or "local"))
+            CloudWatchLogger(config.logger.cloudwatch, aws.dimensions(run, job_name() or "local"))
         )
     return loggers
-
-
-def dimensions(run: Run, job: str) -> dict[str, str]:
-    """What a value in CloudWatch is told from others by."""
-    sweep = run.info().get("sweep")
-    return {"Run": run.name, "Job": job, **({"Sweep": sweep} if sweep else {})}
 
 
 def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> WandbLogger:

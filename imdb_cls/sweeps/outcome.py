@@ -7,7 +7,7 @@ from pathlib import Path
 from imdb_cls.config import Config
 from imdb_cls.errors import as_user_error
 from imdb_cls.run import Run, now
-from imdb_cls.sweeps.records import curve_of
+from imdb_cls.sweeps.records import curve_of, plain
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ def outcome_of(run: Run, metric: str, again: bool = True) -> Outcome | None:
         value = float(run.metrics()["val"][metric.removeprefix("val/")])
         return Outcome(name, "completed", value, None, values, again)
     if info.get("pruned"):
-        return Outcome(name, "pruned", None, info.get("reason"), values, again)
+        return Outcome(name, "pruned", None, plain(info.get("reason")), values, again)
     if info["status"] == "failed":
-        return Outcome(name, "failed", None, info.get("reason"), values, again)
+        return Outcome(name, "failed", None, plain(info.get("reason")), values, again)
     return None
 
 

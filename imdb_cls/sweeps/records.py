@@ -1,9 +1,11 @@
 """The files of a trial, each parsed once for as long as it stays the same; whether it lives."""
 
+import ast
 import csv
 import fcntl
 import functools
 import json
+import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from imdb_cls.errors import one_line
 from imdb_cls.names import SCALARS
 from imdb_cls.run import Run
 
@@ -139,3 +142,17 @@ def cost_of(info: dict[str, Any]) -> float | None:
     jobs = [*info.get("previous_jobs", []), info.get("job") or {}]
     known = [float(job["cost_usd"]) for job in jobs if job.get("cost_usd") is not None]
     return sum(known) if known else None
+
+
+def plain(reason: str | None) -> str | None:
+    """One line. run.json has an exception as Python writes it; a person wants what it says."""
+    if not reason:
+        return None
+    if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
+        try:
+            said = ast.literal_eval(match[2])
+        except (ValueError, SyntaxError):
+            said = None
+        if isinstance(said, str):
+            reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+    return one_line(Exception(reason))

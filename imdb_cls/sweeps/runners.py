@@ -52,14 +52,24 @@ class Jobs:
 
     def run(self, overrides: list[str], number: int, task: TaskFunction) -> Any:
         """Calls `task` with a trial's config, in its directory. Returns what that returns."""
+
+        def kept(composed: DictConfig) -> Any:
+            # Hydra would print an exception with all overrides before it raises it.
+            try:
+                return task(composed)
+            except Exception as error:
+                return error
+
         setup_globals()
         done = run_job(
-            task_function=task,
+            task_function=kept,
             config=self.compose(overrides, number),
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
             hydra_context=self.context,
         )
+        if isinstance(done.return_value, Exception):
+            raise done.return_value
         return done.return_value
 
     def launch(self, batch: list[list[str]], first: int) -> list[Outcome]:

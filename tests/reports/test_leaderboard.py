@@ -15,8 +15,9 @@ from imdb_cls import sweep
 from imdb_cls.reports.sweep.export import write_csv
 from imdb_cls.reports.sweep.leaderboard import best_trial, leaderboard, ranges
 from imdb_cls.reports.sweep.paired import PairedTest, paired_test
-from imdb_cls.reports.sweep.summary import plain, show
+from imdb_cls.reports.sweep.summary import show
 from imdb_cls.sweeps.read import read
+from imdb_cls.sweeps.records import plain
 from imdb_cls.terminal import Screen
 from tests.sweeps.made import COMMON, Made
 
@@ -242,7 +243,7 @@ def test_sweep_csv_has_a_row_a_trial_with_all_digits(made: Made) -> None:
     assert [float(row[LR]) for row in rows] == [2.5e-5, 2.5e-5, 1e-4, 1e-4]
     assert rows[3][ACCURACY] == "0.8123456789012345"
     assert rows[1][ACCURACY] == rows[1]["cost_usd"] == ""
-    assert rows[1]["reason"] == "a, b\nc"
+    assert rows[1]["reason"] == "a, b c"
     assert float(rows[0]["test/accuracy_ci95_low"]) < float(rows[0]["test/accuracy"])
     assert rows[0]["directory"] == str(made.path / "2")
     assert list(rows[0])[:4] == ["trial", "status", LR, "seed"]

@@ -128,7 +128,7 @@ def test_a_trial_that_failed_before_it_began_is_one_of_its_recipe(made: Made) ->
     facts = {"fingerprint": None, "resolved": None, "reason": "UserError('no such file')"}
     made.trial(f"{LR}=1e-4", "seed=2", status="failed", curve=[], **facts)
     done, failed = read(made.path).trials
-    assert (failed.status, failed.reason) == ("failed", "UserError('no such file')")
+    assert (failed.status, failed.reason) == ("failed", "no such file")
     assert failed.recipe == done.recipe
 
 

@@ -1,7 +1,5 @@
 """A sweep on the screen: the leaderboard, and what there is to know beside it."""
 
-import ast
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +9,6 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from imdb_cls.errors import one_line
 from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard, ranges
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.sweeps.read import SweepResults
@@ -139,24 +136,12 @@ def endings(results: SweepResults, statuses: Sequence[str]) -> list[str]:
     alike: dict[str, list[str]] = {}
     for trial in results.trials:
         if trial.status in statuses:
-            reason = plain(trial.reason or "").removeprefix(f"{trial.status}: ")
+            reason = (trial.reason or "").removeprefix(f"{trial.status}: ")
             ending = f"{trial.status}: {reason}" if reason else trial.status
             alike.setdefault(ending, []).append(trial.name)
     return [
         f"trial{'s' * (len(names) > 1)} {ranges(names)} {ending}" for ending, names in alike.items()
     ]
-
-
-def plain(reason: str) -> str:
-    """One line. run.json has an exception as Python writes it; a person wants what it says."""
-    if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
-        try:
-            said = ast.literal_eval(match[2])
-        except (ValueError, SyntaxError):
-            said = None
-        if isinstance(said, str):
-            reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
-    return one_line(Exception(reason)) if reason else ""
 
 
 def _brief(path: Path) -> Path:
