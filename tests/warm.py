@@ -123,16 +123,15 @@ def _serve(place: str) -> tuple[Request, list[int]]:
             source: Any = key.fileobj
             if source is listener:
                 asker, _ = listener.accept()
-                asker.send(b"!")
+                _tell(asker, "!")
                 watched.register(asker, selectors.EVENT_READ)
             elif key.data:  # a child has ended: this one asked for it
                 _, status = os.waitpid(children.pop(key.data), 0)
-                with contextlib.suppress(OSError):
-                    key.data.send(str(os.waitstatus_to_exitcode(status)).encode())
+                _tell(key.data, str(os.waitstatus_to_exitcode(status)))
                 watched.unregister(source)
                 source.close()
-            elif (received := socket.recv_fds(source, 1 << 20, 3))[1]:
-                request, streams = json.loads(received[0]), received[1]
+            elif asked := _asked(source):
+                request, streams = asked
                 pid = os.fork() if _may_fork(request, variables) else None
                 if pid == 0:
                     for other in list(watched.get_map().values()):
@@ -143,16 +142,29 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                     children[source] = pid
                     end = FileIO(os.pidfd_open(pid))
                     watched.register(end, selectors.EVENT_READ, data=source)
-                source.send(str(pid or 0).encode())
+                _tell(source, str(pid or 0))
                 for stream in streams:
                     os.close(stream)
-            else:  # who asked has ended, or was killed
+            else:
                 if source in children:
                     os.kill(children[source], signal.SIGKILL)
                 watched.unregister(source)
                 source.close()
         if len(watched.get_map()) == 1:
             sys.exit()
+
+
+def _tell(asker: socket.socket, what: str) -> None:
+    with contextlib.suppress(OSError):  # killed meanwhile
+        asker.send(what.encode())
+
+
+def _asked(asker: socket.socket) -> tuple[Request, list[int]] | None:
+    """None from one that has ended, or was killed."""
+    with contextlib.suppress(OSError):
+        message, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
+        return (json.loads(message), streams) if streams else None
+    return None
 
 
 def _may_fork(request: Request, ours: dict[str, str]) -> bool:
