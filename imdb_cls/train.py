@@ -76,7 +76,7 @@ def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float
         if config.resume:
             return resume(config.resume, directory, overrides)
         if Sweep.around(directory) and not config.container:
-            outcome = trial.attempt(config, directory, overrides, recompose)
+            outcome = trial.Trial(config, directory, overrides, recompose).run()
             if not outcome.again:
                 Screen().say(str(outcome))
             return outcome

@@ -21,7 +21,7 @@ _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 # What the client knows better than the job.
 _OURS = (
     *("command", "overrides", "fingerprint", "resolved", "git_commit"),
-    *("backend", "job_name", "job", "rehearsal"),
+    *("backend", "job_name", "job", "rehearsal", "sweep", "code"),
 )
 
 

@@ -2,40 +2,35 @@
 
 import contextlib
 import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from imdb_cls.config import BackendConfig, Config, parse
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import UserError
 from imdb_cls.overrides import task_overrides
-from imdb_cls.run import Run, fingerprint
-from imdb_cls.settle import Recompose, Settled, settle
-from imdb_cls.storage import write_json
+from imdb_cls.settle import Recompose
 from imdb_cls.sweeps.directory import Sweep
 from imdb_cls.sweeps.live import LiveTable, Row
-from imdb_cls.sweeps.outcome import Outcome, outcome_of, record_failure
+from imdb_cls.sweeps.outcome import Outcome
 from imdb_cls.sweeps.runners import Jobs
 from imdb_cls.sweeps.search import Search
 from imdb_cls.terminal import Screen
 from launch.aws import AWS, ConnectionLost, QuotaReached
 from launch.budget import Budget
-from launch.sagemaker import submit, upload
-from launch.submission import prepare
 from launch.tracked import Tracked
+from launch.trial import Trials
 
 # Seconds without an answer after which looking gives up; the jobs themselves go on.
 _PATIENCE = 1800.0
 
 
-def check(backend: BackendConfig, search: Search) -> None:
+def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
     """
     Raises:
         UserError: a setting that a single job may have, and a sweep may not.
@@ -43,6 +38,11 @@ def check(backend: BackendConfig, search: Search) -> None:
     if backend.job_name:
         raise UserError(
             f"backend.job_name={backend.job_name} is the name of one job: leave it out of a sweep"
+        )
+    if (factor := jobs.config.sweep.reduction_factor) is not None:
+        raise UserError(
+            f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
+            " not: leave it out"
         )
     if not backend.wait and search.learns:
         raise UserError(
@@ -69,17 +69,16 @@ class Pool:
         screen: Screen,
         recompose: Recompose,
     ) -> None:
-        self.jobs, self.aws, self.sweep, self.search = jobs, aws, sweep, search
+        self.jobs, self.sweep, self.search, self.screen = jobs, sweep, search, screen
         self.backend = replace(backend, max_cost=budget.each)
-        self.screen, self.recompose = screen, recompose
         self.metric = str(jobs.config.metric)
+        self.trials = Trials(sweep, aws, self.metric, screen, recompose)
         self.at_once = backend.max_parallel
         self._active: dict[int, Tracked] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._last: dict[int, Row] = {}
         """What was last shown of a job."""
         self._waiting: deque[tuple[int, list[str]]] = deque()
-        self._announced = False
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         """
@@ -88,7 +87,7 @@ class Pool:
         """
         self._waiting = deque(enumerate(batch, start=first))
         labels = {number: self.search.label(overrides) for number, overrides in self._waiting}
-        if self.aws is None:
+        if self.backend.dry_run:
             return [self.jobs.run(overrides, n, self._dry) for n, overrides in self._waiting]
         lost_at: float | None = None
         with self._detaching(), LiveTable(self.screen, self.metric) as table:
@@ -133,111 +132,15 @@ class Pool:
         self._waiting.extend(later)
 
     def _begin(self, composed: DictConfig) -> Outcome | Tracked | None:
-        """A trial's outcome, or its job; None: the same trial is at work, so this one waits."""
-        config, wanted, overrides = self._of(composed)
-        try:
-            settled = settle(config, self.recompose)
-        except UserError as error:
-            return self._failed(config, wanted, overrides, error)
-        mark = fingerprint(settled.config, settled.resolved)
-        if any(job.fingerprint == mark for job in self._active.values()):
-            return None
-        found = self.sweep.find(mark, rehearsed=self.backend.rehearse)
-        if found is None:
-            path = self.sweep.place(wanted, overrides)
-            return self._submit(config, settled, Run(path), overrides)
-        with contextlib.suppress(OSError):
-            wanted.rmdir()
-        done = outcome_of(found, self.metric, again=False)
-        if done and done.status in ("completed", "pruned"):
-            return done
-        return self._go_on(config, settled, found, overrides)
-
-    def _go_on(
-        self, config: Config, settled: Settled, run: Run, overrides: list[str]
-    ) -> Outcome | Tracked:
-        """With a trial that has not completed: the job that is at work on it, or a new one from the
-        last one's checkpoint."""
-        info = run.info()
-        if info.get("job_name") is None:
-            reason = "begun on this machine: go on with it here, or give another hydra.sweep.dir"
-            return Outcome(run.path.name, "failed", None, reason)
-        assert self.aws is not None
-        if run.has_live_job():
-            job = Tracked(run, self.aws, self.metric)
-            if not job.look():
-                return job
-            done = job.ended()
-            if done.status == "completed":
-                return done
-        return self._submit(config, settled, run, overrides, run.info())
-
-    def _submit(
-        self,
-        config: Config,
-        settled: Settled,
-        run: Run,
-        overrides: list[str],
-        before: dict[str, Any] | None = None,
-    ) -> Outcome | Tracked:
-        """
-        Args:
-            before: run.json of an earlier job, to go on from.
-
-        Raises:
-            UserError: AWS refuses the job, and would refuse the next one too.
-        """
-        assert self.aws is not None
-        with tempfile.TemporaryDirectory(prefix="imdb_cls-") as temporary:
-            try:
-                made = prepare(
-                    *(config, Path(temporary), run, self.recompose, overrides, self.aws),
-                    settled=settled,
-                    sweep=self.sweep.name,
-                    continues=before["job"].get("checkpoints") if before else None,
-                )
-            except UserError as error:
-                return self._failed(config, run.path, overrides, error)
-            if not self._announced:
-                self._announced = True
-                if settled.announcement:
-                    self.screen.warn("the Hub cannot be reached", settled.announcement)
-                made.plan.show(self.screen.console)
-            if sent := upload(made, self.aws):
-                self.screen.say(f"uploaded {sent} files to s3://{made.store.bucket}")
-            submit(made, self.aws, run, overrides, before)
-        return Tracked(run, self.aws, self.metric)
-
-    def _failed(
-        self, config: Config, wanted: Path, overrides: list[str], error: UserError
-    ) -> Outcome:
-        """Records a trial for which no job could be made."""
-        run = Run(wanted)
-        if not run.record_file.is_file():
-            run = Run(self.sweep.place(wanted, overrides))
-            record_failure(config, run.path, overrides, error, self.sweep.name)
-        return Outcome(run.path.name, "failed", None, one_line(error))
+        active = {job.fingerprint for job in self._active.values()}
+        return self.trials.begin(*self._of(composed), active)
 
     def _dry(self, composed: DictConfig) -> Outcome:
-        """Writes a trial's request and shows the plan of the first."""
-        config, wanted, overrides = self._of(composed)
-        with tempfile.TemporaryDirectory(prefix="imdb_cls-") as temporary:
-            made = prepare(
-                *(config, Path(temporary), Run(wanted), self.recompose, overrides, None),
-                sweep=self.sweep.name,
-            )
-            if not self._announced:
-                self._announced = True
-                made.plan.show(self.screen.console)
-            write_json(wanted / "request.json", made.request)
-        self.screen.say(f"dry run: nothing was sent; the request is in {wanted / 'request.json'}")
-        return Outcome(wanted.name, "submitted")
+        return self.trials.dry(*self._of(composed))
 
     def _of(self, composed: DictConfig) -> tuple[Config, Path, list[str]]:
         config = parse(composed)
         config.backend = self.backend
-        if config.logger.wandb and config.logger.wandb.group is None:
-            config.logger.wandb.group = self.sweep.name
         return config, Path(HydraConfig.get().runtime.output_dir), task_overrides()
 
     def _look(self) -> None:

@@ -34,14 +34,53 @@ _LOST_ANSWER = timedelta(minutes=10)
 def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
     """Trains on SageMaker and fills the run directory `path`, as imdb_cls.training.train does here.
     Returns `metric` of the best checkpoint; NaN if nothing was waited for."""
-    assert config.backend is not None
-    Run(path).check_free()
-    if config.backend.rehearse:
-        from launch.rehearsal import rehearsed
+    from imdb_cls.sweeps.directory import Sweep
 
-        with rehearsed(config.backend) as backend:
-            return _train(replace(config, backend=backend), path, recompose, overrides)
-    return _train(config, path, recompose, overrides)
+    assert config.backend is not None
+    within = Sweep.around(path)
+    if within is None:
+        Run(path).check_free()
+    with contextlib.ExitStack() as stack:
+        backend = config.backend
+        if backend.rehearse:
+            from launch.rehearsal import rehearsed
+
+            kept = within.path / ".rehearsal" if within else None
+            backend = stack.enter_context(rehearsed(backend, kept))
+        config = replace(config, backend=backend)
+        if within and not backend.dry_run:
+            value = _join(config, within, path, recompose, overrides)
+            shutil.rmtree(within.path / ".rehearsal", ignore_errors=True)
+            return value
+        return _train(config, path, recompose, overrides)
+
+
+def _join(
+    config: Config, sweep: "Sweep", path: Path, recompose: Recompose, overrides: list[str]
+) -> float:
+    """A run in the directory of a sweep: what it is already, or what is left of it."""
+    from imdb_cls.sweeps.outcome import Outcome
+    from launch.trial import Trials
+
+    assert config.backend is not None
+    screen = Screen(config.trainer.progress)
+    quiet_loaded_libraries(bars=screen.bar)
+    try:
+        aws = connect(config.backend.region)
+        trials = Trials(sweep, aws, config.metric, screen, recompose)
+        begun = trials.begin(config, path, overrides)
+    except ConnectionLost as error:
+        raise UserError(str(error)) from None
+    if isinstance(begun, Outcome):
+        if begun.status == "failed":
+            raise UserError(str(begun))
+        screen.say(str(begun))
+        return float(begun)
+    assert begun is not None
+    if not config.backend.wait:
+        screen.say(f"submitted; follow it with python -m launch.jobs attach {begun.run.path}")
+        return float("nan")
+    return attach(begun.run, aws, screen, config.backend.poll_seconds)
 
 
 @contextlib.contextmanager
@@ -61,7 +100,7 @@ def sweep(
     from launch import budget
     from launch.pool import Pool, check
 
-    check(backend, search)
+    check(jobs, backend, search)
     allowed = budget.of(backend, sweep, search.total)
     quiet_loaded_libraries(bars=screen.bar)
     with contextlib.ExitStack() as stack:

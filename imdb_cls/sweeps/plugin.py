@@ -114,7 +114,7 @@ class TrialSweeper(Sweeper):
         sweep, goes_on = self._place(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
         found = self._search(overrides, settings, metric, planned)
-        self._check(found.samples())
+        self._check(found.samples(), metric)
         self.jobs.place(sweep.path)
         facts = {
             "status": "running",
@@ -160,7 +160,7 @@ class TrialSweeper(Sweeper):
 
         return Study(overrides, settings, lower_is_better(metric), drawn)
 
-    def _check(self, samples: list[list[str]]) -> None:
+    def _check(self, samples: list[list[str]], metric: str) -> None:
         for number, overrides in enumerate(samples):
             composed = self.jobs.compose(overrides, number)
             if Path(subdir := str(composed.hydra.sweep.subdir)).name != subdir:
@@ -169,7 +169,11 @@ class TrialSweeper(Sweeper):
                 )
             with open_dict(composed):
                 del composed["hydra"]
-            parse(composed)
+            if (own := parse(composed).metric) != metric:
+                raise UserError(
+                    f"metric={own} in one trial and {metric} in the sweep: trials are compared by"
+                    " one metric: set it on the command line"
+                )
 
     @contextlib.contextmanager
     def _runner(self, plan: _Plan, screen: Screen) -> Iterator[Runner]:

@@ -2,25 +2,26 @@
 
 import contextlib
 import gc
-import logging
 import os
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
 
 from imdb_cls.checkpoints import Pruned, Stopped
 from imdb_cls.config import Config
 from imdb_cls.device import processes
 from imdb_cls.errors import UserError, as_user_error, one_line
-from imdb_cls.run import Run, fingerprint
-from imdb_cls.settle import Recompose, settle
-from imdb_cls.sweeps import pruning
+from imdb_cls.overrides import quoted
+from imdb_cls.run import Run, fingerprint, now
+from imdb_cls.settle import Recompose, Settled, settle
 from imdb_cls.sweeps.directory import Sweep
 from imdb_cls.sweeps.outcome import Outcome, outcome_of, record_failure
+from imdb_cls.sweeps.pruning import Halving
 from imdb_cls.sweeps.records import held
 from imdb_cls.sweeps.sharing import worker
 from imdb_cls.terminal import is_first
@@ -32,110 +33,157 @@ _ENDING_S = 30.0
 
 def run_trial(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
     """What a sweep calls for each trial. Whatever goes wrong in it is its outcome; only being
-    stopped ends the sweep too."""
+    stopped ends the sweep too.
+
+    Args:
+        wanted: the directory that Hydra made for it.
+    """
+    trial = Trial(config, wanted, overrides, recompose)
     at_once = int(HydraConfig.get().launcher.get("n_jobs", 1))
     if at_once > 1:
-        return _side_by_side(at_once, config, wanted, overrides, recompose)
+        return _side_by_side(trial, at_once)
     try:
-        return _caught(config, wanted, overrides, recompose)
+        return _caught(trial)
     except Stopped as stop:
         sys.exit(128 + stop.signum)
 
 
-def _side_by_side(
-    at_once: int, config: Config, wanted: Path, overrides: list[str], recompose: Recompose
-) -> Outcome:
+def _side_by_side(trial: "Trial", at_once: int) -> Outcome:
     """A trial that has the machine not for itself, and not the terminal: what it says is in its
     train.log."""
     if worker.stopping:
-        return Outcome(wanted.name, "stopped")
+        return Outcome(trial.path.name, "stopped")
     try:
         with (
-            worker.trial(wanted.parent, at_once),
+            worker.trial(trial.sweep.path, at_once),
             Path(os.devnull).open("w") as nowhere,
             contextlib.redirect_stdout(nowhere),
         ):
-            return _caught(config, wanted, overrides, recompose)
+            return _caught(trial)
     except (Stopped, KeyboardInterrupt):
         worker.stopping = True
-        return Outcome(wanted.name, "stopped")
+        return Outcome(trial.path.name, "stopped")
 
 
-def _caught(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
+def _caught(trial: "Trial") -> Outcome:
     try:
-        if processes(config.trainer) == 1:
-            return attempt(config, wanted, overrides, recompose)
-        return _in_processes(config, wanted, overrides, recompose)
+        return trial.run() if processes(trial.config.trainer) == 1 else trial.run_in_processes()
     except Exception as error:
-        return Outcome(wanted.name, "failed", None, one_line(as_user_error(error) or error))
+        return Outcome(trial.path.name, "failed", None, one_line(as_user_error(error) or error))
     finally:
-        _forget()
+        # Of one trial nothing is left in memory for the next, on a GPU above all.
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
 
-def attempt(config: Config, wanted: Path, overrides: list[str], recompose: Recompose) -> Outcome:
-    """The trial's result, if it has one; else goes on with it, or begins it in `wanted`.
-
-    Raises:
-        Exception: the trial failed, which is on record in its directory.
+class Trial:
     """
-    sweep = Sweep(wanted.absolute().parent)
-    found, path = None, wanted
-    try:
-        settled = settle(config, recompose)
-        found = sweep.find(fingerprint(settled.config, settled.resolved))
-        if found is not None:
-            path = found.path
-            if is_first() and path.absolute() != wanted.absolute():
-                with contextlib.suppress(OSError):  # the empty directory that Hydra made for it
-                    wanted.rmdir()
-            _wait_for(found)
-            halving = config.sweep.reduction_factor
-            done = outcome_of(found, config.metric, again=False)
-            if done and (done.status == "completed" or (done.status == "pruned" and halving)):
-                return done
-        elif is_first():
-            path = sweep.place(wanted, overrides)
-        options: dict[str, Any] = {"settled": settled, "callbacks": []}
-        if config.sweep.reduction_factor:
-            options["callbacks"] = [pruning.Halving(path, config.sweep.reduction_factor)]
+    Args:
+        wanted: where it begins, if it has no directory yet and no other trial has this one.
+        overrides: the task's, as typed.
+    """
+
+    def __init__(
+        self, config: Config, wanted: Path, overrides: list[str], recompose: Recompose
+    ) -> None:
+        self.config, self.overrides, self.recompose = config, overrides, recompose
+        self.sweep = Sweep(wanted.absolute().parent)
+        self.path = wanted.absolute()
+        """Where it lies."""
+
+    def run(self) -> Outcome:
+        """Its result, if it has one; else goes on with it, or begins it.
+
+        Raises:
+            Exception: it failed, which is on record in its directory.
+        """
         try:
+            settled, found = self._find()
+            if found is not None:
+                _wait_for(found)
+                if done := self._ended(found):
+                    return done
+            elif is_first():
+                self.path = self.sweep.place(self.path, self.overrides)
+            self._train(settled, found)
+        except Exception as error:
+            if is_first() and not Run(self.path).record_file.is_file():
+                self.path = self.sweep.place(self.path, self.overrides)
+                record_failure(self.config, self.path, self.overrides, error, self.sweep.name)
+            raise
+        outcome = outcome_of(Run(self.path), self.config.metric)
+        assert outcome is not None
+        return outcome
+
+    def run_in_processes(self) -> Outcome:
+        """The same in a process of its own, which starts one for each device: what those share is
+        theirs only once in the life of a process.
+
+        Raises:
+            UserError: it ended without a result.
+            Stopped: by a signal that it got itself, as from Ctrl-C.
+        """
+        _, found = self._find()
+        if found is None:
+            self.path = self.sweep.place(self.path, self.overrides)
+        own = [f"hydra.run.dir={quoted(str(self.path))}", *_own_config()]
+        done = subprocess.run([sys.executable, "-m", "imdb_cls.train", *self.overrides, *own])
+        if done.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            raise Stopped(done.returncode - 128)
+        run = Run(self.path)
+        outcome = outcome_of(run, self.config.metric) if run.record_file.is_file() else None
+        if outcome is None:
+            reason = f"its process ended with {done.returncode}"
+            if run.record_file.is_file():
+                run.record(status="failed", finished=now(), reason=reason)
+            raise UserError(reason)
+        return outcome
+
+    def _find(self) -> tuple[Settled, Run | None]:
+        """What its config came to, and the run that it is already."""
+        settled = settle(self.config, self.recompose)
+        for config in (self.config, settled.config):
+            if config.logger.wandb and config.logger.wandb.group is None:
+                config.logger.wandb.group = self.sweep.name
+        found = self.sweep.find(fingerprint(settled.config, settled.resolved))
+        if found is not None:
+            if is_first() and found.path != self.path:
+                with contextlib.suppress(OSError):  # the empty directory that Hydra made for it
+                    self.path.rmdir()
+            self.path = found.path
+        return settled, found
+
+    def _ended(self, found: Run) -> Outcome | None:
+        done = outcome_of(found, self.config.metric, again=False)
+        if done is None or done.status == "failed":
+            return None
+        # Without pruning, one that was pruned goes on.
+        return done if done.status == "completed" or self.config.sweep.reduction_factor else None
+
+    def _train(self, settled: Settled, found: Run | None) -> None:
+        callbacks = []
+        if self.config.sweep.reduction_factor:
+            callbacks.append(Halving(self.path, self.config.sweep.reduction_factor))
+        path = self.path
+        with contextlib.suppress(Pruned):
             if found is not None and is_first():
-                resume(str(path), path, [], **options)
-            else:
-                train(settled.config, path, recompose, overrides, sweep=sweep.name, **options)
-        except Pruned:
-            pass
-    except Exception as error:
-        if is_first() and not Run(path).record_file.is_file():
-            record_failure(config, sweep.place(path, overrides), overrides, error, sweep.name)
-        raise
-    outcome = outcome_of(Run(path), config.metric)
-    assert outcome is not None
-    return outcome
+                resume(str(path), path, [], settled=settled, callbacks=callbacks)
+                return
+            train(
+                *(settled.config, path, self.recompose, self.overrides),
+                sweep=self.sweep.name,
+                settled=settled,
+                callbacks=callbacks,
+            )
 
 
-def _in_processes(
-    config: Config, wanted: Path, overrides: list[str], recompose: Recompose
-) -> Outcome:
-    """The same in a process of its own, which starts one for each device: what they share is
-    theirs only once in the life of a process."""
+def _own_config() -> list[str]:
+    """The flags that name a config which is not conf/train.yaml."""
     hydra = HydraConfig.get()
-    settled = settle(config, recompose)
-    sweep = Sweep(wanted.absolute().parent)
-    found = sweep.find(fingerprint(settled.config, settled.resolved))
-    path = found.path if found else wanted
-    ours = [f"hydra.run.dir='{path.absolute()}'"]
-    if hydra.job.config_name != "train":
-        sources = [source.path for source in hydra.runtime.config_sources]
-        ours = [*(f"--config-dir={path}" for path in sources[1:2]), *ours]
-    command = [sys.executable, "-m", "imdb_cls.train", *overrides, *ours]
-    done = subprocess.run(command, check=False)
-    if done.returncode in (130, 143):
-        raise Stopped(done.returncode - 128)
-    outcome = outcome_of(Run(path), config.metric) if Run(path).record_file.is_file() else None
-    if outcome is None:
-        raise UserError(f"its process ended with {done.returncode}")
-    return outcome
+    given = [s.path for s in hydra.runtime.config_sources if s.provider == "command-line"]
+    flags = [f"--config-dir={path}" for path in given]
+    return [*flags, *([f"--config-name={hydra.job.config_name}"] if flags else [])]
 
 
 def _wait_for(run: Run) -> None:
@@ -143,12 +191,3 @@ def _wait_for(run: Run) -> None:
     until = time.monotonic() + _ENDING_S
     while is_first() and held(run.log_file) and time.monotonic() < until:
         time.sleep(0.1)
-
-
-def _forget() -> None:
-    """Of one trial nothing is left in memory for the next, on a GPU above all."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    logging.captureWarnings(False)

@@ -136,12 +136,13 @@ class Actor:
                 ("model", self.left / "model", ""),
                 ("output", self.left, "run/"),
             ):
-                archive = self.left.parent / f"{name}.tar.gz"
+                archive = self.left.parent / f"{job.name}-{name}.tar.gz"
                 with tarfile.open(archive, "w:gz") as tar:
                     for path in sorted(folder.iterdir()):
                         if path.is_file():
                             tar.add(path, root + path.name)
                 s3.upload_file(str(archive), BUCKET, f"{base}/output/{name}.tar.gz")
+                archive.unlink()
         for path in (self.left / "checkpoints").iterdir():
             s3.upload_file(str(path), BUCKET, f"{base}/checkpoints/run/checkpoints/{path.name}")
         for name in ("run.json", "train.log", "metrics.csv"):

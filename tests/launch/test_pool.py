@@ -80,13 +80,18 @@ def sweep(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Sweep:
-    """Runs `imdb_cls.train -m +backend=sagemaker …` in tmp_path/sweep, in this process."""
+    """Runs `imdb_cls.train -m +backend=sagemaker …` in tmp_path/sweep, in this process; `alone` a
+    single run in that sub-directory of it."""
     from imdb_cls.train import main
 
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
-    def run(*overrides: str) -> Said:
-        monkeypatch.setattr(sys, "argv", ["train.py", *words(tiny, tmp_path / "sweep", *overrides)])
+    def run(*overrides: str, alone: str | None = None) -> Said:
+        given = words(tiny, tmp_path / "sweep", *overrides)
+        if alone:
+            given = [o for o in given if o != "-m" and not o.startswith("hydra.sweep.dir")]
+            given.append(f"hydra.run.dir={tmp_path}/sweep/{alone}")
+        monkeypatch.setattr(sys, "argv", ["train.py", *given])
         code = 0
         try:
             main()

@@ -31,7 +31,8 @@ def test_what_was_killed_goes_on_and_what_had_ended_is_not_done_again(
     logs = ".rehearsal/*/0/algo-1/ml/checkpoints/run/train.log"
     until = time.monotonic() + 150
     while not (
-        (sweep / "0" / "metrics.json").is_file()
+        (sweep / "0" / "run.json").is_file()
+        and read(sweep / "0", "run.json")["status"] == "completed"
         and any("step=102 " in log.read_text() for log in sweep.glob(logs))
     ):
         assert time.monotonic() < until

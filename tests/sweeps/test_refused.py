@@ -46,6 +46,10 @@ CASES = {
         ["+backend=sagemaker", "backend.dry_run=true", "hydra/launcher=joblib", "seed=1,2"],
         "backend.max_parallel at once",
     ),
+    "pruning of jobs": (
+        ["+backend=sagemaker", "sweep.reduction_factor=3", "seed=1,2"],
+        "sweep.reduction_factor=3: trials are pruned on this machine only",
+    ),
     "one name for many jobs": (
         ["+backend=sagemaker", "backend.job_name=mine", "seed=1,2"],
         "backend.job_name=mine",
