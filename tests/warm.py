@@ -106,7 +106,8 @@ def _serve(place: str) -> tuple[Request, list[int]]:
     streams."""
     variables = dict(os.environ)
     for name in _LOADED:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # whoever needs it will say so
+            importlib.import_module(name)
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
