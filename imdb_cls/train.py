@@ -67,16 +67,19 @@ def backend() -> ModuleType:
 
 def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float | Outcome":
     from imdb_cls.checkpoints import Stopped
-    from imdb_cls.sweeps import trial
     from imdb_cls.training import resume, train
 
     if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
-        return trial.run_trial(config, directory, overrides, recompose)
+        from imdb_cls.sweeps.trial import run_trial
+
+        return run_trial(config, directory, overrides, recompose)
     try:
         if config.resume:
             return resume(config.resume, directory, overrides)
         if Sweep.around(directory) and not config.container:
-            outcome = trial.Trial(config, directory, overrides, recompose).run()
+            from imdb_cls.sweeps.trial import Trial
+
+            outcome = Trial(config, directory, overrides, recompose).run()
             if not outcome.again:
                 Screen().say(str(outcome))
             return outcome

@@ -122,7 +122,7 @@ def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1
         cents = math.ceil(100 * (ceiling(backend, instance, least) or 0.0) * jobs)
         each = f" for each of {jobs} jobs" if jobs > 1 else ""
         raise UserError(
-            f"backend.max_cost={backend.max_cost:g} pays for {max(seconds, 0)} s of"
+            f"backend.max_cost={backend.max_cost} pays for {max(seconds, 0)} s of"
             f" {backend.instance_count} x {instance.name}{each}: allow at least ${cents / 100:.2f}"
             f" ({least} s), or take a cheaper instance"
         )

@@ -33,6 +33,8 @@ def test_help_imports_no_aws_and_no_torch() -> None:
 def test_a_local_run_imports_no_aws(shared: Path, tiny: list[str]) -> None:
     names = imported_in((local_run(shared, tiny).parent / "said").read_text())
     assert {"torch", "pytorch_lightning", "transformers"} <= names
+    # A job has none of what sweeps need.
+    assert not names & {"optuna", "joblib"}
     # Lightning asks s3fs, if that is installed, what it thinks of a path; it imports botocore.
     assert not names & {*AWS - {"botocore"}, "launch"}
 

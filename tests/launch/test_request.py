@@ -12,6 +12,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from imdb_cls.config import CONF_DIR
+from imdb_cls.overrides import quoted
 from launch import limits, metrics, request
 from launch.request import Job
 from tests.launch.conftest import BUCKET, REGION, ROLE, parsed
@@ -198,6 +199,6 @@ def test_every_argument_survives_the_shell(tmp_path: Path, value: str) -> None:
     "value", ["plain/path-1.0_x", "it's", "a b", "", "a\\", "\\'", "a\\b", "[x]", "é"]
 )
 def test_what_the_client_adds_is_read_back_by_hydra_as_it_is(value: str) -> None:
-    override = f"logger.wandb.name={request._quoted(value)}"
+    override = f"logger.wandb.name={quoted(value)}"
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         assert compose("train", [override]).logger.wandb.name == value
