@@ -13,6 +13,7 @@ from imdb_cls.container import ROOT
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.model.files import FILES as WEIGHT_FILES
 from imdb_cls.storage import sha256_of
+from launch import s3
 from launch.aws import AWS, explained
 
 _ROOT = CONF_DIR.parent
@@ -140,15 +141,12 @@ class Store:
         """Uploads the files that are not there yet. Returns the channel's URI."""
         if self.aws is not None:
             extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
+            missing = self._missing(channel)
+            files = {self._key(channel) + name: channel.files[name] for name in missing}
             with explained(f"uploading {channel.name} to s3://{self.bucket}"):
-                for name in self._missing(channel):
-                    self.aws.client("s3").upload_file(
-                        str(channel.files[name]),
-                        self.bucket,
-                        self._key(channel) + name,
-                        ExtraArgs=extra if self.kms_key else None,
-                    )
-                    self.uploaded.append(f"{channel.name}/{name}")
+                client = self.aws.client("s3")
+                s3.upload(client, self.bucket, files, extra if self.kms_key else None)
+            self.uploaded += [f"{channel.name}/{name}" for name in missing]
         return self.uri(channel)
 
     def check_bucket(self, owner: str | None) -> None:
