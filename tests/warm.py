@@ -38,7 +38,8 @@ _LATE = (
 _LOADED = (
     *("torch", "pytorch_lightning", "torchmetrics", "datasets", "pyarrow.parquet", "boto3"),
     *("transformers.models.auto.modeling_auto", "hydra.main", "launch.sagemaker"),
-    *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.training"),
+    *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.sweeps.trial"),
+    *("imdb_cls.reports.sweep.report", "optuna"),
 )
 
 Request = tuple[list[str], str, dict[str, str]]

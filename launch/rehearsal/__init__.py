@@ -54,7 +54,7 @@ def rehearsed(backend: BackendConfig, kept: Path | None = None) -> Iterator[Back
                 role=role,
                 bucket=bucket,
                 region=region,
-                poll_seconds=min(backend.poll_seconds, 0.5),
+                poll_seconds=min(backend.poll_seconds, 0.2),
             )
     finally:
         if kept is None:
