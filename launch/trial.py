@@ -125,8 +125,7 @@ class Trials:
             except UserError as error:
                 return self._failed(config, run.path, overrides, error)
             self._announce(made)
-            if sent := upload(made, self.aws):
-                self.screen.say(f"uploaded {sent} files to s3://{made.store.bucket}")
+            upload(made, self.aws)
             submit(made, self.aws, run, overrides, before)
         return Tracked(run, self.aws, self.metric)
 

@@ -20,6 +20,7 @@ from omegaconf import DictConfig, open_dict
 from imdb_cls.config import BackendConfig, Config, SweepConfig, parse, with_type
 from imdb_cls.errors import UserError
 from imdb_cls.names import lower_is_better
+from imdb_cls.overrides import without_place
 from imdb_cls.run import code, now
 from imdb_cls.sweeps import search
 from imdb_cls.sweeps.directory import Sweep, begun, identity
@@ -109,7 +110,8 @@ class TrialSweeper(Sweeper):
         where = "local"
         if backend is not None:
             where = "rehearsal" if backend.rehearse else backend.name
-        sought = [settings.search, settings.trials, settings.startup_trials, settings.seed]
+        # Not how many trials: a study may be made longer.
+        sought = [settings.search, settings.startup_trials, settings.seed]
         mark = identity(search.canonical(overrides), where, sought)
         sweep, goes_on = self._place(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
@@ -205,7 +207,7 @@ class TrialSweeper(Sweeper):
             status, asked = "stopped", 0
             try:
                 while batch := plan.search.ask(runner.at_once):
-                    planned = [*facts["planned"][:asked], *batch]
+                    planned = [*facts["planned"][:asked], *map(without_place, batch)]
                     facts["planned"] = [*planned, *facts["planned"][len(planned) :]]
                     sweep.record(planned=facts["planned"])
                     outcomes = runner.run(batch, first=asked)
@@ -213,7 +215,11 @@ class TrialSweeper(Sweeper):
                         plan.search.tell(overrides, outcome)
                         failed += outcome.status == "failed"
                     asked += len(batch)
-                status = "failed" if failed else "completed"
+                    if any(outcome.status == "submitted" for outcome in outcomes):
+                        status = "running"
+                        break
+                else:
+                    status = "failed" if failed else "completed"
             finally:
                 sweep.record(status=status, finished=now())
                 if status == "stopped":

@@ -163,7 +163,9 @@ def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
     if "status" not in record:
         return "running" if any(trial.status == "running" for trial in trials) else "completed"
     status = str(record["status"])
-    return "interrupted" if status == "running" and not lives else status
+    # Jobs that nobody waits for are at work all the same.
+    at_work = lives or any(trial.status == "running" for trial in trials)
+    return "interrupted" if status == "running" and not at_work else status
 
 
 def _metric(runs: list[tuple[Run, dict[str, Any]]]) -> str:

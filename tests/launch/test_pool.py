@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imdb_cls.sweeps.read import read as results
 from launch.rehearsal.job import TrainingJob
 from tests.launch.conftest import BUCKET, ROLE
 from tests.launch.doubles import Actor, Said
@@ -157,6 +158,7 @@ def test_what_is_not_waited_for_is_attached_to_later(
     left = sweep("seed=1,2", "backend.max_parallel=1", "backend.wait=false")
     assert (left.code, left.err, len(stage.jobs)) == (0, "", 1)
     assert "1 trials are not submitted yet: the same command goes on" in left.out
+    assert results(tmp_path / "sweep").status == "running"
     assert statuses(tmp_path / "sweep") == {"0": "running", "1": "waiting"}
     threading.Timer(1, stage.gate.set).start()
     done = sweep("seed=1,2")

@@ -127,6 +127,12 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
     assert all(1e-4 <= rate <= 1e-3 for rate in rates)
     assert len({row["model.warmup_ratio"] for row in table(sweep)}) == 8
 
+    # A longer study is the same study, longer.
+    command("train", "-m", *words, "sweep.trials=9", cwd=tmp_path)
+    longer = read(sweep, "sweep.json")["planned"]
+    assert (longer[:8], len(longer)) == (whole, 9)
+    assert {str(n): begun(sweep, str(n)) for n in range(8)} == {**ended, "1": 2}
+
 
 def test_ctrl_c_ends_the_sweep_after_a_checkpoint(
     begin: Begin, command: Command, tiny: list[str], tmp_path: Path
