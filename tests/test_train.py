@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from imdb_cls.errors import UserError
 from imdb_cls.names import SCALARS
 
 Train = Callable[..., Path]
@@ -303,3 +304,9 @@ def test_a_directory_without_its_record_is_no_run(trained: Path, tmp_path: Path,
     (copy / name).unlink()
     with pytest.raises(UserError, match=f"not a run directory: {name} missing"):
         Run.open(copy)
+
+
+def test_a_run_that_diverges_says_so_and_ends(train_here: Train, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"train/loss is nan at step 2: the run has diverged"):
+        train_here("model.learning_rate=1e30")
+    assert read(tmp_path / "run", "run.json")["status"] == "failed"

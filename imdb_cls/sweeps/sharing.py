@@ -88,8 +88,8 @@ worker = Worker()
 
 def _gpus() -> list[str]:
     """The GPUs that may be used, as CUDA_VISIBLE_DEVICES names them."""
-    import torch
-
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    import torch
+
     return [str(number) for number in range(torch.cuda.device_count())]

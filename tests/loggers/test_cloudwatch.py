@@ -15,8 +15,10 @@ import pytest
 from imdb_cls.config import CloudWatchConfig
 from imdb_cls.errors import UserError
 from imdb_cls.loggers import cloudwatch
+from imdb_cls.loggers.aws import dimensions
 from imdb_cls.loggers.cloudwatch import CloudWatchLogger
 from imdb_cls.names import LOGGED
+from imdb_cls.run import Run
 from launch.rehearsal.aws import LocalAWS
 from tests.launch.conftest import REGION, local_aws
 from tests.test_train import rows
@@ -296,3 +298,11 @@ def test_the_region_is_the_configs_then_the_environments(monkeypatch: pytest.Mon
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert make().client.meta.region_name == "eu-west-1"
     assert make(region="us-east-2").client.meta.region_name == "us-east-2"
+
+
+def test_a_trials_values_name_its_sweep(tmp_path: Path) -> None:
+    run = Run(tmp_path / "2026-11-24" / "3")
+    run.path.mkdir(parents=True)
+    for sweep, named in (("2026-11-24/15-04-11", {"Sweep": "2026-11-24/15-04-11"}), (None, {})):
+        run.record(sweep=sweep)
+        assert dimensions(run, "local") == {"Run": "2026-11-24/3", "Job": "local", **named}
