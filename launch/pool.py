@@ -39,7 +39,7 @@ def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
         raise UserError(
             f"backend.job_name={backend.job_name} is the name of one job: leave it out of a sweep"
         )
-    if (factor := jobs.config.sweep.reduction_factor) is not None:
+    if (factor := jobs.settings.reduction_factor) is not None:
         raise UserError(
             f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
             " not: leave it out"
@@ -71,7 +71,7 @@ class Pool:
     ) -> None:
         self.jobs, self.sweep, self.search, self.screen = jobs, sweep, search, screen
         self.backend = replace(backend, max_cost=budget.each)
-        self.metric = str(jobs.config.metric)
+        self.metric = jobs.metric
         self.trials = Trials(sweep, aws, self.metric, screen, recompose)
         self.at_once = backend.max_parallel
         self._active: dict[int, Tracked] = {}

@@ -58,11 +58,15 @@ class Sweep:
                 yield run, run.info()
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
-        """The run with this fingerprint; without `rehearsed` not that of a rehearsal."""
+        """The run with this fingerprint, a completed one if there is one; without `rehearsed` not
+        that of a rehearsal."""
+        found = None
         for run, info in self.runs():
             if info.get("fingerprint") == fingerprint and (rehearsed or not info.get("rehearsal")):
-                return run
-        return None
+                if info["status"] == "completed":
+                    return run
+                found = found or run
+        return found
 
     def find_failed(self, overrides: list[str]) -> Run | None:
         """The run with these overrides that failed before there was anything to go on with."""

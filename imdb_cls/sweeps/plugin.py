@@ -103,10 +103,9 @@ class TrialSweeper(Sweeper):
     def _plan(self, arguments: list[str]) -> _Plan:
         overrides = self._overrides(arguments)
         search.check_keys(overrides)
-        settings = with_type(SweepConfig, self.jobs.config.sweep)
+        settings, metric = self.jobs.settings, self.jobs.metric
         backend = self.jobs.config.get("backend")
         backend = None if backend is None else with_type(BackendConfig, backend)
-        metric = str(self.jobs.config.metric)
         where = "local"
         if backend is not None:
             where = "rehearsal" if backend.rehearse else backend.name

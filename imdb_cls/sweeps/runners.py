@@ -13,6 +13,7 @@ from hydra.core.utils import run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from imdb_cls.config import Config, SweepConfig, with_type
 from imdb_cls.overrides import quoted
 from imdb_cls.sweeps.directory import Sweep
 from imdb_cls.sweeps.outcome import Outcome
@@ -37,6 +38,15 @@ class Jobs:
     @property
     def launcher_name(self) -> str:
         return str(self.config.hydra.runtime.choices["hydra/launcher"])
+
+    @property
+    def settings(self) -> SweepConfig:
+        """Of the sweep. A config of one's own, that of a run say, has none: the defaults."""
+        return with_type(SweepConfig, self.config.get("sweep") or {})
+
+    @property
+    def metric(self) -> str:
+        return str(self.config.get("metric") or Config.metric)
 
     def place(self, directory: Path) -> None:
         """Has the trials run below this directory."""

@@ -30,6 +30,13 @@ def test_a_trial_is_found_by_its_fingerprint_whatever_its_name(sweep: Sweep) -> 
     assert (found.path, sweep.find("f2")) == (path, None)
 
 
+def test_of_two_attempts_the_one_that_completed_counts(sweep: Sweep) -> None:
+    run_in(sweep, "0", fingerprint="f1", status="stopped")
+    whole = run_in(sweep, "1", fingerprint="f1")
+    run_in(sweep, "2", fingerprint="f1", status="failed")
+    assert getattr(sweep.find("f1"), "path", None) == whole
+
+
 def test_a_rehearsed_trial_is_no_result_for_a_real_job(sweep: Sweep) -> None:
     run_in(sweep, "0", fingerprint="f1", rehearsal=True)
     assert sweep.find("f1", rehearsed=False) is None

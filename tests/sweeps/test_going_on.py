@@ -212,3 +212,13 @@ def test_fresh_starts_over_and_keeps_what_was_there(
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "mine-1" / "sweep.json").read_text())["identity"] == "another"
     assert statuses(sweep) == {"0": "completed"}
+
+
+def test_the_config_of_a_run_can_be_swept_over(
+    trained: Path, command: Command, tmp_path: Path
+) -> None:
+    sweep, own = tmp_path / "sweep", [f"--config-dir={trained}", "--config-name=config"]
+    done = command("train", "-m", *own, "seed=3", f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert statuses(sweep) == {"0": "completed"}
+    assert files_of(sweep / "0") == FILES
