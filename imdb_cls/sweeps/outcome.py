@@ -27,7 +27,8 @@ class Outcome:
     def __str__(self) -> str:
         before = "" if self.again else " before"
         value = "" if self.value is None else f", {self.value:.4f}"
-        reason = f": {self.reason}" if self.reason else ""
+        told = (self.reason or "").removeprefix(f"{self.status}: ")
+        reason = f": {told}" if told else ""
         return f"trial {self.trial}: {self.status}{before}{value}{reason}"
 
     def __float__(self) -> float:

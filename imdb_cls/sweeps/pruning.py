@@ -52,7 +52,7 @@ class Halving(Callback):
         if not should_prune(ours[:rung], others, self.reduction_factor):
             return None
         return (
-            f"{METRIC} {ours[-1]:.4f} after {rung} validations is not among the best"
+            f"{METRIC} {ours[-1]:.4f} at validation {rung} is not among the best"
             f" 1/{self.reduction_factor} of {len(others) + 1} trials"
         )
 

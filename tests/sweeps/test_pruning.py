@@ -62,7 +62,7 @@ def test_the_verdict_says_why(tmp_path: Path) -> None:
     for name in "01":
         trial(tmp_path, name, [0.1])
     assert Halving(trial(tmp_path, "2", [0.9]), 3).verdict() == (
-        "val/loss 0.9000 after 1 validations is not among the best 1/3 of 3 trials"
+        "val/loss 0.9000 at validation 1 is not among the best 1/3 of 3 trials"
     )
 
 
