@@ -20,7 +20,9 @@ from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.data import sources
 from imdb_cls.data.batches import Batch, eval_batches, pad, train_batches
 from imdb_cls.data.splits import choose
-from imdb_cls.data.tokens import Tokenizer, Tokens, tokenize
+from imdb_cls.data.tokens import Tokens, tokenize
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.files import locate
 from imdb_cls.model.optim import build
@@ -96,7 +98,7 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
     )
     network = pretrained.load_network(found, shape, recipe.attention).to(where)
     cache = Path(config.cache_dir).expanduser()
-    tokenizer = Tokenizer(pretrained.load_tokenizer(found.path, 512), recipe.max_length, 0.25)
+    tokenizer = Tokenizer(tokenizers.load(found.path), recipe.max_length, 0.25)
     split = choose(sources.load(config.data, cache), config.data).train
     tokens = tokenize(split, tokenizer, cache)
     size = config.data.batch_size if training else config.data.eval_batch_size

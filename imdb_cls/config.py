@@ -193,6 +193,8 @@ class Config:
     metric: str = "val/accuracy"
     resume: str | None = None
     cache_dir: str = "~/.cache/imdb_cls"
+    export: bool = True
+    report: bool = True
     container: str | None = None
     backend: BackendConfig | None = None
 

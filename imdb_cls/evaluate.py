@@ -46,7 +46,7 @@ def evaluate(given: Arguments) -> None:
     from imdb_cls.evaluation import evaluate as evaluate_split
     from imdb_cls.hub import HubUnreachable
     from imdb_cls.run import Run
-    from imdb_cls.scoring import open_scorer
+    from imdb_cls.scoring import open_network
     from imdb_cls.storage import write_json
     from imdb_cls.terminal import Screen
 
@@ -69,11 +69,11 @@ def evaluate(given: Arguments) -> None:
             )
         split, name, what = chosen.test, "test", "the run's own test split"
 
-    scorer = open_scorer(run, given.device, given.precision, given.batch_size)
-    tokens = tokenize(split, scorer.tokenizer, cache)
+    model = open_network(run, given.device, given.precision, given.batch_size)
+    tokens = tokenize(split, model.tokenizer, cache)
     screen = Screen()
     with screen.counted("scoring", len(tokens)) as advance:
-        done = evaluate_split(scorer, split, tokens, advance)
+        done = evaluate_split(model.runs, split, tokens, advance)
     directory = Path(given.output or run.path / "evaluations" / name).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     done.write_predictions(directory / "predictions.parquet")

@@ -21,11 +21,13 @@ usage: python -m imdb_cls.predict run=DIR "text" … | input=FILE | < FILE
   text=COLUMN      the column they are in (text)
   output=FILE      a row a review, in their order: label, score; .csv, .jsonl or .parquet
   device=NAME      auto, cpu, gpu or mps (auto)
-  precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (the run's trainer.eval_precision)
-  batch_size=N     (the run's data.eval_batch_size)
+  precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (on a CPU the run's fast model, if it has
+                   one; else the run's trainer.eval_precision)
+  batch_size=N     without the fast model (the run's data.eval_batch_size)
   --               everything behind it is text
 
 A table on a terminal, in a pipe one JSON object a line: {"label": "POSITIVE", "score": 0.9946}.
+A score is calibrated: of reviews with 0.9, nine in ten are what their label says.
 """
 
 # A chunk is sorted by length, scored and written; it is full at either number.
@@ -55,12 +57,12 @@ def predict(given: Arguments) -> None:
     outputs.check(given.output)
     texts = reviews(given)
     first = next(texts)  # a wrong file is an error at once, not after the model has loaded
-    from imdb_cls.scoring import open_scorer
+    from imdb_cls.scoring import open_labeller
 
-    scorer = open_scorer(run, given.device, given.precision, given.batch_size)
+    model = open_labeller(run, given.device, given.precision, given.batch_size)
     with outputs.opened(given.output) as write:
         for chunk in chunks(chain([first], texts)):
-            scores = scorer.texts(chunk)
+            scores = model.probabilities(chunk)
             write(
                 [
                     outputs.Prediction(text, LABELS[int(score > 0.5)], float(max(score, 1 - score)))

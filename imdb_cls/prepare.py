@@ -10,11 +10,12 @@ from imdb_cls import device
 from imdb_cls.checks import training_steps, warmup_steps
 from imdb_cls.config import Config
 from imdb_cls.data.splits import Splits
-from imdb_cls.data.tokens import Tokenizer
 from imdb_cls.errors import UserError
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.loggers.build import check as check_loggers
 from imdb_cls.model.classifier import SentimentClassifier
-from imdb_cls.model.pretrained import attention, load_network, load_tokenizer
+from imdb_cls.model.pretrained import attention, load_network
 from imdb_cls.settle import Recompose, Settled, settle
 
 
@@ -45,7 +46,7 @@ def prepare(config: Config, recompose: Recompose, settled: Settled | None = None
     warmup = warmup_steps(config, len(splits.train))
 
     tokenizer = Tokenizer(
-        load_tokenizer(pretrained.path, config.data.max_length),
+        tokenizers.load(pretrained.path),
         config.data.max_length,
         config.data.head_fraction,
     )

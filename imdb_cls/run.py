@@ -1,7 +1,7 @@
 """The run directory: what a run leaves behind, and what every later command reads.
 
-config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  train.log
-model/  checkpoints/best.ckpt  checkpoints/last.ckpt
+config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  predictions_val.parquet
+report.html  train.log  model/  checkpoints/best.ckpt  checkpoints/last.ckpt
 """
 
 import contextlib
@@ -37,11 +37,15 @@ RUN_NAME = "IMDB_CLS_RUN"
 SWEEP_NAME = "IMDB_CLS_SWEEP"
 
 # A change of these changes no run.
-_READERS = ("predict.py", "outputs.py", "sweep.py", "sweeps", "reports")
+_READERS = (
+    *("predict.py", "outputs.py", "sweep.py", "sweeps", "reports", "report.py"),
+    *("export.py", "exporting", "finish.py"),
+)
 
 # Keys that do not change what comes out of a run.
 WITHOUT_EFFECT = (
     *("logger", "cache_dir", "resume", "reference", "container", "backend", "sweep"),
+    *("export", "report"),
     *("trainer.progress", "trainer.log_every_n_steps", "trainer.checkpoint_minutes"),
 )
 
@@ -56,6 +60,8 @@ class Run:
         self.metrics_file = self.path / "metrics.json"
         self.table_file = self.path / "metrics.csv"
         self.predictions_file = self.path / "predictions.parquet"
+        self.val_predictions_file = self.path / "predictions_val.parquet"
+        self.report_file = self.path / "report.html"
         self.log_file = self.path / "train.log"
         self.model_dir = self.path / "model"
         self.best_checkpoint = self.path / "checkpoints" / "best.ckpt"

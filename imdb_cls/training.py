@@ -13,21 +13,19 @@ from imdb_cls.config import Config
 from imdb_cls.container import job_name
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
-from imdb_cls.device import torch_device
 from imdb_cls.errors import UserError
-from imdb_cls.evaluation import evaluate
+from imdb_cls.finish import finish
 from imdb_cls.loggers import build as loggers
-from imdb_cls.loggers.table import TableLogger, best_validation
-from imdb_cls.model import pretrained
+from imdb_cls.loggers.table import TableLogger
 from imdb_cls.prepare import Prepared, prepare
 from imdb_cls.progress import FitProgress
 from imdb_cls.recording import locked, recorded
 from imdb_cls.resume import resumed_config
 from imdb_cls.run import SWEEP_NAME, Clock, Run, fingerprint, to_yaml, versions
-from imdb_cls.scoring import Scorer
 from imdb_cls.settle import Recompose, Settled
-from imdb_cls.storage import replacing_directory, write_json, write_text
+from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_first, quiet_loaded_libraries
+from imdb_cls.testing import test
 
 
 def train(
@@ -130,15 +128,19 @@ def _carry_out(
     if not is_first():
         _fit(run, prepared, screen, callbacks)
         return float("nan")
-    with locked(run), recorded(run, clock):
-        screen.say(f"run directory: {run.path}")
-        if prepared.announcement:
-            screen.warn("the Hub cannot be reached", prepared.announcement)
-        _describe(run, prepared, screen)
-        with clock.part("train"):
-            trainer = _fit(run, prepared, screen, callbacks)
-        with clock.part("test"):
-            _test(run, prepared, trainer, screen)
+    with locked(run):
+        with recorded(run, clock):
+            screen.say(f"run directory: {run.path}")
+            if prepared.announcement:
+                screen.warn("the Hub cannot be reached", prepared.announcement)
+            _describe(run, prepared, screen)
+            with clock.part("train"):
+                trainer = _fit(run, prepared, screen, callbacks)
+            with clock.part("test"):
+                test(run, prepared, trainer, screen)
+        # A job's is done where its results are fetched: its instance is not paid for that.
+        if not prepared.config.container:
+            finish(run, screen, prepared.splits)
     metrics = run.metrics()
     screen.summary(
         f"{prepared.resolved['data']}, {metrics['test']['samples']:,} test reviews",
@@ -212,36 +214,6 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Call
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> None:
-    """Reads the test split, for the only time, with the best checkpoint."""
-    config, module = prepared.config, prepared.module
-    best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    module.load_state_dict(best)
-    with replacing_directory(run.model_dir) as partial:
-        pretrained.save(module.network, prepared.tokenizer.fast, partial)
-
-    tokens = tokenize(prepared.splits.test, prepared.tokenizer, prepared.cache)
-    # The very files that predict and evaluate read.
-    scorer = Scorer(
-        pretrained.load_trained(run.model_dir),
-        prepared.tokenizer,
-        torch_device(prepared.device.accelerator),
-        prepared.device.eval_precision,
-        config.data.eval_batch_size,
-    )
-    with screen.counted("testing", len(tokens)) as advance:
-        tested = evaluate(scorer, prepared.splits.test, tokens, advance)
-    tested.write_predictions(run.predictions_file)
-    lower = checkpoints.mode(config.metric) == "min"
-    val = best_validation(run.table_file, config.metric, lower)
-    val["samples"] = len(prepared.splits.val)
-    write_json(run.metrics_file, {"val": val, "test": tested.metrics})
-    scalars = {f"test/{k}": v for k, v in tested.metrics.items() if isinstance(v, float)}
-    for logger in trainer.loggers:
-        logger.log_metrics({**scalars, "epoch": trainer.current_epoch}, trainer.global_step)
-        logger.finalize("success")
 
 
 def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:

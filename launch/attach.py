@@ -4,6 +4,7 @@ import contextlib
 import sys
 
 from imdb_cls.errors import UserError
+from imdb_cls.finish import finish
 from imdb_cls.run import Run
 from imdb_cls.terminal import Screen
 from launch.aws import AWS, ConnectionLost, connect, explained
@@ -74,6 +75,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     if description["TrainingJobStatus"] == "Completed":
         if not run.metrics_file.is_file():
             raise UserError(f"the job completed, but left no metrics.json in {job['output']}")
+        finish(run, screen)
         metric = run.config().metric.removeprefix("val/")
         return float(run.metrics()["val"][metric])
     reason = description.get("FailureReason") or description["SecondaryStatus"]

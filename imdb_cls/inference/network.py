@@ -1,0 +1,75 @@
+"""The trained network in torch, on any device and in any precision."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from transformers import DistilBertForSequenceClassification
+
+from imdb_cls.data.batches import eval_batches, pad
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.inference.engine import Ids
+
+
+@dataclass(frozen=True)
+class TorchEngine:
+    network: DistilBertForSequenceClassification
+    pad_id: int
+    device: torch.device
+    precision: str
+    batch_size: int
+
+    @property
+    def name(self) -> str:
+        return f"torch {self.precision}"
+
+    @torch.inference_mode()
+    def log_odds(
+        self,
+        lengths: npt.NDArray[np.int32],
+        ids: Ids,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> npt.NDArray[np.float64]:
+        """See engine.Engine: in batches of like length."""
+        torch.nn.Module.to(self.network, self.device)
+        self.network.train(False)
+        found = np.empty(len(lengths), dtype=np.float64)
+        pending: list[tuple[npt.NDArray[np.int64], torch.Tensor]] = []
+        with self._autocast():
+            for rows in eval_batches(lengths, self.batch_size):
+                tokens = [np.asarray(row, dtype=np.int32) for row in ids(rows)]
+                batch = pad(tokens, rows, self.pad_id).to(self.device)
+                logits = self.network(batch.input_ids, attention_mask=batch.attention_mask).logits
+                pending.append((rows, logits))
+                advance(len(rows))
+        # Read at the end: a GPU is not waited for after every batch.
+        for rows, logits in pending:
+            values = logits.cpu().double()
+            found[rows] = (values[:, 1] - values[:, 0]).numpy()
+        return found
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        kinds = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+        if self.precision not in kinds:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, kinds[self.precision])
+
+
+def load_trained(path: Path) -> DistilBertForSequenceClassification:
+    """The network of a run's model/ directory, in eval mode.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    try:
+        network = DistilBertForSequenceClassification.from_pretrained(path)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
+    assert isinstance(network, DistilBertForSequenceClassification)
+    network.train(False)
+    return network

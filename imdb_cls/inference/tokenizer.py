@@ -1,0 +1,94 @@
+"""Text to token ids, with a truncation that keeps both ends."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as Backend
+
+from imdb_cls.errors import UserError, one_line
+
+# The cached tokens of a split are those of this version: raise it when the code below changes what
+# it gives.
+_VERSION = 1
+SPECIAL = {
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer.json with the truncation of a run.
+
+    A review is told by its end: of a longer one, `head_fraction` of the tokens come from the
+    beginning and the rest from the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
+    Classification?", section 5.3.1, found 128 + 382 of 512 the best).
+    """
+
+    backend: Backend
+    max_length: int
+    head_fraction: float
+
+    @property
+    def pad_id(self) -> int:
+        return self._id("[PAD]")
+
+    def __call__(self, texts: list[str]) -> dict[str, list[Any]]:
+        """input_ids: [texts][tokens], with [CLS] and [SEP]; tokens: their number before truncation,
+        those two counted; truncated: whether any were left out."""
+        whole = [
+            encoding.ids
+            for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)
+        ]
+        room = self.max_length - 2
+        head, tail = self.ends
+        kept = [
+            ids if len(ids) <= room else ids[:head] + (ids[-tail:] if tail else []) for ids in whole
+        ]
+        cls, sep = self._id("[CLS]"), self._id("[SEP]")
+        return {
+            "input_ids": [[cls, *ids, sep] for ids in kept],
+            "tokens": [len(ids) + 2 for ids in whole],
+            "truncated": [len(ids) > room for ids in whole],
+        }
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """How many tokens of a longer review are kept from its beginning and from its end."""
+        room = self.max_length - 2
+        head = round(room * self.head_fraction)
+        return head, room - head
+
+    @property
+    def fingerprint(self) -> str:
+        parts = (self.backend.to_str(), self.max_length, self.head_fraction, _VERSION)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def _id(self, token: str) -> int:
+        number = self.backend.token_to_id(token)
+        assert number is not None
+        return int(number)
+
+
+def load(path: Path) -> Backend:
+    """The tokenizer.json of a directory, but for its truncation and padding, which are ours.
+
+    Raises:
+        UserError: it is damaged, or not a BERT's.
+    """
+    file = path / "tokenizer.json"
+    try:
+        backend = Backend.from_file(str(file))
+    except Exception as error:  # tokenizers raises nothing narrower
+        raise UserError(f"{file} is damaged: {one_line(error)}") from None
+    missing = [token for token in SPECIAL.values() if backend.token_to_id(token) is None]
+    if missing:
+        raise UserError(f"{file} lacks {', '.join(missing)}: a tokenizer of BERT's kind is needed")
+    backend.no_truncation()
+    backend.no_padding()
+    return backend
