@@ -12,7 +12,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.hub import HubUnreachable
 from imdb_cls.run import Clock, Run
 from imdb_cls.storage import write_json
-from imdb_cls.terminal import Screen
+from imdb_cls.terminal import Screen, quiet_loaded_libraries
 
 if TYPE_CHECKING:
     from imdb_cls.data.splits import Splits
@@ -48,6 +48,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
         return
     from imdb_cls.exporting.fast import AGREEMENT, export
 
+    quiet_loaded_libraries(bars=False)
     with screen.counted("fast model", len(splits.val)) as advance:
         fast = export(run, splits, _cache(run), advance)
     write_json(run.metrics_file, {**run.metrics(), "fast": fast})
@@ -57,7 +58,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
             " are the trained model's"
         )
     else:
-        best = max(fast["tried"].values())
+        best = max(fast["tried"])
         screen.say(
             f"no fast model for CPUs: {best:.2%} of val's labels agree, below {AGREEMENT:.1%}"
         )

@@ -1,16 +1,15 @@
 """A network as an ONNX file, in fp32 or with its matrices in int8."""
 
+import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from transformers import DistilBertForSequenceClassification
-
-from imdb_cls.exporting.smooth import smoothed
 
 _OPSET = 17
 
@@ -46,32 +45,40 @@ def write(network: DistilBertForSequenceClassification, path: Path) -> None:
 
 
 def write_int8(
-    network: DistilBertForSequenceClassification, samples: Iterable[list[int]], path: Path
+    network: DistilBertForSequenceClassification, path: Path, whole_layers: tuple[str, ...] = ()
 ) -> None:
     """The same, with matrices in int8, a scale a column, and activations rounded as they come.
 
     Args:
-        samples: token ids of a few reviews, which show how large activations are.
+        whole_layers: linear layers whose names have one of these in them stay in fp32.
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # It advises to preprocess the graph, which changes nothing in one that torch has folded.
-    logging.getLogger("root").addFilter(_no_advice)
+    with tempfile.TemporaryDirectory() as directory, _without_a_word():
+        whole = Path(directory) / "model.onnx"
+        write(network, whole)
+        names = [node.name for node in onnx.load(whole).graph.node]
+        quantize_dynamic(
+            whole,
+            path,
+            nodes_to_exclude=[n for n in names if any(f"/{part}/" in n for part in whole_layers)],
+            op_types_to_quantize=["MatMul", "Gemm"],
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            extra_options={"MatMulConstBOnly": True},
+        )
+
+
+@contextlib.contextmanager
+def _without_a_word() -> Iterator[None]:
+    """onnxruntime tells the root logger of every matrix that it leaves alone, and logging gives a
+    root logger that has no handler one that prints."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    root.addHandler(handler)
+    logging.disable(logging.WARNING)
     try:
-        with tempfile.TemporaryDirectory() as directory:
-            whole = Path(directory) / "model.onnx"
-            write(smoothed(network, samples), whole)
-            quantize_dynamic(
-                whole,
-                path,
-                op_types_to_quantize=["MatMul", "Gemm"],
-                weight_type=QuantType.QInt8,
-                per_channel=True,
-                extra_options={"MatMulConstBOnly": True},
-            )
+        yield
     finally:
-        logging.getLogger("root").removeFilter(_no_advice)
-
-
-def _no_advice(record: logging.LogRecord) -> bool:
-    return "pre-process" not in record.getMessage()
+        logging.disable(logging.NOTSET)
+        root.removeHandler(handler)

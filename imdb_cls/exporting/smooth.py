@@ -13,8 +13,6 @@ import torch
 from torch import Tensor, nn
 from transformers import DistilBertForSequenceClassification
 
-# How much of the difficulty the weights take over; the paper's 0.5 is for weights that are as hard.
-_STRENGTH = 0.7
 _LEAST = 1e-5
 
 
@@ -34,10 +32,14 @@ class _Smoothed(nn.Module):
 
 
 def smoothed(
-    network: DistilBertForSequenceClassification, samples: Iterable[list[int]]
+    network: DistilBertForSequenceClassification, samples: Iterable[list[int]], strength: float
 ) -> DistilBertForSequenceClassification:
-    """A copy whose encoder's linear layers get evened-out inputs, as `samples` (token ids of a few
-    reviews) show them."""
+    """A copy whose encoder's linear layers get evened-out inputs.
+
+    Args:
+        samples: token ids of a few reviews, which show how large activations are.
+        strength: the a above: how much of the difficulty the weights take over, from 0 to 1.
+    """
     network = copy.deepcopy(network)
     network.train(False)
     linears = {
@@ -49,7 +51,7 @@ def smoothed(
     for name, linear in linears.items():
         activations = highest[name].clamp_min(_LEAST)
         weights = linear.weight.detach().abs().amax(0).clamp_min(_LEAST)
-        scale = activations**_STRENGTH / weights ** (1 - _STRENGTH)
+        scale = activations**strength / weights ** (1 - strength)
         parent, _, own = name.rpartition(".")
         setattr(network.get_submodule(parent), own, _Smoothed(linear, scale / scale.mean()))
     return network

@@ -82,7 +82,7 @@ def test_the_graph_gives_the_networks_logits(exported: Path, tmp_path: Path) -> 
 
 def test_smoothing_changes_nothing_in_exact_numbers(exported: Path) -> None:
     network, ids = load_trained(exported / "model"), ids_of(exported)
-    even = smoothed(network, ids[:8])
+    even = smoothed(network, ids[:8], 0.8)
     with torch.no_grad():
         for row in ids:
             assert torch.allclose(
@@ -92,7 +92,7 @@ def test_smoothing_changes_nothing_in_exact_numbers(exported: Path) -> None:
 
 def test_metrics_json_says_what_the_fast_model_costs(exported: Path) -> None:
     fast = json.loads((exported / "metrics.json").read_text())["fast"]
-    assert fast["kind"] in ("int8", "fp32")
+    assert fast["kind"] in ("int8", "int8-mixed", "fp32")
     assert fast["val_agreement"] >= 0.995
     assert fast["val_samples"] == 40
     assert (exported / "model" / fast["file"]).is_file()
@@ -130,7 +130,7 @@ def test_a_model_that_disagrees_is_not_kept(exported: Path, tmp_path: Path) -> N
     _with_probabilities(run, 1 - np.asarray(table["probability"]))
     fast = export(run)
     assert fast["kind"] is None
-    assert max(fast["tried"].values()) < 0.1
+    assert max(fast["tried"]) < 0.1
     assert not list(run.rglob("*.onnx"))
     assert open_labeller(Run(run), "cpu").engine == "torch 32-true"
 
