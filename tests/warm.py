@@ -39,7 +39,8 @@ _LOADED = (
     *("torch", "pytorch_lightning", "torchmetrics", "datasets", "pyarrow.parquet", "boto3"),
     *("transformers.models.auto.modeling_auto", "hydra.main", "launch.sagemaker"),
     *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.sweeps.trial"),
-    *("imdb_cls.reports.sweep.report", "optuna"),
+    *("imdb_cls.reports.sweep.report", "optuna", "imdb_cls.reports.run.report"),
+    *("captum.attr", "cleanlab.filter", "sklearn.linear_model", "onnxruntime.quantization"),
 )
 
 Request = tuple[list[str], str, dict[str, str]]

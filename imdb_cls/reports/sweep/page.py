@@ -2,14 +2,12 @@
 
 import math
 import shlex
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from imdb_cls.reports.page import Cell, Column, Content, Line, duration, environment
 from imdb_cls.reports.svg import level_colours
 from imdb_cls.reports.sweep import plots
 from imdb_cls.reports.sweep.importance import importances
@@ -24,42 +22,10 @@ from imdb_cls.sweeps.values import shown
 _MOST_PLOTS = 12
 
 
-@dataclass(frozen=True)
-class Column:
-    name: str
-    kind: str = ""
-    """A class of the style sheet: words, test or nothing."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    text: str
-    sort: str | None = None
-    """What to sort by, if not by the text."""
-    link: str | None = None
-
-
-@dataclass(frozen=True)
-class Line:
-    cells: list[Cell]
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Content:
-    columns: list[Column]
-    rows: list[Line]
-
-
 def write_page(results: SweepResults, path: Path) -> None:
     """Writes the page, whole or not at all."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-    )
-    write_text(path, environment.get_template("page.html").render(_facts_of(results)))
+    template = environment(Path(__file__).parent).get_template("page.html")
+    write_text(path, template.render(_facts_of(results)))
 
 
 def _facts_of(results: SweepResults) -> dict[str, Any]:
@@ -113,16 +79,6 @@ def _facts(results: SweepResults) -> list[tuple[str, str]]:
     if rehearsed := sum(trial.rehearsed for trial in results.trials):
         facts.append(("rehearsed, so nothing was paid", str(rehearsed)))
     return facts
-
-
-def duration(seconds: float) -> str:
-    """45 s, 12 min 5 s, 3 h 20 min."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _use(best: Trial | None) -> str | None:

@@ -1,12 +1,12 @@
 """The plots of a sweep's page."""
 
 import math
-from collections.abc import Sequence
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from imdb_cls.reports.curves import finite, thinned
 from imdb_cls.reports.scales import Scale, scale
 from imdb_cls.reports.svg import FAINT, INK, LEVELS, Plot, level, series
 from imdb_cls.reports.sweep.leaderboard import Row
@@ -146,7 +146,7 @@ def curves(rows: list[Row], metric: str) -> Markup:
         for place, row in reversed(list(enumerate(rows))):
             colour = series(place) if place < HIGHLIGHTED else FAINT
             for trial in row.trials:
-                points = _thinned(_points(trial, metric))
+                points = thinned(_points(trial, metric), _POINTS)
                 empty = empty and not points
                 xs, ys = [x for x, _ in points], [y for _, y in points]
                 dots = "o" if len(points) <= 12 else None
@@ -161,14 +161,7 @@ def _points(trial: Trial, metric: str) -> list[tuple[int, float]]:
     if trial.path is None:
         return []
     found = curves_of(trial.path / "metrics.csv").get(metric, [])
-    return [(step, value) for step, value in found if math.isfinite(value)]
-
-
-def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:
-    """At most _POINTS points: the means of neighbours."""
-    many = math.ceil(len(points) / _POINTS)
-    groups = [points[start : start + many] for start in range(0, len(points), many or 1)]
-    return [(sum(x for x, _ in g) / len(g), math.fsum(y for _, y in g) / len(g)) for g in groups]
+    return finite(found)
 
 
 def importances(shares: dict[str, float]) -> Markup:

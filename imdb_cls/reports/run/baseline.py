@@ -1,0 +1,112 @@
+"""What a linear model on word counts makes of the same reviews: TF-IDF and logistic regression."""
+
+import hashlib
+import re
+import time
+import zipfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imdb_cls.data.splits import Split, Splits
+from imdb_cls.reports.run.predictions import Floats
+from imdb_cls.storage import replacing
+
+# Part of the cache's key: raise it when the code below changes what it gives.
+_VERSION = 1
+# Inverse strengths of the L2 penalty; the best on val is taken.
+_STRENGTHS = (1.0, 4.0, 16.0, 64.0)
+# With fewer reviews than this to learn from, a word that stands in one of them counts too.
+_FEW = 20
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Trained on the run's own train split, its penalty chosen on val."""
+
+    probability: Floats
+    """[scored reviews]: of POSITIVE."""
+    val_probability: Floats
+    """[val reviews]"""
+    strength: float
+    """The inverse strength of the penalty, C in scikit-learn."""
+    features: int
+    seconds: float
+    """To train it and to label all reviews."""
+
+
+def baseline(splits: Splits, scored: Split, cache: Path) -> Baseline | str:
+    """The baseline's labels of `scored`, from the cache if it was trained on these reviews before;
+    or why there is none."""
+    prints = [part.fingerprint for part in (splits.train, splits.val, scored)]
+    key = hashlib.sha256(repr((prints, _VERSION)).encode()).hexdigest()[:16]
+    file = cache / "baselines" / f"{key}.npz"
+    known = _read(file)
+    if known is None:
+        try:
+            known = train(splits.train, splits.val, scored)
+        except ImportError as error:
+            return f"it takes scikit-learn, which is not installed ({error})"
+        except ValueError as error:  # no word is left in so few reviews
+            return f"it could not be trained: {error}"
+        _write(known, file)
+    return known
+
+
+def train(train: Split, val: Split, scored: Split) -> Baseline:
+    """Raises ValueError if the reviews have no words."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    start = time.perf_counter()
+    words = TfidfVectorizer(
+        preprocessor=_plain,
+        ngram_range=(1, 2),
+        sublinear_tf=True,
+        min_df=2 if len(train) >= _FEW else 1,
+    )
+    seen = words.fit_transform(list(train.reviews["text"]))
+    held_out = words.transform(list(val.reviews["text"]))
+    label, val_label = (np.asarray(part.reviews["label"][:]) for part in (train, val))
+    # liblinear's primal solver draws nothing at random.
+    models = [
+        LogisticRegression(C=strength, solver="liblinear").fit(seen, label)
+        for strength in _STRENGTHS
+    ]
+    best = max(models, key=lambda model: model.score(held_out, val_label))
+    probability = best.predict_proba(words.transform(list(scored.reviews["text"])))[:, 1]
+    return Baseline(
+        probability,
+        best.predict_proba(held_out)[:, 1],
+        float(best.C),
+        int(seen.shape[1]),
+        round(time.perf_counter() - start, 3),
+    )
+
+
+def _plain(text: str) -> str:
+    """In small letters, and without the line breaks of HTML that reviews are full of."""
+    return re.sub(r"<br\s*/?>", " ", text.lower())
+
+
+def _read(file: Path) -> Baseline | None:
+    try:
+        with np.load(file, allow_pickle=False) as known:
+            values: dict[str, Any] = {name: known[name] for name in known.files}
+        return Baseline(
+            values["probability"],
+            values["val_probability"],
+            float(values["strength"]),
+            int(values["features"]),
+            float(values["seconds"]),
+        )
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _write(known: Baseline, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as partial, partial.open("wb") as stream:
+        np.savez(stream, **asdict(known))

@@ -1,0 +1,77 @@
+"""predictions.parquet as arrays: what a model said of each review."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from imdb_cls.inference.labeller import probability as sigmoid
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Every array has one entry a review."""
+
+    index: Ints
+    """The review's row in its source."""
+    label: Ints
+    probability: Floats
+    """Of POSITIVE."""
+    tokens: Ints
+    """Before truncation."""
+    truncated: Bools
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @cached_property
+    def correct(self) -> Bools:
+        right: Bools = (self.probability > 0.5) == (self.label == 1)
+        return right
+
+    @cached_property
+    def log_odds(self) -> Floats:
+        return log_odds(self.probability)
+
+    def before(self, temperature: float) -> Floats:
+        """[reviews]: probability of POSITIVE before the log-odds were divided by a temperature."""
+        return sigmoid(self.log_odds * temperature)
+
+    def same_reviews(self, other: "Predictions") -> bool:
+        """Whether the rows and labels are the same, in the same order."""
+        return np.array_equal(self.index, other.index) and np.array_equal(self.label, other.label)
+
+
+def log_odds(probability: Floats) -> Floats:
+    """log p / (1 - p), finite for p of 0 and 1 too."""
+    clipped = np.clip(probability, _TINY, 1 - _TINY)
+    odds: Floats = np.log(clipped) - np.log1p(-clipped)
+    return odds
+
+
+def read(path: Path) -> Predictions | None:
+    """None if there are none, or they are damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        columns: dict[str, Any] = {name: table[name].to_numpy() for name in table.column_names}
+        return Predictions(
+            index=columns["index"].astype(np.int64),
+            label=columns["label"].astype(np.int64),
+            probability=columns["probability"].astype(np.float64),
+            tokens=columns["tokens"].astype(np.int64),
+            truncated=columns["truncated"].astype(np.bool_),
+        )
+    except (OSError, KeyError, pa.ArrowInvalid):
+        return None

@@ -1,0 +1,56 @@
+"""Accuracy on parts of the reviews: by length, and by truncated or not."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from imdb_cls.metrics import wilson_interval
+from imdb_cls.reports.run.predictions import Bools, Predictions
+
+# Fewer reviews than this in a part say nothing.
+_FEWEST = 10
+_MOST_PARTS = 6
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of the reviews."""
+
+    name: str
+    n: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of 95 % (Wilson 1927)."""
+        return wilson_interval(self.correct, self.n)
+
+
+def by_length(predictions: Predictions) -> list[Slice]:
+    """Parts of about equal size from short to long, in tokens; each review is in one of them. At
+    least two, or none if all reviews are as long."""
+    parts = min(_MOST_PARTS, max(2, len(predictions) // _FEWEST))
+    tokens = predictions.tokens
+    cuts = np.unique(np.quantile(tokens, np.linspace(0, 1, parts + 1)[1:-1], method="higher"))
+    number = np.searchsorted(cuts, tokens, side="right")
+    found = []
+    for part in np.unique(number):
+        mask = number == part
+        low, high = int(tokens[mask].min()), int(tokens[mask].max())
+        found.append(_slice(f"{low}–{high}" if low < high else str(low), mask, predictions))
+    return found if len(found) > 1 else []
+
+
+def by_truncation(predictions: Predictions) -> list[Slice]:
+    """Whole reviews and truncated ones; none if there is only one kind."""
+    kinds = (("whole", ~predictions.truncated), ("truncated", predictions.truncated))
+    found = [_slice(name, mask, predictions) for name, mask in kinds if mask.any()]
+    return found if len(found) > 1 else []
+
+
+def _slice(name: str, mask: Bools, predictions: Predictions) -> Slice:
+    return Slice(name, int(mask.sum()), int(predictions.correct[mask].sum()))
