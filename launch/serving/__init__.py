@@ -1,0 +1,1 @@
+"""A server of the inference contract on this machine."""

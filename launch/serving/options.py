@@ -1,0 +1,51 @@
+"""What `python -m launch.endpoint serve` can be told."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from imdb_cls.errors import UserError
+
+USAGE = """
+  host=NAME          where to listen (127.0.0.1: this machine alone)
+  port=N             0 takes a free one (8080)
+  threads=N          that label (every core)
+  max_body_mb=N      bytes of a request, in MiB (6, as SageMaker has it)
+  max_texts=N        texts of a request (1024)
+  max_characters=N   characters of a text (100000)
+  body_seconds=N     for a request to arrive (10)
+  verbose=true       a line a request (false)
+"""
+
+
+@dataclass
+class Options:
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int | None = None
+    max_body_mb: int = 6
+    max_texts: int = 1024
+    max_characters: int = 100_000
+    body_seconds: int = 10
+    verbose: bool = False
+
+
+# The highest that are allowed; the lowest is 1, of a port 0.
+_HIGHEST = {
+    "port": 65535,
+    "threads": 1024,
+    "max_body_mb": 1024,
+    "max_texts": 100_000,
+    "max_characters": 10_000_000,
+    "body_seconds": 3600,
+}
+
+
+def check(options: Options) -> None:
+    """Raises UserError for a value that is out of its bounds."""
+    for name, highest in _HIGHEST.items():
+        value: Any = getattr(options, name)
+        lowest = 0 if name == "port" else 1
+        if value is not None and not lowest <= value <= highest:
+            raise UserError(f"{name}={value}: allowed are {lowest} to {highest}")
+    if not options.host.strip():
+        raise UserError("host= is empty: allowed are 127.0.0.1, 0.0.0.0 or an address of this one")

@@ -1,0 +1,96 @@
+"""The contract as OpenAPI describes it, for the page at /docs."""
+
+from typing import Any
+
+from imdb_cls.inference.contract import CONTENT_TYPE, Limits
+from imdb_cls.names import LABELS
+
+DESCRIPTION = """
+Tells positive movie reviews from negative ones. The request and the answer are those of Hugging
+Face's inference container on SageMaker, so a client of the endpoint is a client of this server.
+"""
+# Requests, and what the answer to each looks like.
+EXAMPLES: dict[str, tuple[dict[str, Any], list[Any]]] = {
+    "several texts": (
+        {"inputs": ["i liked the movie", "i hated the movie"]},
+        [{"label": "POSITIVE", "score": 0.97}, {"label": "NEGATIVE", "score": 0.98}],
+    ),
+    "one text": ({"inputs": "i liked the movie"}, [{"label": "POSITIVE", "score": 0.97}]),
+    "all scores": (
+        {"inputs": ["i liked the movie"], "parameters": {"top_k": 2}},
+        [[{"label": "POSITIVE", "score": 0.97}, {"label": "NEGATIVE", "score": 0.03}]],
+    ),
+    "without calibration": (
+        {"inputs": ["i liked the movie"], "parameters": {"calibrated": False}},
+        [{"label": "POSITIVE", "score": 0.99}],
+    ),
+}
+_LABEL = {
+    "type": "object",
+    "required": ["label", "score"],
+    "properties": {
+        "label": {"type": "string", "enum": list(LABELS)},
+        "score": {"type": "number", "minimum": 0, "maximum": 1, "description": "its probability"},
+    },
+}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string", "description": "one line"}},
+}
+_REFUSALS = {
+    400: "not JSON, or not this request: the line says what and where",
+    408: "the body did not arrive in time",
+    413: "too large a body, too many texts, or too long a one",
+    415: f"Content-Type is not {CONTENT_TYPE}",
+    503: "too many texts are waiting: try again after Retry-After seconds",
+}
+
+
+def body(limits: Limits) -> dict[str, Any]:
+    """Of POST /invocations."""
+    text = {"type": "string", "minLength": 1, "maxLength": limits.characters}
+    texts = {"type": "array", "items": text, "minItems": 1, "maxItems": limits.texts}
+    parameters = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {
+            "top_k": {
+                "enum": [1, 2, None],
+                "description": "a list of labels a text, the best first; null: all of them",
+            },
+            "calibrated": {
+                "type": "boolean",
+                "default": True,
+                "description": "false: the network's own scores, without temperature scaling",
+            },
+        },
+    }
+    schema = {
+        "type": "object",
+        "required": ["inputs"],
+        "additionalProperties": False,
+        "properties": {"inputs": {"anyOf": [text, texts]}, "parameters": parameters},
+    }
+    examples = {name: {"value": request} for name, (request, _) in EXAMPLES.items()}
+    content = {CONTENT_TYPE: {"schema": schema, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def answers() -> dict[int | str, dict[str, Any]]:
+    """Of POST /invocations, by their status."""
+    schema = {
+        "type": "array",
+        "items": {"anyOf": [_LABEL, {"type": "array", "items": _LABEL}]},
+        "description": "one a text, in their order; a list of labels a text if top_k is given",
+    }
+    examples = {name: {"value": answer} for name, (_, answer) in EXAMPLES.items()}
+    found: dict[int | str, dict[str, Any]] = {
+        200: {
+            "description": "A label and its probability",
+            "content": {CONTENT_TYPE: {"schema": schema, "examples": examples}},
+        }
+    }
+    for status, why in _REFUSALS.items():
+        found[status] = {"description": why, "content": {CONTENT_TYPE: {"schema": _ERROR}}}
+    return found

@@ -1,0 +1,160 @@
+"""Serves a run's model on this machine, from the same model.tar.gz that an endpoint gets."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imdb_cls.errors import UserError
+from imdb_cls.terminal import quiet_libraries
+from launch.serving.options import Options, check
+
+if TYPE_CHECKING:
+    from imdb_cls.inference.labeller import Labeller
+
+# After the first signal, for what has been asked already.
+_GRACE_S = 30
+
+
+def command(run: str, options: Options) -> None:
+    """Serves a run directory, or a model.tar.gz, until a signal.
+
+    Raises:
+        UserError: for whatever a user can mend; nothing is left behind.
+    """
+    check(options)
+    quiet_libraries()
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers heeds it too
+    # By default it would end this process at once, and leave what was unpacked so far.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    with bound(options.host, options.port) as listener:
+        # Gone as soon as the model is loaded: nothing is left behind, however this ends.
+        with tempfile.TemporaryDirectory(prefix="imdb_cls-serve-") as directory:
+            name, labeller = load(run, Path(directory), options.threads)
+        serve(labeller, name, listener, options)
+
+
+def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Labeller]":
+    """What a run directory or an archive is called, and its model, unpacked into `directory`.
+
+    Raises:
+        UserError: neither, or damaged.
+    """
+    from imdb_cls.inference.labeller import Labeller
+    from imdb_cls.run import Run
+    from launch import archive
+
+    path = Path(source).expanduser()
+    model = directory / "model"
+    if path.is_file():
+        name = str(path)
+        archive.unpack(path, model)
+    else:
+        run = Run.open(source, complete=True)
+        name = run.name
+        packed = directory / "model.tar.gz"
+        archive.build(run, packed)
+        archive.unpack(packed, model)
+        packed.unlink()
+    try:
+        return name, Labeller.open(model, threads)
+    except UserError as error:
+        raise UserError(str(error).replace(str(model), source)) from None
+
+
+@contextlib.contextmanager
+def bound(host: str, port: int) -> Iterator[socket.socket]:
+    """A socket that is ours and does not listen yet.
+
+    Raises:
+        UserError: the port is taken, or the host is not this machine's.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise UserError(f"host={host}: no such host") from None
+    # asyncio turns Nagle's algorithm, 40 ms an answer, off only where it reads TCP here.
+    with socket.socket(family, kind, protocol) as listener:
+        # Or the port of a server that was just stopped is taken for a minute.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with _explained(host, port):
+            listener.bind(address)
+        yield listener
+
+
+@contextlib.contextmanager
+def _explained(host: str, port: int) -> Iterator[None]:
+    try:
+        yield
+    except PermissionError:
+        raise UserError(f"port={port}: not allowed: choose one over 1023") from None
+    except OSError as error:
+        advice = f"port={port} of {host} cannot be had: {error.strerror}"
+        raise UserError(f"{advice}: choose another; port=0 takes a free one") from None
+
+
+def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Options) -> None:
+    """Answers requests until a signal; then what has been asked already. A second signal ends the
+    process at once."""
+    import uvicorn
+
+    from imdb_cls.inference.engine import cores
+    from launch.serving import app, protocol
+
+    _log_to_stderr(options.verbose)
+    config = uvicorn.Config(
+        app.make(labeller, options),
+        http=type("Protocol", (protocol.Protocol,), {"seconds": options.body_seconds}),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=options.verbose,
+        server_header=False,
+        h11_max_incomplete_event_size=protocol.MOST_HEADERS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    host, port = listener.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    threads = options.threads or cores()
+    engine = f"{labeller.engine}, {threads} thread{'s' * (threads > 1)}"
+    ready = f"serving {name} on {url} ({engine}): /invocations /ping /docs"
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(ready, flush=True)
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """uvicorn's own would raise the signal again at the end: exit code 0 is wanted."""
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.stop, number)
+            yield
+
+        def stop(self, number: int) -> None:
+            if self.should_exit:
+                os._exit(128 + number)
+            self.should_exit = True
+
+    with _explained(options.host, port):
+        listener.listen()  # may fail where another has bound the port before it listened
+    asyncio.run(Server(config).serve(sockets=[listener]))
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    """Our own errors; with `verbose`, a line a request."""
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    # What a client did wrong it has been told.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    if verbose:
+        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
