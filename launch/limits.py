@@ -1,5 +1,6 @@
 """What AWS declares that a request may hold, as botocore knows it: asked before it is sent."""
 
+import functools
 import math
 import re
 from typing import Any
@@ -10,20 +11,24 @@ from botocore.validate import ParamValidator
 from imdb_cls.errors import UserError, nearest, one_line
 
 
-def check(request: dict[str, Any]) -> None:
+def check(request: dict[str, Any], operation: str = "CreateTrainingJob") -> None:
     """Checks a request against botocore's model of the service: types, enums, patterns, lengths.
     AWS would refuse the same, after the uploads; this answers at once.
 
     Raises:
         UserError: the first thing that is wrong.
     """
-    model = botocore.session.get_session().get_service_model("sagemaker")
-    shape = model.operation_model("CreateTrainingJob").input_shape
+    shape = _sagemaker().operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise UserError(f"the request: {one_line(Exception(report.generate_report()))}")
     for problem in problems(request, shape, "request"):
         raise UserError(problem)
+
+
+@functools.cache
+def _sagemaker() -> Any:
+    return botocore.session.get_session().get_service_model("sagemaker")
 
 
 def problems(value: Any, shape: Any, where: str) -> list[str]:

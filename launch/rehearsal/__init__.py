@@ -1,4 +1,4 @@
-"""The same job on this machine: a local AWS, and a host that keeps the container contract."""
+"""The same on this machine: a local AWS, and a host that keeps the container contract of jobs."""
 
 import contextlib
 import os
@@ -44,7 +44,7 @@ def rehearsed(backend: BackendConfig, kept: Path | None = None) -> Iterator[Back
     bucket = backend.bucket or "rehearsal"
     directory = kept or Path(tempfile.mkdtemp(prefix="imdb_cls-rehearsal-"))
     try:
-        with LocalAWS() as aws, _environment(aws.environment(region)), _interrupted_by_signals():
+        with LocalAWS() as aws, _environment(aws.environment(region)), interrupted_by_signals():
             host = Host(directory, aws, region, backend.interrupt_at_step)
             aws.runner, aws.closing = host.run, host.close
             aws.prepare(region, bucket, role)
@@ -62,7 +62,18 @@ def rehearsed(backend: BackendConfig, kept: Path | None = None) -> Iterator[Back
 
 
 @contextlib.contextmanager
-def _interrupted_by_signals() -> Iterator[None]:
+def local_account(region: str, bucket: str, role: str) -> Iterator[None]:
+    """A local AWS with these, for endpoints and batch jobs, which need no containers; every client
+    made meanwhile talks to it."""
+    from launch.rehearsal.aws import LocalAWS
+
+    with LocalAWS() as aws, _environment(aws.environment(region)), interrupted_by_signals():
+        aws.prepare(region, bucket, role)
+        yield
+
+
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
     """Ends like Ctrl-C does, so that nothing is left running or lying about."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imdb_cls import arguments, cli
 from imdb_cls.config import BackendConfig
+from launch.rehearsal import interrupted_by_signals
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.host import Host
 from launch.rehearsal.machine import check_machine
@@ -16,7 +17,7 @@ USAGE = """
 usage: python -m launch.rehearsal [port=N] [region=NAME] [bucket=NAME] [role=ARN]
 
 A local AWS with one bucket and one role, until Ctrl-C. Set the variables that it prints, and
-submit, attach, stop and fetch as with an account.
+submit, attach, stop and fetch, or deploy, predict and delete, as with an account.
 """
 
 
@@ -33,6 +34,7 @@ def main() -> None:
         given = arguments.parse(Arguments, sys.argv[1:], USAGE)
         check_machine(BackendConfig())
         with (
+            interrupted_by_signals(),
             tempfile.TemporaryDirectory(prefix="imdb_cls-rehearsal-") as directory,
             LocalAWS(given.port or 0) as aws,
         ):

@@ -1,12 +1,14 @@
-"""A local AWS: moto for S3, IAM, STS, logs, metrics and secrets; training jobs of our own, since
-moto's are over at once.
+"""A local AWS: moto for S3, IAM, STS, logs, metrics, secrets and autoscaling; training jobs,
+models, endpoints and transform jobs of our own, since moto's are over at once and answer nothing.
 
 python -m launch.rehearsal keeps one running, for other programs.
 """
 
+import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,17 +20,13 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from imdb_cls.errors import UserError
 from launch.limits import check
+from launch.rehearsal.endpoints import Endpoints
+from launch.rehearsal.invocations import Invocations
 from launch.rehearsal.job import TrainingJob
+from launch.rehearsal.refused import Refused
+from launch.rehearsal.transforms import Transforms
 
 _ACCOUNT = "123456789012"
-
-
-class Refused(Exception):
-    """An error of the service."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 class _Silent(WSGIRequestHandler):
@@ -37,19 +35,24 @@ class _Silent(WSGIRequestHandler):
 
 
 class LocalAWS:
-    """A server on loopback. `runner` carries a job out, in a thread of its own; `closing` ends
-    what it still has running."""
+    """A server on loopback. `runner` carries a training job out, in a thread of its own; `closing`
+    ends what it still has running. `endpoints.starter` brings up what answers for a model."""
 
     def __init__(self, port: int = 0) -> None:
         self.jobs: dict[str, TrainingJob] = {}
         self.runner: Callable[[TrainingJob], None] | None = None
         self.closing: Callable[[], None] | None = None
         self._moto = DomainDispatcherApplication(create_backend_app)
+        self.endpoints = Endpoints(self)
+        self.transforms = Transforms(self, self.endpoints)
+        self._invocations = Invocations(self.endpoints)
         self._operations = {
             "CreateTrainingJob": self._create,
             "DescribeTrainingJob": self._describe,
             "StopTrainingJob": self._stop,
             "ListTrainingJobs": self._list,
+            **self.endpoints.operations,
+            **self.transforms.operations,
         }
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -88,6 +91,29 @@ class LocalAWS:
             RoleName=role.split("/")[-1], AssumeRolePolicyDocument="{}"
         )
 
+    def check_role(self, arn: str, region: str) -> None:
+        """Refuses a role that the account does not have."""
+        try:
+            self.client("iam", region).get_role(RoleName=arn.split("/")[-1])
+        except ClientError:
+            raise Refused(
+                "ValidationException",
+                f"Could not assume role {arn}. Please ensure that the role exists"
+                " and allows principal 'sagemaker.amazonaws.com' to assume the role.",
+            ) from None
+
+    def write_log(self, group: str, text: str, region: str) -> None:
+        """CloudWatch's log of something, a line an event."""
+        logs, stream = self.client("logs", region), "AllTraffic/rehearsal"
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        with contextlib.suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        at = int(time.time() * 1000)
+        events = [{"timestamp": at, "message": line or " "} for line in text.splitlines()]
+        if events:
+            logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=events)
+
     def __enter__(self) -> "LocalAWS":
         # moto's state is the process's: of a sweep, the second rehearsal would find the first.
         moto_api_backend.reset()
@@ -99,6 +125,8 @@ class LocalAWS:
             job.stop.set()
         if self.closing:
             self.closing()
+        self.transforms.close()
+        self.endpoints.close()
         for thread in self._threads:
             thread.join(30)
         self._server.shutdown()
@@ -108,10 +136,12 @@ class LocalAWS:
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
+        region = environ.get("HTTP_AUTHORIZATION", "///").split("/")[2] or "us-east-1"
+        if self._invocations.takes(environ):
+            return self._invocations(environ, start_response, region)
         if service != "SageMaker" or operation not in self._operations:
             return self._moto(environ, start_response)  # type: ignore[no-any-return]
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        region = environ.get("HTTP_AUTHORIZATION", "///").split("/")[2] or "us-east-1"
         try:
             with self._lock:
                 answer = self._operations[operation](json.loads(body), region)
@@ -135,14 +165,7 @@ class LocalAWS:
             check(request)
         except UserError as error:
             raise Refused("ValidationException", str(error)) from None
-        try:
-            self.client("iam", region).get_role(RoleName=request["RoleArn"].split("/")[-1])
-        except ClientError:
-            raise Refused(
-                "ValidationException",
-                f"Could not assume role {request['RoleArn']}. Please ensure that the role exists"
-                " and allows principal 'sagemaker.amazonaws.com' to assume the role.",
-            ) from None
+        self.check_role(request["RoleArn"], region)
         job = TrainingJob(request, f"arn:aws:sagemaker:{region}:{_ACCOUNT}:training-job/{name}")
         job.enter("Starting")
         self.jobs[name] = job

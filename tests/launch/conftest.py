@@ -25,6 +25,7 @@ from tests.conftest import once
 
 if TYPE_CHECKING:
     from tests.launch.doubles import Door, Following
+    from tests.launch.hosted import Account, Shared
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -179,3 +180,32 @@ def following(
     yield Following(door, actor, tmp_path / "job" / "run", python)
     actor.may_end.set()
     assert actor.idle.wait(30)
+
+
+@pytest.fixture
+def account(
+    aws: LocalAWS,
+    trained: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Account:
+    """An account for endpoints and batch jobs. They answer nothing unless `answering` says so."""
+    from tests.launch.hosted import account_of
+
+    return account_of(aws, trained, tmp_path, capfd, monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    """What answers for the trained tiny model: one process for all tests of a worker."""
+    from tests.launch.hosted import shared_server
+
+    yield from shared_server(trained, tmp_path_factory.mktemp("server"))
+
+
+@pytest.fixture
+def answering(account: Account, server: Shared) -> Account:
+    """The account with endpoints that answer."""
+    account.aws.endpoints.starter = lambda archive: server
+    return account

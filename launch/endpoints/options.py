@@ -1,0 +1,141 @@
+"""The knobs of an endpoint: conf/endpoint.yaml, typed and checked."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from imdb_cls.errors import UserError, nearest
+from launch.hosting.options import Hosting, between, check_hosting, merged
+
+_NAME = r"[a-zA-Z0-9](-?[a-zA-Z0-9])*"
+# What a setting of a kind means nothing to.
+_OF_MACHINES = (
+    *("instance_type", "instance_count", "min_instances", "max_instances", "price_per_hour"),
+    *("volume_kms_key", "subnets", "security_groups", "network_isolation"),
+)
+_OF_SERVERLESS = ("memory_mb", "max_concurrency")
+
+
+@dataclass
+class Options(Hosting):
+    """conf/endpoint.yaml."""
+
+    name: str | None = None
+    kind: str = "instance"
+    min_instances: int | None = None
+    max_instances: int | None = None
+    invocations_per_instance: int = 600
+    backlog_per_instance: int = 5
+    memory_mb: int | None = None
+    max_concurrency: int | None = None
+    data_capture: bool = False
+    capture_percent: int | None = None
+
+    @property
+    def bounds(self) -> tuple[int, int] | None:
+        """How few and how many machines autoscaling may make of it; None: it is not scaled."""
+        if self.kind == "async":
+            least = 0 if self.min_instances is None else self.min_instances
+            return least, self.max_instances or self.count
+        if self.kind == "instance" and self.max_instances:
+            return self.min_instances or 1, self.max_instances
+        return None
+
+
+def read(given: list[str]) -> Options:
+    """conf/endpoint.yaml with the key=value words of a command.
+
+    Raises:
+        UserError: an unknown key, a wrong type, values that contradict each other.
+    """
+    options = merged(Options, "endpoint.yaml", given)
+    check(options)
+    return options
+
+
+def check(options: Options) -> None:
+    """
+    Raises:
+        UserError: the first value that is not allowed, or that another one contradicts.
+    """
+    _one_of("kind", options.kind, ("instance", "serverless", "async"))
+    check_hosting(options)
+    if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
+        raise UserError(
+            f"name={options.name}: allowed are 1 to 63 letters, digits and single hyphens, the"
+            " first and the last of them no hyphen"
+        )
+    for name, low, high in (
+        ("min_instances", 0, 1000),
+        ("max_instances", 1, 1000),
+        ("invocations_per_instance", 1, 10**6),
+        ("backlog_per_instance", 1, 10**6),
+        ("capture_percent", 1, 100),
+        ("max_concurrency", 1, 200),
+    ):
+        between(name, getattr(options, name), low, high)
+    if options.memory_mb not in (None, *range(1024, 6145, 1024)):
+        raise UserError(
+            f"memory_mb={options.memory_mb}: allowed are 1024, 2048, 3072, 4096, 5120 and 6144"
+        )
+    _check_kind(options)
+    _check_scaling(options)
+
+
+def _check_kind(options: Options) -> None:
+    defaults = Options()
+
+    def given(names: tuple[str, ...]) -> list[str]:
+        return [n for n in names if getattr(options, n) != getattr(defaults, n)]
+
+    kind = options.kind
+    if kind == "serverless":
+        for name in given((*_OF_MACHINES, "data_capture")):
+            raise UserError(
+                f"{name}={_shown(getattr(options, name))} means nothing to kind=serverless, which"
+                " has no machines of yours, no VPC and no data capture: leave one of them out"
+            )
+    for name in given(_OF_SERVERLESS) if kind != "serverless" else []:
+        raise UserError(f"{name}={getattr(options, name)} needs kind=serverless, not kind={kind}")
+    if kind == "async" and options.data_capture:
+        raise UserError(
+            "data_capture=true: SageMaker captures nothing of kind=async, whose requests and"
+            " answers lie in S3 anyway: leave it out"
+        )
+    if options.capture_percent is not None and not options.data_capture:
+        raise UserError(f"capture_percent={options.capture_percent} needs data_capture=true")
+    machine = None if kind == "serverless" else options.instance()
+    if machine and options.volume_kms_key and machine.local_storage:
+        raise UserError(
+            f"volume_kms_key: {machine.name} has disks of its own, which AWS encrypts with its"
+            " keys: leave it out"
+        )
+
+
+def _check_scaling(options: Options) -> None:
+    if options.kind == "instance" and options.min_instances == 0:
+        raise UserError("min_instances=0 needs kind=async: the others would have nobody to answer")
+    if options.kind == "instance" and options.min_instances and not options.max_instances:
+        raise UserError(f"min_instances={options.min_instances} needs max_instances=… too")
+    bounds = options.bounds
+    if bounds is None:
+        return
+    least, most = bounds
+    if least > most:
+        raise UserError(f"min_instances={least} is more than max_instances={most}")
+    if options.instance_count is not None and not least <= options.instance_count <= most:
+        raise UserError(
+            f"instance_count={options.instance_count} lies outside of min_instances={least} and"
+            f" max_instances={most}"
+        )
+
+
+def _shown(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(
+            f"{key}={value}: allowed are {', '.join(allowed)}.{nearest(value, allowed)}"
+        )

@@ -1,0 +1,78 @@
+"""RUN/endpoint.json: which endpoint a run has, and where; and whose endpoint a command means."""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from imdb_cls.errors import UserError
+from imdb_cls.run import Run
+from imdb_cls.storage import write_json
+from launch.endpoints import names
+from launch.hosting import place
+
+FILE = "endpoint.json"
+
+
+@dataclass(frozen=True)
+class Record:
+    region: str
+    name: str
+    arn: str
+    config: str
+    created: str
+    """When it was first asked for."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An endpoint that a command is about."""
+
+    name: str
+    region: str | None
+    """None: the profile's."""
+    run: Run | None
+    """None: it was named itself."""
+
+    @property
+    def word(self) -> str:
+        """What to write for it in a command."""
+        return str(self.run.path) if self.run else self.name
+
+
+def write(run: Run, record: Record) -> None:
+    write_json(run.path / FILE, asdict(record))
+
+
+def read(run: Run) -> Record | None:
+    """
+    Raises:
+        UserError: the file is damaged.
+    """
+    file = run.path / FILE
+    if not file.is_file():
+        return None
+    try:
+        return Record(**json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise UserError(f"{file} is damaged: remove it, and deploy the run again") from None
+
+
+def forget(run: Run) -> None:
+    (run.path / FILE).unlink(missing_ok=True)
+
+
+def target(word: str, region: str | None) -> Target:
+    """The endpoint of a run directory, as it is on record or as it would be called; or the one of
+    that name, if `word` is no directory.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not Path(word).expanduser().is_dir() and re.fullmatch(r"[a-zA-Z0-9-]{1,63}", word):
+        return Target(word, region, None)
+    run = Run.open(word)
+    record = read(run)
+    if record and region in (None, record.region):
+        return Target(record.name, record.region, run)
+    return Target(names.of_run(run), region or place.of_job(run)[0], run)

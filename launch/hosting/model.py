@@ -1,0 +1,27 @@
+"""A run's model as SageMaker is told of it."""
+
+from typing import Any
+
+from launch.hosting.options import Hosting
+from launch.hosting.place import Place
+
+
+def model(options: Hosting, place: Place, image: str, archive: str) -> dict[str, Any]:
+    """CreateModel's body without name and tags."""
+    vpc = {"Subnets": options.subnets, "SecurityGroupIds": options.security_groups}
+    return {
+        "PrimaryContainer": {
+            "Image": image,
+            "ModelDataUrl": archive,
+            "Environment": {
+                "HF_TASK": "text-classification",
+                "SAGEMAKER_PROGRAM": "inference.py",
+                "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+                "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+                "SAGEMAKER_REGION": place.region,
+            },
+        },
+        "ExecutionRoleArn": place.role,
+        **({"VpcConfig": vpc} if options.subnets else {}),
+        **({"EnableNetworkIsolation": True} if options.network_isolation else {}),
+    }
