@@ -1,13 +1,20 @@
 # make train: an environment with the pinned packages, then the quickstart. make test: the tests.
 PYTHON ?= python3
 BIN := .venv/bin
+RUN := outputs/rehearsal-$(shell date +%Y%m%d-%H%M%S)
 # Tests of jobs wait for these a while: three workers keep two cores busy.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
-.PHONY: train test test-image check clean
+.PHONY: train rehearse test test-image check clean
 
 train: .venv/.installed
 	$(BIN)/python -m imdb_cls.train experiment=quickstart
+
+# Train as a SageMaker job, deploy, predict and delete, all in a local AWS and without an account.
+rehearse: .venv/.installed
+	$(BIN)/python -m imdb_cls.train +backend=sagemaker experiment=quickstart backend.rehearse=true \
+	  hydra.run.dir=$(RUN)
+	$(BIN)/python -m launch.endpoint deploy $(RUN) rehearse=true
 
 test: .venv/.installed-test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal

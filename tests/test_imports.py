@@ -33,16 +33,17 @@ def test_help_imports_no_aws_and_no_torch() -> None:
 def test_a_local_run_imports_no_aws(shared: Path, tiny: list[str]) -> None:
     names = imported_in((local_run(shared, tiny).parent / "said").read_text())
     assert {"torch", "pytorch_lightning", "transformers"} <= names
-    # A job has none of what sweeps need.
-    assert not names & {"optuna", "joblib"}
+    # A job has none of what sweeps, pages and exports need.
+    assert not names & {"optuna", "joblib", "captum", "cleanlab", "onnxruntime"}
     # Lightning asks s3fs, if that is installed, what it thinks of a path; it imports botocore.
     assert not names & {*AWS - {"botocore"}, "launch"}
 
 
-def test_the_commands_for_jobs_import_the_sdk_only_to_submit() -> None:
-    names = imported("launch.jobs", "--help")
+@pytest.mark.parametrize("command", ["jobs", "endpoint", "batch"])
+def test_the_commands_of_launch_import_heavy_things_only_to_work(command: str) -> None:
+    names = imported(f"launch.{command}", "--help")
     assert "launch" in names
-    assert not names & {"sagemaker", "torch", "moto"}
+    assert not names & {"sagemaker", "torch", "moto", "fastapi", "onnxruntime"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, bool]]:

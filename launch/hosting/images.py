@@ -4,8 +4,9 @@ from imdb_cls.errors import UserError, one_line
 from launch.images import Image
 from launch.instances import Instance
 
-# Of torch and transformers: the newest of the images for inference.
-_TORCH, _TRANSFORMERS, _PYTHON = "2.6.0", "5.5.3", "py312"
+# The newest of the images for inference whose transformers is 4: version 2.6.0 of the toolkit that they
+# answer with, as PyPI has it, does not import beside transformers 5.
+_TORCH, _TRANSFORMERS, _PYTHON = "2.6.0", "4.51.3", "py312"
 _ANY_CPU = "ml.m5.xlarge"
 
 
@@ -35,5 +36,5 @@ def choose(asked: str, instance: Instance | None, region: str) -> Image:
     except ValueError as error:
         raise UserError(f"image=auto: {one_line(error)}: set image") from None
     kind = f"for the {instance.gpu}" if instance and instance.gpu else "for CPUs"
-    why = f"torch {_TORCH}, transformers {_TRANSFORMERS}: the newest of Hugging Face {kind}"
+    why = f"torch {_TORCH}, transformers {_TRANSFORMERS}: Hugging Face's {kind}"
     return Image(uri, why, f"3.{_PYTHON[3:]}")

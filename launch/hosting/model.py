@@ -18,6 +18,8 @@ def model(options: Hosting, place: Place, image: str, archive: str) -> dict[str,
                 "SAGEMAKER_PROGRAM": "inference.py",
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
                 "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+                # One model on all cores: else there is one a core, each with memory of its own.
+                "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
                 "SAGEMAKER_REGION": place.region,
             },
         },

@@ -50,6 +50,7 @@ def test_a_deployment_is_three_requests(account: Account) -> None:
                 "SAGEMAKER_PROGRAM": "inference.py",
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
                 "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
+                "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
                 "SAGEMAKER_REGION": "us-east-1",
             },
         },
