@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from imdb_cls.data.splits import Splits
 
 
-def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> None:
-    """Of a completed run: as its config's `export` and `report` want it.
+def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str]:
+    """Of a completed run: as its config's `export` and `report` want it. Gives what to say of it at
+    the very end.
 
     Args:
         splits: the run's own, if they are at hand.
@@ -27,7 +28,7 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> None:
     config, clock = run.config(), Clock()
     wanted = config.export and "fast" not in run.metrics()
     if not (wanted or config.report):
-        return
+        return []
     splits = splits or splits_of(run, screen)
     if wanted and splits:
         with clock.part("export"):
@@ -36,9 +37,9 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> None:
         from imdb_cls.reports.run.report import write
 
         with clock.part("report"):
-            written = write(run, splits, _cache(run))
-        screen.say(f"report: {written}")
+            write(run, splits, _cache(run))
     run.record(parts={**run.info().get("parts", {}), **clock.seconds})
+    return [f"report: {run.report_file}"] * config.report
 
 
 def export(run: Run, screen: Screen, splits: "Splits") -> None:
@@ -50,7 +51,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
 
     quiet_loaded_libraries(bars=False)
     with screen.counted("fast model", len(splits.val)) as advance:
-        fast = export(run, splits, _cache(run), advance)
+        fast = export(run, splits.val, _cache(run), advance)
     write_json(run.metrics_file, {**run.metrics(), "fast": fast})
     if fast["kind"]:
         screen.say(
@@ -58,7 +59,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
             " are the trained model's"
         )
     else:
-        best = max(fast["tried"])
+        best = max(fast["tried"].values())
         screen.say(
             f"no fast model for CPUs: {best:.2%} of val's labels agree, below {AGREEMENT:.1%}"
         )

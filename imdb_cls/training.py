@@ -139,14 +139,13 @@ def _carry_out(
             with clock.part("test"):
                 test(run, prepared, trainer, screen)
         # A job's is done where its results are fetched: its instance is not paid for that.
-        if not prepared.config.container:
-            finish(run, screen, prepared.splits)
+        last = [] if prepared.config.container else finish(run, screen, prepared.splits)
     metrics = run.metrics()
     screen.summary(
         f"{prepared.resolved['data']}, {metrics['test']['samples']:,} test reviews",
         metrics["test"],
         prepared.config.reference,
-        _notes(run, prepared, clock),
+        [*_notes(run, prepared), *last],
     )
     return float(metrics["val"][prepared.config.metric.removeprefix("val/")])
 
@@ -226,11 +225,11 @@ def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
     )
 
 
-def _notes(run: Run, prepared: Prepared, clock: Clock) -> list[str]:
+def _notes(run: Run, prepared: Prepared) -> list[str]:
     notes = []
     if prepared.config.data.source == "packaged":
         notes.append(
             "test: reviews held out from IMDB's training split, whose test split is not packaged"
         )
-    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in clock.seconds.items())
+    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in run.info()["parts"].items())
     return [*notes, f"time: {parts}", f"run directory: {run.path}"]

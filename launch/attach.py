@@ -75,7 +75,8 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     if description["TrainingJobStatus"] == "Completed":
         if not run.metrics_file.is_file():
             raise UserError(f"the job completed, but left no metrics.json in {job['output']}")
-        finish(run, screen)
+        for line in finish(run, screen):
+            screen.say(line)
         metric = run.config().metric.removeprefix("val/")
         return float(run.metrics()["val"][metric])
     reason = description.get("FailureReason") or description["SecondaryStatus"]

@@ -51,7 +51,11 @@ class OnnxEngine:
         options.log_severity_level = 3
         try:
             self._session: Any = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
+                str(file),
+                options,
+                providers=["CPUExecutionProvider"],
+                # Its kernel for an addition and the normalization behind it is slower than the two.
+                disabled_optimizers=["SkipLayerNormFusion"],
             )
         except Exception as error:  # onnxruntime raises nothing narrower
             raise UserError(f"{file} cannot be read: {one_line(error)}") from None
