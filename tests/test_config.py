@@ -142,8 +142,8 @@ def in_file(path: Path) -> dict[str, Any]:
 
 def test_every_key_in_conf_is_in_the_schema() -> None:
     known = set(known_keys())
-    # instances.yaml is no config but a table of prices; endpoint.yaml and batch.yaml have schemas of
-    # their own (tests/launch).
+    # instances.yaml is no config but a table of prices; endpoint.yaml and batch.yaml have schemas
+    # of their own (tests/launch).
     others = {CONF_DIR / name for name in ("instances.yaml", "endpoint.yaml", "batch.yaml")}
     for path in set(CONF_DIR.rglob("*.yaml")) - others:
         assert set(in_file(path)) <= known, path

@@ -34,7 +34,7 @@ def write(encoder: Encoder, path: Path) -> None:
 
 
 def write_int8(encoder: Encoder, path: Path) -> None:
-    """The same with its matrices in int8, a scale a column, and activations rounded as they come."""
+    """The same, its matrices in int8, a scale a column, and activations rounded as they come."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as directory, _without_a_word():

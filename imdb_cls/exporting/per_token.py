@@ -2,8 +2,8 @@
 
 ONNX Runtime rounds a layer's inputs with one scale for all tokens, and some tokens' are many times
 as large as the others', which then have no room left. Here a token's inputs are divided by the
-largest of them before the product and its outputs multiplied by it afterwards, which changes nothing
-in exact numbers (token-wise quantization: Yao et al. 2022, "ZeroQuant", section 4.1).
+largest of them before the product and its outputs multiplied by it afterwards, which changes
+nothing in exact numbers (token-wise quantization: Yao et al. 2022, "ZeroQuant", section 4.1).
 """
 
 import copy

@@ -4,8 +4,8 @@ from imdb_cls.errors import UserError, one_line
 from launch.images import Image
 from launch.instances import Instance
 
-# The newest of the images for inference whose transformers is 4: version 2.6.0 of the toolkit that they
-# answer with, as PyPI has it, does not import beside transformers 5.
+# The newest of the images for inference whose transformers is 4: version 2.6.0 of the toolkit that
+# they answer with, as PyPI has it, does not import beside transformers 5.
 _TORCH, _TRANSFORMERS, _PYTHON = "2.6.0", "4.51.3", "py312"
 _ANY_CPU = "ml.m5.xlarge"
 
