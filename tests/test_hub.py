@@ -35,6 +35,7 @@ SMALL = (
     *("data.train_size=32", "data.val_size=16", "data.test_size=16", "data.max_length=16"),
     *("trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.precision=32-true"),
     *("logger=none", "reference=null"),
+    *("export=false", "report=false"),
 )
 
 
