@@ -97,6 +97,13 @@ def test_the_page_needs_nothing_else(page: Page) -> None:
     assert {f"{number}/" for number in range(12)} <= set(page.links)
 
 
+def test_a_trial_leads_to_its_own_page_where_it_has_one(made: Made) -> None:
+    made.trial("seed=1", accuracy=0.8)
+    made.trial("seed=2", accuracy=0.9)
+    (made.path / "1" / "report.html").touch()
+    assert {"0/", "1/report.html"} <= set(page_of(made).links)
+
+
 def test_every_name_on_the_page_is_there_once(page: Page) -> None:
     assert len(page.ids) == len(set(page.ids))
     used = {*re.findall(r'href="#([^"]+)"', page.text), *re.findall(r"url\(#(.+?)\)", page.text)}

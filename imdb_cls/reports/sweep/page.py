@@ -14,6 +14,7 @@ from imdb_cls.reports.sweep.importance import importances
 from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.reports.sweep.summary import endings, value_of
+from imdb_cls.run import Run
 from imdb_cls.storage import write_text
 from imdb_cls.sweeps.read import SweepResults, Trial
 from imdb_cls.sweeps.values import shown
@@ -156,7 +157,10 @@ def _all_trials(rows: list[Row], results: SweepResults) -> Content:
 
 
 def _trial(trial: Trial, results: SweepResults, metrics: list[str], paid: bool) -> Line:
-    link = f"{quote(trial.path.name)}/" if trial.path else None
+    link = None
+    if trial.path:
+        report = Run(trial.path).report_file
+        link = f"{quote(trial.path.name)}/" + report.name * report.is_file()
     cost = Cell("" if trial.cost is None else f"${trial.cost:.2f}")
     cells = [
         Cell(trial.name, link=link),
