@@ -93,9 +93,12 @@ class OnnxEngine:
 
 
 def gpu_may_be_here() -> bool:
-    """Without torch, which takes seconds to load: a driver of NVIDIA's, or a Mac."""
+    """Without torch, which takes seconds to load: a driver of NVIDIA's or AMD's, or a Mac."""
+    if sys.platform == "darwin":
+        return True
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    return sys.platform == "darwin" or (Path("/dev/nvidia0").exists() and not hidden)
+    devices = [path for name in ("nvidia[0-9]*", "kfd", "dxg") for path in Path("/dev").glob(name)]
+    return bool(devices) and not hidden
 
 
 def cores() -> int:
