@@ -11,8 +11,8 @@ _LOWEST, _HIGHEST = 0.05, 20.0
 
 def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
     """The temperature whose quotients of log-odds have the least cross-entropy (Guo et al. 2017,
-    "On Calibration of Modern Neural Networks", section 4.2). 1 where the reviews do not tell: all
-    are on the right side, and the surer the better.
+    "On Calibration of Modern Neural Networks", section 4.2). 1 where none is the best: every
+    review is on the right side, so the lower the better.
 
     Args:
         log_odds: [reviews], of POSITIVE.

@@ -16,7 +16,7 @@ usage: python -m imdb_cls.evaluate run=DIR [input=FILE]
   text=COLUMN      the column of the reviews (text)
   label=COLUMN     the column of the labels: 0/1, negative/positive, neg/pos (label)
   output=DIR       where metrics.json, predictions.parquet and report.html go
-                   (DIR/evaluations/<name>)
+                   (DIR/evaluations/<name>; no page of a run with report=false)
   device=NAME      auto, cpu, gpu or mps (auto)
   precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (the run's trainer.eval_precision)
   batch_size=N     (the run's data.eval_batch_size)
@@ -80,16 +80,15 @@ def evaluate(given: Arguments) -> None:
     done.write_predictions(directory / "predictions.parquet")
     record = {"input": given.input, "fingerprint": split.fingerprint, **done.metrics}
     write_json(directory / "metrics.json", record)
-    if config.report:
-        from imdb_cls.reports.run.report import write_evaluation
-
-        write_evaluation(directory, run, split)
-
     if screen.console.is_terminal:
         title = f"{run.path.name} on {what}, {len(split):,} reviews"
         screen.summary(title, done.metrics, None, [f"written to {directory}"])
     else:
-        print(json.dumps({**record, "directory": str(directory)}))
+        print(json.dumps({**record, "directory": str(directory)}), flush=True)
+    if config.report:
+        from imdb_cls.reports.run.report import write_evaluation
+
+        write_evaluation(directory, run, split)
 
 
 def main() -> None:

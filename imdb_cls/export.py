@@ -12,8 +12,9 @@ usage: python -m imdb_cls.export run=DIR
   run=DIR          a run directory
 
 Writes DIR/model/model.int8.onnx, which predict and an endpoint take on a CPU, if it labels at least
-99.5 % of the validation reviews as the trained model does; else the same in fp32. A run does this
-itself; this is for one with export=false, or whose reviews could not be had when it ended.
+99.5 % of the validation reviews as the trained model does; else model.fp32.onnx, if that does; else
+nothing. A run does this itself; this is for one with export=false, or whose reviews could not be
+had when it ended.
 """
 
 

@@ -4,11 +4,14 @@ A run on this machine ends with it; for a job it is done after its results came 
 instance is paid for it.
 """
 
+import contextlib
 import importlib.util
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imdb_cls.errors import UserError
+from imdb_cls.errors import UserError, as_user_error, one_line
 from imdb_cls.hub import HubUnreachable
 from imdb_cls.run import Clock, Run
 from imdb_cls.storage import write_json
@@ -19,34 +22,56 @@ if TYPE_CHECKING:
 
 
 def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str]:
-    """Of a completed run: as its config's `export` and `report` want it. Gives what to say of it at
-    the very end.
+    """Of a completed run: as its config's `export` and `report` want it, and what there is not yet.
+    Gives what to say of it at the very end. An error is said, and leaves the run what it is.
 
     Args:
         splits: the run's own, if they are at hand.
     """
     config, clock = run.config(), Clock()
-    wanted = config.export and "fast" not in run.metrics()
-    if not (wanted or config.report):
+    exports, reports = config.export and "fast" not in run.metrics(), config.report
+    if not (exports or reports):
         return []
     splits = splits or splits_of(run, screen)
-    if wanted and splits:
-        with clock.part("export"):
+    if exports and splits:
+        with clock.part("export"), _survived(f"python -m imdb_cls.export run={run.path}", screen):
             export(run, screen, splits)
-    if config.report:
-        from imdb_cls.reports.run.report import write
+    if reports:
+        with clock.part("report"), _survived(f"python -m imdb_cls.report {run.path}", screen):
+            from imdb_cls.reports.run.report import write
 
-        with clock.part("report"):
             write(run, splits, _cache(run))
     run.record(parts={**run.info().get("parts", {}), **clock.seconds})
-    return [f"report: {run.report_file}"] * config.report
+    return [f"report: {run.report_file}"] * (reports and run.report_file.is_file())
+
+
+def is_finished(run: Run) -> bool:
+    """Whether a completed run has all that its config wants."""
+    config = run.config()
+    exported = not config.export or "fast" in run.metrics()
+    return exported and (not config.report or run.report_file.is_file())
+
+
+@contextlib.contextmanager
+def _survived(again: str, screen: Screen) -> Iterator[None]:
+    """The run is complete, and a sweep has others: what goes wrong now ends neither."""
+    try:
+        yield
+    except Exception as error:
+        if as_user_error(error) is None:
+            traceback.print_exc()
+        screen.warn("not finished", f"{one_line(as_user_error(error) or error)}: then {again}")
 
 
 def export(run: Run, screen: Screen, splits: "Splits") -> None:
-    """Makes the fast model, and says in metrics.json what it costs."""
-    if not importlib.util.find_spec("onnxruntime"):
-        screen.say("no fast model for CPUs: pip install onnx onnxruntime")
-        return
+    """Makes the fast model, and says in metrics.json what it costs.
+
+    Raises:
+        UserError: what makes it is not installed, or the model is damaged.
+    """
+    missing = [name for name in ("onnx", "onnxruntime") if not importlib.util.find_spec(name)]
+    if missing:
+        raise UserError(f"no fast model for CPUs without {missing[0]}: pip install {missing[0]}")
     from imdb_cls.exporting.fast import AGREEMENT, export
 
     quiet_loaded_libraries(bars=False)
@@ -76,7 +101,7 @@ def splits_of(run: Run, screen: Screen) -> "Splits | None":
         screen.say(f"the run's reviews cannot be had here: {error}")
         return None
     if splits.fingerprint != run.info()["resolved"]["data_fingerprint"]:
-        screen.say("the run's reviews have changed since: it is reported without them")
+        screen.say("the run's reviews have changed since: they are not used")
         return None
     return splits
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from imdb_cls.checks import ACCELERATORS, PRECISIONS
 from imdb_cls.errors import UserError
 from imdb_cls.inference import settings as stored
-from imdb_cls.inference.engine import OnnxEngine, cores, gpu_may_be_here
+from imdb_cls.inference.engine import OnnxEngine, cores, has_gpu, has_onnxruntime
 from imdb_cls.inference.labeller import Labeller, tokenizer_of
 from imdb_cls.inference.settings import Settings
 from imdb_cls.run import Run
@@ -28,8 +28,8 @@ def open_labeller(
     """
     _check(accelerator, precision)
     settings = settings_of(run)
-    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not gpu_may_be_here())
-    if settings.fast and on_cpu and precision is None:
+    on_cpu = accelerator == "cpu" or (accelerator == "auto" and not has_gpu())
+    if settings.fast and precision is None and has_onnxruntime() and on_cpu:
         engine = OnnxEngine(run.model_dir / settings.fast, cores())
         return Labeller(engine, tokenizer_of(run.model_dir, settings), settings.temperature)
     return open_network(run, accelerator, precision, batch_size)

@@ -21,7 +21,7 @@ from imdb_cls.terminal import Screen
 
 
 def test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> None:
-    """Reads the test split, for the only time, with the best checkpoint."""
+    """Scores the test split, once, with the best checkpoint."""
     config, module = prepared.config, prepared.module
     best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(best)

@@ -14,7 +14,7 @@ from imdb_cls.container import job_name
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
-from imdb_cls.finish import finish
+from imdb_cls.finish import finish, is_finished
 from imdb_cls.loggers import build as loggers
 from imdb_cls.loggers.table import TableLogger
 from imdb_cls.prepare import Prepared, prepare
@@ -93,6 +93,10 @@ def resume(
         raise UserError(f"resume={path}: the run failed before it began: train it anew")
     if info["status"] == "completed" and not changed:
         screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
+        # It may have been stopped behind its last number.
+        if is_first() and not config.container and not is_finished(run):
+            for line in finish(run, screen):
+                screen.say(line)
         return float(run.metrics()["val"][config.metric.removeprefix("val/")])
     clock.seconds = dict(info.get("parts", {}))
     with clock.part("prepare"):

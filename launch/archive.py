@@ -9,7 +9,6 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import IO
 
@@ -28,6 +27,8 @@ from {_HANDLER} import model_fn, transform_fn
 
 __all__ = ["model_fn", "transform_fn"]
 '''
+# As in constraints.txt.
+_PIN = "onnxruntime==1.32.0\n"
 # Weights hardly shrink: a higher level takes three times as long for the same size.
 _LEVEL = 1
 
@@ -40,9 +41,14 @@ class Archive:
     """Bytes."""
 
 
-def build(run: Run, target: Path) -> Archive:
+def build(run: Run, target: Path, isolated: bool = False) -> Archive:
     """Writes a complete run's model.tar.gz to the file `target`. The same model and code give the
-    same bytes, wherever the run lies and whenever it is packed."""
+    same bytes, wherever the run lies and whenever it is packed.
+
+    Args:
+        isolated: for a container without a network, which does not start if it is to install
+            something: torch, which is in its image, answers then.
+    """
     with replacing(target) as partial:
         with partial.open("wb") as file:
             hashing = _Hashing(file)
@@ -50,7 +56,7 @@ def build(run: Run, target: Path) -> Archive:
                 gzip.GzipFile("", "wb", _LEVEL, hashing, mtime=0) as packed,
                 tarfile.open(fileobj=packed, mode="w|", format=tarfile.GNU_FORMAT) as tar,
             ):
-                for name, source in sorted(_contents(run).items()):
+                for name, source in sorted(_contents(run, isolated).items()):
                     _add(tar, name, source)
         return Archive(target, hashing.digest.hexdigest(), partial.stat().st_size)
 
@@ -92,7 +98,7 @@ def sources() -> dict[str, Path]:
     return {path.relative_to(_PACKAGE.parent).as_posix(): path for path in found.values()}
 
 
-def _contents(run: Run) -> dict[str, Path | str]:
+def _contents(run: Run, isolated: bool) -> dict[str, Path | str]:
     """By the path in the archive: a file, or what shall be in it."""
     # A name with a dot before it is of a file that is being written.
     files = [p for p in run.model_dir.iterdir() if p.is_file() and not p.name.startswith(".")]
@@ -101,10 +107,9 @@ def _contents(run: Run) -> dict[str, Path | str]:
         contents[stored.FILE] = json.dumps(asdict(settings_of(run)))
     contents |= {f"code/{name}": path for name, path in sources().items()}
     contents["code/inference.py"] = _ENTRY
-    if any(path.suffix == ".onnx" for path in files):
+    if not isolated and any(path.suffix == ".onnx" for path in files):
         # All else that labelling needs is in the image.
-        pin = f"onnxruntime=={metadata.version('onnxruntime')}"
-        contents["code/requirements.txt"] = f"{pin}\n"
+        contents["code/requirements.txt"] = _PIN
     return contents
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from imdb_cls.config import BackendConfig, Config, parse
 from imdb_cls.errors import UserError
-from imdb_cls.finish import finish
+from imdb_cls.finish import finish, is_finished
 from imdb_cls.overrides import task_overrides
 from imdb_cls.run import Run
 from imdb_cls.settle import Recompose
@@ -158,7 +158,7 @@ class Pool:
         """Only now: while jobs were running they were not kept waiting for it."""
         for outcome in self._outcomes.values():
             run = Run(self.sweep.path / outcome.trial)
-            if outcome.status == "completed" and not run.report_file.exists():
+            if outcome.status == "completed" and not is_finished(run):
                 finish(run, self.screen)
 
     def _submitted(self, numbers: list[int]) -> list[Outcome]:

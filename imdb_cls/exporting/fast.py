@@ -16,6 +16,7 @@ from imdb_cls.exporting.encoder import Encoder
 from imdb_cls.inference.engine import OnnxEngine
 from imdb_cls.inference.labeller import probability, tokenizer_of
 from imdb_cls.inference.network import load_trained
+from imdb_cls.inference.settings import Settings
 from imdb_cls.run import Run
 from imdb_cls.scoring import settings_of
 
@@ -43,9 +44,6 @@ def export(
     tokens = tokenize(val, tokenizer, cache)
     trained = np.asarray(pq.read_table(run.val_predictions_file)["probability"])
     encoder = Encoder(load_trained(run.model_dir))
-    settings.with_fast(None).write(run.model_dir)
-    for old in run.model_dir.glob("*.onnx"):
-        old.unlink()
     tried: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix=".export-", dir=run.path) as directory:
         for kind, write in _KINDS.items():
@@ -55,10 +53,19 @@ def export(
             compared = _compared(trained, probability(found), tokens.labels)
             tried[kind] = compared["val_agreement"]
             if tried[kind] >= AGREEMENT:
+                _forget(run.model_dir, settings)
                 file.replace(run.model_dir / file.name)
                 settings.with_fast(file.name).write(run.model_dir)
                 return {"kind": kind, "file": file.name, **compared, "tried": tried}
+    _forget(run.model_dir, settings)
     return {"kind": None, "tried": tried}
+
+
+def _forget(model: Path, settings: Settings) -> None:
+    """The fast model of an earlier export."""
+    settings.with_fast(None).write(model)
+    for old in model.glob("*.onnx"):
+        old.unlink()
 
 
 def _compared(

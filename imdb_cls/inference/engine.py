@@ -1,5 +1,6 @@
 """What turns token ids into log-odds: ONNX Runtime's engine here, torch's in network.py."""
 
+import importlib.util
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -92,8 +93,22 @@ class OnnxEngine:
         return found
 
 
-def gpu_may_be_here() -> bool:
-    """Without torch, which takes seconds to load: a driver of NVIDIA's or AMD's, or a Mac."""
+def has_onnxruntime() -> bool:
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def has_gpu() -> bool:
+    """Whether torch has one to run on. It takes seconds to load, and is asked only where there is
+    something to ask for."""
+    if not _gpu_may_be_here():
+        return False
+    import torch
+
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _gpu_may_be_here() -> bool:
+    """A driver of NVIDIA's or AMD's, or a Mac."""
     if sys.platform == "darwin":
         return True
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")

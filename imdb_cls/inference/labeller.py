@@ -1,6 +1,5 @@
 """A trained model that labels texts, whatever runs it."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy.typing as npt
 
 from imdb_cls.inference import settings as stored
 from imdb_cls.inference import tokenizer as tokenizers
-from imdb_cls.inference.engine import Engine, OnnxEngine, gpu_may_be_here
+from imdb_cls.inference.engine import Engine, OnnxEngine, has_gpu, has_onnxruntime
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import Tokenizer
 
@@ -38,7 +37,7 @@ class Labeller:
         """
         settings = stored.read(model)
         tokenizer = tokenizer_of(model, settings)
-        if settings.fast and importlib.util.find_spec("onnxruntime") and not gpu_may_be_here():
+        if settings.fast and has_onnxruntime() and not has_gpu():
             engine: Engine = OnnxEngine(model / settings.fast, threads)
         else:
             engine = _on_torch(model, tokenizer.pad_id, threads)
@@ -73,5 +72,6 @@ def _on_torch(model: Path, pad_id: int, threads: int | None) -> Engine:
 
     if threads:
         torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    mps = "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device("cuda" if torch.cuda.is_available() else mps)
     return TorchEngine(load_trained(model), pad_id, device, "32-true", _BATCH)

@@ -104,7 +104,8 @@ def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
         )
     where = place.find(options, run)
     image = images.choose(options.image, options.instance(), where.region)
-    archive = Channel("model", {_ARCHIVE: build(run, staging / _ARCHIVE).path})
+    packed = build(run, staging / _ARCHIVE, options.network_isolation)
+    archive = Channel("model", {_ARCHIVE: packed.path})
     model, job = request.build(
         options,
         run,

@@ -98,7 +98,7 @@ def prepare(run: Run, options: Options, staging: Path) -> Plan:
     where = place.find(options, run)
     instance = None if options.kind == "serverless" else options.instance()
     image = images.choose(options.image, instance, where.region)
-    archive = build(run, staging / _ARCHIVE)
+    archive = build(run, staging / _ARCHIVE, options.network_isolation)
     channel = Channel("model", {_ARCHIVE: archive.path})
     endpoint = options.name or names.of_run(run)
     requests = request.build(

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from imdb_cls.errors import UserError
-from imdb_cls.exporting import graph
+from imdb_cls.exporting import fast, graph
 from imdb_cls.exporting.encoder import Encoder
 from imdb_cls.exporting.per_token import per_token
 from imdb_cls.inference.engine import OnnxEngine
@@ -184,6 +184,35 @@ def test_a_run_makes_it_itself(tiny: list[str], command: Command, tmp_path: Path
     assert "fast model for CPUs: " in done.stdout
     assert "export" in json.loads((tmp_path / "run" / "run.json").read_text())["parts"]
     assert len(list((tmp_path / "run" / "model").glob("*.onnx"))) == 1
+
+
+def test_what_completes_a_run_does_not_end_it(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from imdb_cls import finish
+    from imdb_cls.terminal import Screen
+
+    run = Run(shutil.copytree(trained, tmp_path / "run"))
+    text = run.config_file.read_text().replace("export: false", "export: true")
+    run.config_file.write_text(text)
+    assert not finish.is_finished(run)
+    monkeypatch.setattr(graph, "write_int8", lambda encoder, path: 1 / 0)
+    monkeypatch.setattr(fast, "_KINDS", {"int8": graph.write_int8})
+    assert finish.finish(run, Screen()) == []
+    said = capfd.readouterr()
+    assert f"python -m imdb_cls.export run={run.path}" in said.out
+    assert "ZeroDivisionError" in said.err
+    assert run.info()["status"] == "completed"
+    monkeypatch.undo()
+    # Going on with a run that is complete makes what it lacks.
+    from imdb_cls.training import resume
+
+    resume(str(run.path), run.path, [])
+    assert finish.is_finished(run)
+    assert len(list(run.model_dir.glob("*.onnx"))) == 1
 
 
 def test_an_older_run_is_told_apart(trained: Path, tmp_path: Path, command: Command) -> None:

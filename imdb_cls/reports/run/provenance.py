@@ -118,7 +118,7 @@ def fast(facts: Facts) -> str:
     if not known:
         return "No fast model for CPUs was exported."
     if not known.get("kind"):
-        best = max(known.get("tried") or [0.0])
+        best = max((known.get("tried") or {"": 0.0}).values())
         why = f"the best that was tried gives {percent(best)} of val's labels"
         return f"There is no fast model for CPUs: {why} as the trained network does, too few."
     said = (
