@@ -46,6 +46,7 @@ def test_the_last_layer_takes_the_temperature_in(tiny_model: Path) -> None:
     network = load(tiny_model).eval()
     ids = torch.tensor([[101, 2023, 3185, 102]])
     with torch.no_grad():
+        network.classifier.bias.copy_(torch.tensor([0.5, -1.0]))
         before = network(ids).logits
         calibration.fold(network, 2.5)
         assert torch.allclose(network(ids).logits, before / 2.5, atol=1e-6)
