@@ -6,17 +6,16 @@ import hashlib
 import io
 import json
 import tarfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference import settings as stored
 from imdb_cls.run import Run
 from imdb_cls.scoring import settings_of
 from imdb_cls.storage import replacing
+from launch.unpack import unpacked
 
 _PACKAGE = Path(__file__).parent.parent / "imdb_cls"
 _HANDLER = "imdb_cls.inference.handler"
@@ -67,20 +66,7 @@ def unpack(archive: Path, target: Path) -> None:
     Raises:
         UserError: it is damaged, or has members that lead out of `target`.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise UserError("Python 3.11.4 or later is needed to unpack archives safely")
-    try:
-        with gzip.open(archive) as stream:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:
-                # Refuses absolute paths, paths and links that lead outside, and devices.
-                tar.extractall(target, filter="data")
-            # To its end, where its checksum is.
-            while stream.read(1 << 20):
-                pass
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive} is refused: {one_line(error)}") from None
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{archive} is not a model.tar.gz, or damaged: {one_line(error)}") from None
+    unpacked(archive, target, str(archive), "is not a model.tar.gz, or damaged")
 
 
 def sources() -> dict[str, Path]:

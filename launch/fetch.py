@@ -1,21 +1,19 @@
 """What a job left in S3, back into the run directory."""
 
-import gzip
 import os
 import shutil
-import tarfile
 import tempfile
-import zlib
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from imdb_cls.config import Config
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import UserError
 from imdb_cls.run import Run
 from imdb_cls.storage import write_json
 from launch.aws import AWS, explained
 from launch.follow import Description, cost, trained_seconds
 from launch.s3 import split_uri
+from launch.unpack import unpacked
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 # What the client knows better than the job.
@@ -127,20 +125,7 @@ def _get_prefix(aws: AWS, uri: str, target: Path) -> None:
 
 def _extract(archive: Path, target: Path) -> None:
     target.mkdir()
-    if not hasattr(tarfile, "data_filter"):
-        raise UserError("Python 3.11.4 or later is needed to unpack archives safely")
-    try:
-        # To its end, where its checksum is: tarfile takes a damaged header for the end of it all.
-        with gzip.open(archive) as stream:
-            while stream.read(1 << 20):
-                pass
-        with tarfile.open(archive) as tar:
-            # Refuses absolute paths, paths and links that lead outside, and devices.
-            tar.extractall(target, filter="data")
-    except tarfile.FilterError as error:
-        raise UserError(f"{archive.name} is refused: {one_line(error)}") from None
-    except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{archive.name} is damaged: {one_line(error)}: fetch again") from None
+    unpacked(archive, target, archive.name, "is damaged", ": fetch again")
     archive.unlink()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.inference.labeller import probability as sigmoid
+from imdb_cls.metrics import wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,6 +50,23 @@ class Predictions:
     def same_reviews(self, other: "Predictions") -> bool:
         """Whether the rows and labels are the same, in the same order."""
         return np.array_equal(self.index, other.index) and np.array_equal(self.label, other.label)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some of the reviews, and how many of them got the right label."""
+
+    n: int
+    correct: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the accuracy, 95 % (Wilson 1927)."""
+        return wilson_interval(self.correct, self.n)
 
 
 def log_odds(probability: Floats) -> Floats:

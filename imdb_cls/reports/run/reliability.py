@@ -4,32 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Floats, Ints
+from imdb_cls.reports.run.predictions import Floats, Ints, Part
 
 # As many as metrics.CalibrationError has; of two labels the upper half only is in use.
 _BINS = 15
 
 
-@dataclass(frozen=True)
-class Bin:
+@dataclass(frozen=True, kw_only=True)
+class Bin(Part):
     """The reviews with a confidence from `low` to `high`."""
 
     low: float
     high: float
-    n: int
     confidence: float
     """Mean probability of the predicted label."""
-    correct: int
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.n
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the accuracy, 95 % (Wilson 1927)."""
-        return wilson_interval(self.correct, self.n)
 
 
 def bins(probability: Floats, label: Ints) -> list[Bin]:

@@ -4,30 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Bools, Predictions
+from imdb_cls.reports.run.predictions import Bools, Part, Predictions
 
 # Fewer reviews than this in a part say nothing.
 _FEWEST = 10
 _MOST_PARTS = 6
 
 
-@dataclass(frozen=True)
-class Slice:
-    """One part of the reviews."""
-
+@dataclass(frozen=True, kw_only=True)
+class Slice(Part):
     name: str
-    n: int
-    correct: int
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.n
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of 95 % (Wilson 1927)."""
-        return wilson_interval(self.correct, self.n)
 
 
 def by_length(predictions: Predictions) -> list[Slice]:
@@ -53,4 +39,4 @@ def by_truncation(predictions: Predictions) -> list[Slice]:
 
 
 def _slice(name: str, mask: Bools, predictions: Predictions) -> Slice:
-    return Slice(name, int(mask.sum()), int(predictions.correct[mask].sum()))
+    return Slice(name=name, n=int(mask.sum()), correct=int(predictions.correct[mask].sum()))
