@@ -75,8 +75,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
     from imdb_cls.exporting.fast import AGREEMENT, export
 
     quiet_loaded_libraries(bars=False)
-    with screen.counted("fast model", len(splits.val)) as advance:
-        fast = export(run, splits.val, _cache(run), advance)
+    fast = export(run, splits.val, _cache(run), screen)
     write_json(run.metrics_file, {**run.metrics(), "fast": fast})
     if fast["kind"]:
         screen.say(

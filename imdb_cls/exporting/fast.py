@@ -19,6 +19,7 @@ from imdb_cls.inference.network import load_trained
 from imdb_cls.inference.settings import Settings
 from imdb_cls.run import Run
 from imdb_cls.scoring import settings_of
+from imdb_cls.terminal import Screen
 
 # Share of val's labels that must be the trained model's own.
 AGREEMENT = 0.995
@@ -29,12 +30,9 @@ _KINDS: dict[str, Callable[[Encoder, Path], None]] = {
 }
 
 
-def export(
-    run: Run, val: Split, cache: Path, advance: Callable[[int], None] = lambda done: None
-) -> dict[str, Any]:
+def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     """Makes the fast model of a run: in int8 if that labels val like the trained one, else in fp32.
-    Gives what metrics.json says of it; `advance` is told how many reviews of val were labelled just
-    now.
+    Gives what metrics.json says of it.
 
     Raises:
         UserError: the model is damaged.
@@ -49,7 +47,8 @@ def export(
         for kind, write in _KINDS.items():
             file = Path(directory) / f"model.{kind}.onnx"
             write(encoder, file)
-            found = OnnxEngine(file).log_odds(tokens.lengths, tokens.ids, advance)
+            with screen.counted(f"checking {kind}", len(tokens)) as advance:
+                found = OnnxEngine(file).log_odds(tokens.lengths, tokens.ids, advance)
             compared = _compared(trained, probability(found), tokens.labels)
             tried[kind] = compared["val_agreement"]
             if tried[kind] >= AGREEMENT:
