@@ -9,7 +9,8 @@ from imdb_cls.inference.tokenizer import Tokenizer
 
 # Of Gauss-Legendre's quadrature, which is exact to a few per cent with so few.
 _STEPS, _MOST_STEPS = 12, 96
-# Share of the difference that may be missing from the sum before more steps are taken.
+# Share of the difference that may be missing from the sum before more steps are taken; of one below
+# 1, that is hardly a difference, as much as of 1.
 _TOLERANCE = 0.05
 _AT_ONCE = 8
 # Reviews x steps x tokens x weights that a page takes on a CPU: half a minute of two cores. All of
@@ -122,7 +123,7 @@ def _integrated(
             return_convergence_delta=True,
         )
         missing = abs(float(delta))
-        if missing <= _TOLERANCE * abs(log_odds - reference) or steps >= _MOST_STEPS:
+        if missing <= _TOLERANCE * max(abs(log_odds - reference), 1.0) or steps >= _MOST_STEPS:
             break
         steps *= 2
     by_token = values[0].sum(-1).double().tolist()
