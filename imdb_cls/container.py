@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from imdb_cls.errors import UserError, as_user_error, one_line
-from imdb_cls.terminal import is_first
+from imdb_cls.terminal import is_rank_zero
 
 ROOT = Path("/opt/ml")
 # Of output/failure the first 1,024 characters become the job's FailureReason.
@@ -45,7 +45,7 @@ def results(root: Path, run: Path) -> Iterator[None]:
         raise
     finally:
         signal.signal(signal.SIGTERM, previous)
-        if is_first():
+        if is_rank_zero():
             _publish(root, run)
         elif os.environ.get("GROUP_RANK", "0") != "0":
             # Every host's checkpoints/ goes to the same place in S3. What this one was given when

@@ -5,7 +5,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.terminal import quiet_libraries
 
 USAGE = """
@@ -40,14 +40,13 @@ class Arguments:
 def evaluate(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls.data import chosen as splits_of_run
-    from imdb_cls.data import sources, splits
+    from imdb_cls.data import load, sources, splits
+    from imdb_cls.data.hub import HubUnreachable
     from imdb_cls.data.tokens import tokenize
     from imdb_cls.errors import UserError
-    from imdb_cls.evaluation import evaluate as evaluate_split
-    from imdb_cls.hub import HubUnreachable
-    from imdb_cls.run import Run
-    from imdb_cls.scoring import open_network
+    from imdb_cls.model.evaluation import evaluate as evaluate_split
+    from imdb_cls.model.open import open_network
+    from imdb_cls.runs.run import Run
     from imdb_cls.storage import write_json
     from imdb_cls.terminal import Screen
 
@@ -59,7 +58,7 @@ def evaluate(given: Arguments) -> None:
         name, what = f"{Path(given.input).stem}-{split.fingerprint[:8]}", given.input
     else:
         try:
-            chosen = splits_of_run.load(config.data, cache)
+            chosen = load.load(config.data, cache)
         except HubUnreachable as error:
             raise UserError(
                 f"the run's test split is on the Hub, which cannot be reached: {error}"
@@ -93,7 +92,7 @@ def evaluate(given: Arguments) -> None:
 
 def main() -> None:
     with cli.one_line_errors():
-        evaluate(arguments.parse(Arguments, sys.argv[1:], USAGE))
+        evaluate(cli.arguments(Arguments, sys.argv[1:], USAGE))
 
 
 if __name__ == "__main__":

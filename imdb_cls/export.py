@@ -3,7 +3,7 @@
 import sys
 from dataclasses import dataclass
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.terminal import quiet_libraries
 
 USAGE = """
@@ -26,23 +26,23 @@ class Arguments:
 def export(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls import finish
     from imdb_cls.errors import UserError
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
     from imdb_cls.terminal import Screen
+    from imdb_cls.training import complete
 
     run, screen = Run.open(given.run, complete=True), Screen()
     if not run.val_predictions_file.is_file():
         raise UserError(f"run={given.run} has no {run.val_predictions_file.name}: an older run")
-    splits = finish.splits_of(run, screen)
+    splits = complete.splits_of(run, screen)
     if splits is None:
         raise UserError(f"run={given.run}: without its reviews nothing can be compared")
-    finish.export(run, screen, splits)
+    complete.export(run, screen, splits)
 
 
 def main() -> None:
     with cli.one_line_errors():
-        export(arguments.parse(Arguments, sys.argv[1:], USAGE))
+        export(cli.arguments(Arguments, sys.argv[1:], USAGE))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from itertools import chain
 from typing import TextIO
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.errors import UserError
 from imdb_cls.names import LABELS
 from imdb_cls.terminal import quiet_libraries
@@ -51,13 +51,13 @@ def predict(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
     from imdb_cls import outputs
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
 
     run = Run.open(given.run, complete=True)
     outputs.check(given.output)
     texts = reviews(given)
     first = next(texts)  # a wrong file is an error at once, not after the model has loaded
-    from imdb_cls.scoring import open_labeller
+    from imdb_cls.model.open import open_labeller
 
     model = open_labeller(run, given.device, given.precision, given.batch_size)
     with outputs.opened(given.output) as write:
@@ -126,7 +126,7 @@ def chunks(texts: Iterable[str]) -> Iterator[list[str]]:
 
 def main() -> None:
     with cli.one_line_errors():
-        predict(arguments.parse(Arguments, sys.argv[1:], USAGE, free="texts"))
+        predict(cli.arguments(Arguments, sys.argv[1:], USAGE, free="texts"))
 
 
 if __name__ == "__main__":

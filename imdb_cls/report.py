@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import quiet_libraries
 
@@ -30,7 +30,7 @@ def report(given: Arguments) -> None:
     quiet_libraries()
     if not given.runs:
         raise UserError(f"which run? {USAGE.strip().splitlines()[0]}")
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
 
     runs = list({run.path.resolve(): run for run in map(Run.open, given.runs)}.values())
     output = _writable(given.output)
@@ -58,7 +58,7 @@ def _writable(output: str | None) -> Path | None:
 
 def main() -> None:
     with cli.one_line_errors():
-        report(arguments.parse(Arguments, sys.argv[1:], USAGE, free="runs"))
+        report(cli.arguments(Arguments, sys.argv[1:], USAGE, free="runs"))
 
 
 if __name__ == "__main__":

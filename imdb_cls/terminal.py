@@ -6,13 +6,16 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 from imdb_cls.config import ReferenceConfig
 from imdb_cls.names import SCALARS
@@ -36,7 +39,7 @@ _SILENCED = (
 logging.getLogger("imdb_cls").addHandler(logging.NullHandler())
 
 
-def is_first() -> bool:
+def is_rank_zero() -> bool:
     """Whether this process is the one of all ranks that speaks and writes."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
 
@@ -76,7 +79,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """One line, on the screen and in train.log."""
-        if is_first():
+        if is_rank_zero():
             self.console.print(text, markup=False)
             self.log.info(text)
 
@@ -89,7 +92,7 @@ class Screen:
 
     def warn(self, title: str, text: str) -> None:
         """What must not be missed: a panel, or one line in a log."""
-        if not is_first():
+        if not is_rank_zero():
             return
         if self.console.is_terminal:
             self.console.print(Panel(text, title=title, border_style="yellow", title_align="left"))
@@ -103,10 +106,9 @@ class Screen:
         if not self.bar:
             yield lambda done: None
             return
-        from imdb_cls.progress import counted
-
-        with counted(self.console, what, total) as advance:
-            yield advance
+        with progress_bar(self.console) as bar:
+            task = bar.add_task(what, total=total, figures="")
+            yield lambda done: bar.advance(task, done)
 
     def summary(
         self,
@@ -122,6 +124,31 @@ class Screen:
         self.console.print(as_table(rows, name, boxed=self.console.is_terminal))
         for note in notes:
             self.say(note)
+
+
+def progress_bar(console: Console) -> "Progress":
+    """One bar: what is counted, how far it is, when it will end, and the task's `figures`."""
+    # Only where something is counted: a short command shows no bar.
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("ETA"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+        TextColumn("{task.fields[figures]}"),
+        console=console,
+        expand=True,
+    )
 
 
 def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = True) -> Table:

@@ -11,15 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import cli
 from imdb_cls.config import Config, parse
+from imdb_cls.config.overrides import task_overrides
 from imdb_cls.container import check_gpu, job_name, results
 from imdb_cls.errors import UserError
-from imdb_cls.overrides import task_overrides
+from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps import plugin
-from imdb_cls.sweeps.directory import Sweep
-from imdb_cls.terminal import Screen, is_first, quiet_libraries
+from imdb_cls.terminal import Screen, is_rank_zero, quiet_libraries
 
 if TYPE_CHECKING:
-    from imdb_cls.sweeps.outcome import Outcome
+    from imdb_cls.runs.outcome import Outcome
 
 # Overrides of these keys name something else than what the packaged stand-ins stand in for.
 _NAMED = (
@@ -52,7 +52,7 @@ def task(composed: DictConfig) -> "float | Outcome":
         # A job that was interrupted finds its run directory again, or the beginning of one.
         if (directory / "run.json").is_file():
             config.resume = str(directory)
-        elif is_first() and job_name() and directory.is_relative_to(container):
+        elif is_rank_zero() and job_name() and directory.is_relative_to(container):
             shutil.rmtree(directory)
             directory.mkdir()
         return _train_here(config, directory, overrides)
@@ -66,8 +66,8 @@ def backend() -> ModuleType:
 
 
 def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float | Outcome":
-    from imdb_cls.checkpoints import Stopped
-    from imdb_cls.training import resume, train
+    from imdb_cls.training.checkpoints import Stopped
+    from imdb_cls.training.fit import resume, train
 
     if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
         from imdb_cls.sweeps.trial import run_trial
@@ -93,7 +93,7 @@ def recompose(stand_ins: list[str]) -> Config:
     from hydra import compose
     from hydra.errors import HydraException
 
-    from imdb_cls.settle import with_stand_ins
+    from imdb_cls.training.resolve import with_stand_ins
 
     hydra = HydraConfig.get()
     overrides = with_stand_ins(hydra.overrides.task, stand_ins)

@@ -9,7 +9,7 @@ from imdb_cls import cli
 from imdb_cls.errors import UserError
 
 if TYPE_CHECKING:
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
     from imdb_cls.terminal import Screen
     from launch.batches.options import Options
 
@@ -39,7 +39,7 @@ def run(words: list[str]) -> None:
     paths = [word for word in words if word not in keys]
     if len(paths) != 2:
         raise UserError("a run directory and a file: python -m launch.batch RUN reviews.csv")
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
     from imdb_cls.terminal import Screen
     from launch.batches import options
 
@@ -60,7 +60,7 @@ def run(words: list[str]) -> None:
 
 def _carry_out(run: "Run", source: str, options: "Options", screen: "Screen") -> None:
     from imdb_cls.storage import write_json
-    from launch.aws import connect
+    from launch.aws.client import connect
     from launch.batches import job
 
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
@@ -84,7 +84,7 @@ def main() -> None:
     with cli.one_line_errors():
         if any(word in ("-h", "--help") for word in words):
             return print(USAGE.strip())
-        from launch.aws import ConnectionLost
+        from launch.aws.client import ConnectionLost
         from launch.hosting.options import in_our_words
 
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.errors import UserError, nearest
 
 USAGE = """
@@ -73,15 +73,15 @@ def run(words: list[str]) -> None:
     elif command == "serve":
         serve(rest)
     else:
-        look(command, arguments.parse(Look, rest, USAGE, free="words"))
+        look(command, cli.arguments(Look, rest, USAGE, free="words"))
 
 
 def deploy(words: list[str]) -> None:
     """The plan, and unless it is a dry run the endpoint."""
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
     from imdb_cls.storage import write_json
     from imdb_cls.terminal import Screen
-    from launch.aws import connect
+    from launch.aws.client import connect
     from launch.endpoints import options, plan
     from launch.endpoints.deploy import deploy
 
@@ -89,7 +89,7 @@ def deploy(words: list[str]) -> None:
     chosen = options.read(given)
     found, screen = Run.open(path, complete=True), Screen()
     if chosen.rehearse:
-        from launch.endpoints.story import rehearse
+        from launch.endpoints.rehearse import rehearse
 
         return rehearse(found, chosen, given, screen)
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
@@ -108,13 +108,13 @@ def deploy(words: list[str]) -> None:
 
 def predict(words: list[str]) -> None:
     """Labels of an endpoint, in the form that imdb_cls.predict gives them."""
-    given = arguments.parse(Ask, words, USAGE, free="texts")
+    given = cli.arguments(Ask, words, USAGE, free="texts")
     word, *given.texts = given.texts or [""]
     if not word:
         raise UserError('predict takes a run directory: python -m launch.endpoint predict RUN "…"')
     from imdb_cls import outputs
     from imdb_cls.predict import Arguments, reviews
-    from launch.aws import connect
+    from launch.aws.client import connect
     from launch.endpoints.invoke import label
     from launch.endpoints.record import target
 
@@ -127,7 +127,7 @@ def predict(words: list[str]) -> None:
 def look(command: str, given: Look) -> None:
     """status, delete and list."""
     from imdb_cls.terminal import Screen
-    from launch.aws import connect
+    from launch.aws.client import connect
     from launch.endpoints import listing, record, remove
 
     screen = Screen()
@@ -180,7 +180,7 @@ def main() -> None:
 
             print(USAGE.format(serve="  " + SERVE.strip("\n").replace("\n", "\n  ")).strip())
             return
-        from launch.aws import ConnectionLost
+        from launch.aws.client import ConnectionLost
         from launch.hosting.options import in_our_words
 
         try:

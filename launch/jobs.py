@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.errors import UserError, nearest
 from imdb_cls.terminal import Screen, as_table
 
@@ -52,7 +52,7 @@ def run(given: Arguments) -> None:
 
 
 def _on_run(command: str, path: str, given: Arguments) -> None:
-    from launch import attach, fetch, follow
+    from launch.training import attach, fetch, follow
 
     if command == "metrics":
         return _metrics(path, given)
@@ -78,9 +78,9 @@ def _on_run(command: str, path: str, given: Arguments) -> None:
 
 
 def _metrics(path: str, given: Arguments) -> None:
-    from imdb_cls.run import Run
-    from launch import attach, follow, metrics
-    from launch.aws import connect
+    from imdb_cls.runs.run import Run
+    from launch.aws.client import connect
+    from launch.training import attach, follow, metrics
 
     found, screen = Run.open(path), Screen()
     job, settings = found.info().get("job_name"), found.config().logger.cloudwatch
@@ -104,7 +104,7 @@ def _metrics(path: str, given: Arguments) -> None:
 
 def list_jobs(given: Arguments) -> None:
     """The latest jobs, the newest first."""
-    from launch.aws import connect, explained
+    from launch.aws.client import connect, explained
 
     aws, screen = connect(given.region), Screen()
     with explained("listing jobs"):
@@ -138,11 +138,11 @@ def _row(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    from launch.aws import ConnectionLost
+    from launch.aws.client import ConnectionLost
 
     with cli.one_line_errors():
         try:
-            run(arguments.parse(Arguments, sys.argv[1:], USAGE, free="words"))
+            run(cli.arguments(Arguments, sys.argv[1:], USAGE, free="words"))
         except ConnectionLost as error:
             raise UserError(str(error)) from None
 

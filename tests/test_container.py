@@ -9,8 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 from imdb_cls import container
-from imdb_cls.checkpoints import Stopped
 from imdb_cls.errors import UserError
+from imdb_cls.training.checkpoints import Stopped
 
 
 @pytest.fixture(autouse=True)

@@ -112,8 +112,8 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     capsys: pytest.CaptureFixture[str],
     ending: str,
 ) -> None:
-    from imdb_cls.run import Run
-    from imdb_cls.scoring import open_network
+    from imdb_cls.model.open import open_network
+    from imdb_cls.runs.run import Run
 
     file = write(tmp_path / f"in.{ending}", labelled, "review", "sentiment")
     metrics, found = evaluated(

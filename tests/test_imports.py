@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import imdb_cls
-from tests.launch.test_rehearsal import SHOWING, imported_in, local_run
+from tests.launch.rehearsal.test_rehearsal import SHOWING, imported_in, local_run
 
 PACKAGE = Path(imdb_cls.__file__).parent
 AWS = {"sagemaker", "sagemaker_core", "boto3", "botocore", "moto"}

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from imdb_cls import arguments
+from imdb_cls import cli
 from imdb_cls import predict as command_module
 from imdb_cls.errors import UserError
 from imdb_cls.predict import USAGE, Arguments, chunks, predict
@@ -30,7 +30,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 def reviews(run: Path, count: int) -> list[str]:
     """Real reviews, cut after 2 to 8 words: the run keeps all of their tokens."""
     from imdb_cls.data import sources
-    from imdb_cls.run import Run
+    from imdb_cls.runs.run import Run
 
     config = Run(run).config()
     pool = sources.load(config.data, Path(config.cache_dir).expanduser()).train
@@ -43,8 +43,8 @@ def decided(run: Path, target: Path) -> Path:
     at 0.5. Its attention weighs more, and its classifier spreads the scores around 0.5."""
     from safetensors.torch import load_file, save_file
 
-    from imdb_cls.run import Run
-    from imdb_cls.scoring import open_network
+    from imdb_cls.model.open import open_network
+    from imdb_cls.runs.run import Run
 
     shutil.copytree(run, target)
     file = target / "model" / "model.safetensors"
@@ -412,7 +412,7 @@ def test_an_unknown_argument_is_one_line_with_the_nearest_right_one(command: Com
 
 
 def parse(*words: str) -> Arguments:
-    return arguments.parse(Arguments, list(words), USAGE, free="texts")
+    return cli.arguments(Arguments, list(words), USAGE, free="texts")
 
 
 def test_everything_behind_two_dashes_is_text() -> None:

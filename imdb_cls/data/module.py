@@ -7,9 +7,10 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data.batches import Batch, EvalSampler, Rows, TrainSampler, pad
+from imdb_cls.data.samplers import EvalSampler, TrainSampler
 from imdb_cls.data.tokens import Tokens
 from imdb_cls.errors import UserError
+from imdb_cls.inference.padding import Batch, Rows, pad
 
 
 class _Batches(Dataset[Batch]):

@@ -17,8 +17,8 @@ import pyarrow as pa
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import files
+from imdb_cls.data.hub import snapshot
 from imdb_cls.errors import UserError, nearest, one_line
-from imdb_cls.hub import snapshot
 from imdb_cls.storage import replacing, sha256_of
 
 _SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64()})

@@ -11,9 +11,9 @@ import torch
 from safetensors import SafetensorError
 from transformers import DistilBertForSequenceClassification
 
-from imdb_cls.data.batches import eval_batches, pad
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.engine import Ids
+from imdb_cls.inference.padding import eval_batches, pad
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from torch.optim import Optimizer
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
-from imdb_cls.data.batches import Batch
 from imdb_cls.errors import UserError
-from imdb_cls.metrics import in_order, scalar_metrics
+from imdb_cls.inference.padding import Batch
 from imdb_cls.model import optim
+from imdb_cls.model.metrics import in_order, scalar_metrics
 
 
 class SentimentClassifier(LightningModule):

@@ -17,8 +17,8 @@ from transformers import (
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.tokenizer import SPECIAL, Tokenizer
-from imdb_cls.model.files import Pretrained
-from imdb_cls.model.fold import fold_config, fold_weights
+from imdb_cls.model.from_bert import fold_config, fold_weights
+from imdb_cls.model.weights import Pretrained
 from imdb_cls.names import LABELS
 
 

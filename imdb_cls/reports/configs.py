@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from imdb_cls.run import WITHOUT_EFFECT
-from imdb_cls.sweeps.values import Overrides, comparable
+from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
+from imdb_cls.runs.overrides import Overrides, comparable
 
 # They follow from the name of what they are of.
 _FOLLOW = ("sha256", "revision")

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from imdb_cls.sweeps.values import Value, comparable, shown
+from imdb_cls.runs.overrides import Value, comparable, shown
 
 # Names, not quantities, even where they are numbers.
 _NAMES = ("seed", "code")

@@ -8,9 +8,9 @@ from dataclasses import astuple, dataclass
 from rich.live import Live
 from rich.table import Table
 
-from imdb_cls.sweeps.directory import Sweep
-from imdb_cls.sweeps.read import SweepResults, read
-from imdb_cls.sweeps.values import shown
+from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.results import SweepResults, read
+from imdb_cls.runs.sweep import Sweep
 from imdb_cls.terminal import Screen, clock
 
 _PERIOD_S = 1.0

@@ -18,12 +18,13 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from imdb_cls.config import BackendConfig, Config, SweepConfig, parse, with_type
+from imdb_cls.config.overrides import without_place
 from imdb_cls.errors import UserError
 from imdb_cls.names import lower_is_better
-from imdb_cls.overrides import without_place
-from imdb_cls.run import code, now
+from imdb_cls.runs.fingerprint import code
+from imdb_cls.runs.run import now
+from imdb_cls.runs.sweep import Sweep, begun, identity
 from imdb_cls.sweeps import search
-from imdb_cls.sweeps.directory import Sweep, begun, identity
 from imdb_cls.sweeps.runners import Jobs, Runner, local_runner
 from imdb_cls.sweeps.search import Grid, Search
 from imdb_cls.terminal import Screen
@@ -34,7 +35,7 @@ def register(backend: Callable[[], ModuleType], recompose: Callable[[list[str]],
 
     Args:
         backend: gives the module whose `sweep` runs trials elsewhere.
-        recompose: as imdb_cls.settle.settle takes it.
+        recompose: as imdb_cls.training.resolve.settle takes it.
     """
     TrialSweeper.remote = _Remote(backend, recompose)
     # Hydra takes plugins from a package of that name only. It is made here, not installed: other

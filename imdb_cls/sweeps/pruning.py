@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from imdb_cls.checkpoints import Pruned
-from imdb_cls.sweeps.directory import Sweep
-from imdb_cls.sweeps.records import curve_of
+from imdb_cls.runs.records import curve_of
+from imdb_cls.runs.sweep import Sweep
+from imdb_cls.training.checkpoints import Pruned
 
 METRIC = "val/loss"
 

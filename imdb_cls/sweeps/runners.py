@@ -14,9 +14,9 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from imdb_cls.config import Config, SweepConfig, with_type
-from imdb_cls.overrides import quoted
-from imdb_cls.sweeps.directory import Sweep
-from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.config.overrides import quoted
+from imdb_cls.runs.outcome import Outcome
+from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps.search import Search
 from imdb_cls.terminal import Screen
 
@@ -107,7 +107,7 @@ def local_runner(jobs: Jobs, sweep: Sweep, search: Search, screen: Screen) -> Ru
     if "n_jobs" in jobs.config.hydra.launcher:
         import joblib
 
-        from imdb_cls.sweeps.sharing import trials_at_once
+        from imdb_cls.sweeps.worker import trials_at_once
 
         asked = any(
             o.startswith("hydra.launcher.n_jobs=") for o in jobs.config.hydra.overrides.hydra

@@ -7,8 +7,8 @@ from typing import Protocol
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 from imdb_cls.errors import UserError
-from imdb_cls.run import WITHOUT_EFFECT
-from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
+from imdb_cls.runs.outcome import Outcome
 
 
 class Search(Protocol):

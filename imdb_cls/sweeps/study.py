@@ -19,7 +19,7 @@ from optuna.trial import Trial, TrialState
 
 from imdb_cls.config import SweepConfig, type_of
 from imdb_cls.errors import UserError
-from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.runs.outcome import Outcome
 from imdb_cls.sweeps.search import discrete, fixed, label
 
 

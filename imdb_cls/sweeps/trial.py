@@ -12,20 +12,21 @@ from pathlib import Path
 import torch
 from hydra.core.hydra_config import HydraConfig
 
-from imdb_cls.checkpoints import Pruned, Stopped
 from imdb_cls.config import Config
-from imdb_cls.device import processes
+from imdb_cls.config.overrides import quoted
 from imdb_cls.errors import UserError, as_user_error, one_line
-from imdb_cls.overrides import quoted
-from imdb_cls.run import Run, fingerprint, now
-from imdb_cls.settle import Recompose, Settled, settle
-from imdb_cls.sweeps.directory import Sweep
-from imdb_cls.sweeps.outcome import Outcome, outcome_of, record_failure
+from imdb_cls.model.device import processes
+from imdb_cls.runs.fingerprint import fingerprint
+from imdb_cls.runs.outcome import Outcome, outcome_of, record_failure
+from imdb_cls.runs.records import held
+from imdb_cls.runs.run import Run, now
+from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps.pruning import Halving
-from imdb_cls.sweeps.records import held
-from imdb_cls.sweeps.sharing import worker
-from imdb_cls.terminal import is_first
-from imdb_cls.training import resume, train
+from imdb_cls.sweeps.worker import worker
+from imdb_cls.terminal import is_rank_zero
+from imdb_cls.training.checkpoints import Pruned, Stopped
+from imdb_cls.training.fit import resume, train
+from imdb_cls.training.resolve import Recompose, Settled, settle
 
 # Seconds that a trial may need to end that another process is still at.
 _ENDING_S = 30.0
@@ -104,11 +105,11 @@ class Trial:
                 _wait_for(found)
                 if done := self._ended(found):
                     return done
-            elif is_first():
+            elif is_rank_zero():
                 self.path = self.sweep.place(self.path, self.overrides)
             self._train(settled, found)
         except Exception as error:
-            if is_first() and not Run(self.path).record_file.is_file():
+            if is_rank_zero() and not Run(self.path).record_file.is_file():
                 self.path = self.sweep.place(self.path, self.overrides)
                 record_failure(self.config, self.path, self.overrides, error, self.sweep.name)
             raise
@@ -148,7 +149,7 @@ class Trial:
                 config.logger.wandb.group = self.sweep.name
         found = self.sweep.find(fingerprint(settled.config, settled.resolved))
         if found is not None:
-            if is_first() and found.path != self.path:
+            if is_rank_zero() and found.path != self.path:
                 with contextlib.suppress(OSError):  # the empty directory that Hydra made for it
                     self.path.rmdir()
             self.path = found.path
@@ -167,7 +168,7 @@ class Trial:
             callbacks.append(Halving(self.path, self.config.sweep.reduction_factor))
         path = self.path
         with contextlib.suppress(Pruned):
-            if found is not None and is_first():
+            if found is not None and is_rank_zero():
                 resume(str(path), path, [], settled=settled, callbacks=callbacks)
                 return
             train(
@@ -189,5 +190,5 @@ def _own_config() -> list[str]:
 def _wait_for(run: Run) -> None:
     """Of a sweep that was killed a moment ago, a trial may be about to save its checkpoint."""
     until = time.monotonic() + _ENDING_S
-    while is_first() and held(run.log_file) and time.monotonic() < until:
+    while is_rank_zero() and held(run.log_file) and time.monotonic() < until:
         time.sleep(0.1)

@@ -11,20 +11,20 @@ from rich.console import Console
 
 from imdb_cls import outputs
 from imdb_cls.errors import UserError
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen, as_table
-from launch import s3
-from launch.archive import build
-from launch.aws import AWS, explained
+from launch.aws import images, s3, waiting
+from launch.aws.client import AWS, explained
+from launch.aws.images import Image
+from launch.aws.store import Channel
 from launch.batches import request, reviews
 from launch.batches.options import Options
 from launch.batches.reviews import Written
 from launch.endpoints.names import Request
 from launch.endpoints.remove import unless_gone
-from launch.hosting import images, place, waiting
-from launch.hosting.place import Place
-from launch.images import Image
-from launch.inputs import Channel
+from launch.hosting import account
+from launch.hosting.account import Place
+from launch.hosting.archive import build
 
 _ARCHIVE, _REVIEWS = "model.tar.gz", "reviews.jsonl"
 _OVER = ("Completed", "Failed", "Stopped")
@@ -102,8 +102,8 @@ def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
             f"{source}: in S3, reviews are JSON lines of requests, as"
             ' {"inputs": "i liked the movie"}: bring the file here, and give it instead'
         )
-    where = place.find(options, run)
-    image = images.choose(options.image, options.instance(), where.region)
+    where = account.find(options, run)
+    image = images.for_inference(options.image, options.instance(), where.region)
     packed = build(run, staging / _ARCHIVE, options.network_isolation)
     archive = Channel("model", {_ARCHIVE: packed.path})
     model, job = request.build(

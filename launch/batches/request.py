@@ -5,13 +5,13 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
+from launch.aws.limits import check
 from launch.batches.options import Options
 from launch.endpoints import names
 from launch.endpoints.names import Request, tags
+from launch.hosting.account import Place
 from launch.hosting.model import model as model_request
-from launch.hosting.place import Place
-from launch.limits import check
 
 
 def build(

@@ -6,13 +6,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imdb_cls.errors import UserError
-from imdb_cls.run import now
+from imdb_cls.runs.run import now
 from imdb_cls.terminal import Screen
-from launch.aws import AWS, explained
-from launch.endpoints import look, record, remove, scaling
+from launch.aws import waiting
+from launch.aws.client import AWS, explained
+from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.plan import Plan
 from launch.endpoints.record import Record
-from launch.hosting import waiting
 
 _LOG_GROUP = "/aws/sagemaker/Endpoints"
 _QUOTA = "ask for a higher quota, or take another instance_type"
@@ -55,31 +55,31 @@ def _deploy(plan: Plan, aws: AWS, screen: Screen) -> None:
     _record(plan, aws)
 
 
-def _settled(plan: Plan, aws: AWS, screen: Screen) -> look.Description | None:
+def _settled(plan: Plan, aws: AWS, screen: Screen) -> describe.Description | None:
     """The endpoint when nothing moves any more; None: there is none. A broken one is removed."""
     name = plan.endpoint
-    there = look.endpoint(aws, name)
+    there = describe.endpoint(aws, name)
     if there is None:
         return None
-    look.check_ours(aws, there)
-    if there["EndpointStatus"] in look.MOVING:
+    describe.check_ours(aws, there)
+    if there["EndpointStatus"] in describe.MOVING:
         # Of the same model that is being made already, the rest of the way is this one's too.
         there = _watch(plan, aws, screen)
-    if there and there["EndpointStatus"] in look.BROKEN:
+    if there and there["EndpointStatus"] in describe.BROKEN:
         said = there.get("FailureReason", there["EndpointStatus"])
         screen.say(f"{name} had failed ({said}): making it anew")
         remove.endpoint(aws, name, screen, plan.options.poll_seconds)
         return None
-    if there and look.kind(there) != plan.options.kind:
+    if there and describe.kind(there) != plan.options.kind:
         # AWS turns no endpoint into one of another kind.
-        screen.say(f"{name} is of kind={look.kind(there)}: making it anew")
+        screen.say(f"{name} is of kind={describe.kind(there)}: making it anew")
         scaling.remove(aws, name)
         remove.endpoint(aws, name, screen, plan.options.poll_seconds)
         return None
     return there
 
 
-def _send(plan: Plan, aws: AWS, screen: Screen, there: look.Description | None) -> None:
+def _send(plan: Plan, aws: AWS, screen: Screen, there: describe.Description | None) -> None:
     """Uploads and creates what is not there yet; then the endpoint is on its way."""
     requests, store, client = plan.requests, plan.place.store, aws.client("sagemaker")
     store.put(plan.channel)
@@ -102,7 +102,7 @@ def _send(plan: Plan, aws: AWS, screen: Screen, there: look.Description | None) 
     _record(plan, aws)
 
 
-def _update(plan: Plan, aws: AWS, there: look.Description) -> None:
+def _update(plan: Plan, aws: AWS, there: describe.Description) -> None:
     """Lets an endpoint go over to the new configuration."""
     client, endpoint = aws.client("sagemaker"), plan.requests.endpoint
     retained = bool(plan.requests.scaling) and _machine(aws, there) == plan.options.instance().name
@@ -120,9 +120,9 @@ def _update(plan: Plan, aws: AWS, there: look.Description) -> None:
         )
 
 
-def _machine(aws: AWS, there: look.Description) -> str | None:
+def _machine(aws: AWS, there: describe.Description) -> str | None:
     """The type of the machines that an endpoint has."""
-    described = look.config(aws, there["EndpointConfigName"])
+    described = describe.config(aws, there["EndpointConfigName"])
     return described["ProductionVariants"][0].get("InstanceType") if described else None
 
 
@@ -135,7 +135,7 @@ def _unless_there(create: Any, request: dict[str, Any]) -> None:
             raise
 
 
-def _wait(plan: Plan, aws: AWS, screen: Screen, before: look.Description | None) -> None:
+def _wait(plan: Plan, aws: AWS, screen: Screen, before: describe.Description | None) -> None:
     """Until the endpoint is in service with what was asked for.
 
     Raises:
@@ -159,19 +159,19 @@ def _wait(plan: Plan, aws: AWS, screen: Screen, before: look.Description | None)
     raise UserError(f"{name} failed: {said}{_log(name)}")
 
 
-def _kept(aws: AWS, there: look.Description) -> tuple[str, ...]:
+def _kept(aws: AWS, there: describe.Description) -> tuple[str, ...]:
     """The configuration that an endpoint serves, and its model."""
     used = there["EndpointConfigName"]
-    described = look.config(aws, used) or {"ProductionVariants": []}
+    described = describe.config(aws, used) or {"ProductionVariants": []}
     return (used, *(variant["ModelName"] for variant in described["ProductionVariants"]))
 
 
-def _watch(plan: Plan, aws: AWS, screen: Screen) -> look.Description | None:
+def _watch(plan: Plan, aws: AWS, screen: Screen) -> describe.Description | None:
     """The endpoint when nothing moves any more."""
     name = plan.endpoint
     return waiting.watch(
-        lambda: look.endpoint(aws, name),
-        lambda there: there is None or there["EndpointStatus"] not in look.MOVING,
+        lambda: describe.endpoint(aws, name),
+        lambda there: there is None or there["EndpointStatus"] not in describe.MOVING,
         lambda there: f"{name}: {there['EndpointStatus'] if there else 'deleted'}",
         screen.console,
         plan.options.poll_seconds,
@@ -182,7 +182,7 @@ def _record(plan: Plan, aws: AWS) -> None:
     """A rehearsal's endpoint ends with its command: nothing is on record."""
     if plan.options.rehearse:
         return
-    there, earlier = look.endpoint(aws, plan.endpoint), record.read(plan.run)
+    there, earlier = describe.endpoint(aws, plan.endpoint), record.read(plan.run)
     if there is None:
         return
     same = earlier and earlier.arn == there["EndpointArn"]

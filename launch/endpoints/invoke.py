@@ -15,10 +15,10 @@ from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference import contract
 from imdb_cls.names import LABELS
 from imdb_cls.outputs import Prediction, opened
-from launch.aws import AWS, explained
-from launch.endpoints import look
+from launch.aws.client import AWS, explained
+from launch.aws.s3 import split_uri
+from launch.endpoints import describe
 from launch.endpoints.record import Target
-from launch.s3 import split_uri
 
 # SageMaker gives an answer a minute, and takes 6 MB (serverless 4): so many long reviews are safe
 # on a small CPU. A queue has an hour, and the server takes 1,024 texts.
@@ -37,7 +37,7 @@ class Endpoint:
     """
 
     def __init__(self, aws: AWS, name: str, word: str) -> None:
-        there = look.endpoint(aws, name)
+        there = describe.endpoint(aws, name)
         if there is None:
             raise UserError(
                 f"{name}: no such endpoint in {aws.region}: python -m launch.endpoint deploy {word}"
@@ -48,7 +48,7 @@ class Endpoint:
                 f"{name} is not in service ({there['EndpointStatus']}):"
                 f" python -m launch.endpoint status {word}"
             )
-        self.aws, self.name, self.kind = aws, name, look.kind(there)
+        self.aws, self.name, self.kind = aws, name, describe.kind(there)
         self._queue: dict[str, Any] = there.get("AsyncInferenceConfig", {}).get("OutputConfig", {})
 
     def label(self, texts: Iterable[str]) -> Iterator[list[Prediction]]:

@@ -8,10 +8,10 @@ from rich.console import Console
 from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import Screen, as_table
-from launch.aws import AWS, explained
-from launch.endpoints import look, names, prices, scaling
+from launch.aws.client import AWS, explained
+from launch.aws.instances import Instance, find
+from launch.endpoints import describe, names, prices, scaling
 from launch.endpoints.record import Target
-from launch.instances import Instance, find
 
 _COLUMNS = ("endpoint", "kind", "what", "status", "since", "run", "price", "so far")
 # In a pipe nothing is folded.
@@ -37,13 +37,13 @@ def show(aws: AWS, target: Target, screen: Screen) -> None:
     Raises:
         UserError: there is none.
     """
-    there = look.endpoint(aws, target.name)
+    there = describe.endpoint(aws, target.name)
     if there is None:
         raise UserError(
             f"{target.name}: no such endpoint in {aws.region}:"
             f" python -m launch.endpoint deploy {target.word}"
         )
-    tags = look.check_ours(aws, there)
+    tags = describe.check_ours(aws, there)
     row = _row(aws, target.name, tags)
     scaled = [found for found in scaling.as_it_is(aws, target.name) if "MinCapacity" in found]
     facts = dict(row)
@@ -72,16 +72,16 @@ def _ours(aws: AWS) -> Iterator[tuple[str, dict[str, str]]]:
             for summary in page["Endpoints"]
         ]
     for name, arn in found:
-        tags = look.tags(aws, arn)
+        tags = describe.tags(aws, arn)
         if names.RUN_TAG in tags:
             yield name, tags
 
 
 def _row(aws: AWS, name: str, tags: dict[str, str]) -> dict[str, str]:
-    there = look.endpoint(aws, name)
+    there = describe.endpoint(aws, name)
     if there is None:  # deleted a moment ago
         return dict.fromkeys(_COLUMNS, "") | {"endpoint": name, "status": "deleted"}
-    kind, config = look.kind(there), look.config(aws, there["EndpointConfigName"])
+    kind, config = describe.kind(there), describe.config(aws, there["EndpointConfigName"])
     variant = config["ProductionVariants"][0] if config else {}
     price = _price(variant, tags)
     hourly = prices.hourly(there, price)
@@ -112,6 +112,6 @@ def _price(variant: dict[str, Any], tags: dict[str, str]) -> Instance | None:
         return None
 
 
-def _model(aws: AWS, there: look.Description) -> str:
-    config = look.config(aws, there["EndpointConfigName"])
+def _model(aws: AWS, there: describe.Description) -> str:
+    config = describe.config(aws, there["EndpointConfigName"])
     return str(config["ProductionVariants"][0]["ModelName"]) if config else "unknown"

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 
 Request = dict[str, Any]
 

@@ -5,16 +5,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 from imdb_cls.terminal import as_table
-from launch.archive import Archive, build
+from launch.aws import images
+from launch.aws.images import Image
+from launch.aws.store import Channel
 from launch.endpoints import names, prices, request
 from launch.endpoints.options import Options
 from launch.endpoints.request import Requests
-from launch.hosting import images, place
-from launch.hosting.place import NO_ROLE, Place
-from launch.images import Image
-from launch.inputs import Channel
+from launch.hosting import account
+from launch.hosting.account import NO_ROLE, Place
+from launch.hosting.archive import Archive, build
 
 _ARCHIVE = "model.tar.gz"
 
@@ -95,9 +96,9 @@ def prepare(run: Run, options: Options, staging: Path) -> Plan:
     Raises:
         UserError: whatever a user can mend.
     """
-    where = place.find(options, run)
+    where = account.find(options, run)
     instance = None if options.kind == "serverless" else options.instance()
-    image = images.choose(options.image, instance, where.region)
+    image = images.for_inference(options.image, instance, where.region)
     archive = build(run, staging / _ARCHIVE, options.network_isolation)
     channel = Channel("model", {_ARCHIVE: archive.path})
     endpoint = options.name or names.of_run(run)

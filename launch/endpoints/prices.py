@@ -3,8 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from launch.aws.instances import Instance
 from launch.endpoints.options import Options
-from launch.instances import Instance
 
 # USD, us-east-1, as published in 2026: https://aws.amazon.com/sagemaker/ai/pricing/
 _GB_SECOND = 0.00002

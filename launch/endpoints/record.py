@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imdb_cls.errors import UserError
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from launch.endpoints import names
-from launch.hosting import place
+from launch.hosting import account
 
 FILE = "endpoint.json"
 
@@ -75,4 +75,4 @@ def target(word: str, region: str | None) -> Target:
     record = read(run)
     if record and region in (None, record.region):
         return Target(record.name, record.region, run)
-    return Target(names.of_run(run), region or place.of_job(run)[0], run)
+    return Target(names.of_run(run), region or account.of_job(run)[0], run)

@@ -6,9 +6,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imdb_cls.terminal import Screen
-from launch.aws import AWS, explained
-from launch.endpoints import look, scaling
-from launch.hosting import waiting
+from launch.aws import waiting
+from launch.aws.client import AWS, explained
+from launch.endpoints import describe, scaling
 
 
 def everything(aws: AWS, name: str, screen: Screen, poll_seconds: float) -> bool:
@@ -17,9 +17,9 @@ def everything(aws: AWS, name: str, screen: Screen, poll_seconds: float) -> bool
     Raises:
         UserError: an endpoint of that name is somebody else's.
     """
-    there = look.endpoint(aws, name)
+    there = describe.endpoint(aws, name)
     if there:
-        look.check_ours(aws, there)
+        describe.check_ours(aws, there)
     found = scaling.remove(aws, name)
     if there:
         endpoint(aws, name, screen, poll_seconds)
@@ -32,17 +32,17 @@ def endpoint(aws: AWS, name: str, screen: Screen, poll_seconds: float) -> None:
     only afterwards, is waited for."""
     client = aws.client("sagemaker")
 
-    def gone() -> look.Description | None:
-        there = look.endpoint(aws, name)
+    def gone() -> describe.Description | None:
+        there = describe.endpoint(aws, name)
         if there and there["EndpointStatus"] != "Deleting":
             with explained(f"deleting {name}"):
                 try:
                     client.delete_endpoint(EndpointName=name)
                 except ClientError as error:
-                    moving = there["EndpointStatus"] in look.MOVING
-                    if not (look.is_gone(error) or moving):
+                    moving = there["EndpointStatus"] in describe.MOVING
+                    if not (describe.is_gone(error) or moving):
                         raise
-            return look.endpoint(aws, name)
+            return describe.endpoint(aws, name)
         return there
 
     waiting.watch(
@@ -60,8 +60,8 @@ def parts(aws: AWS, name: str, keep: tuple[str, ...] = ()) -> bool:
     client = aws.client("sagemaker")
     found = [
         (client.delete_endpoint_config, "EndpointConfigName", part)
-        for part in look.configs(aws, name)
-    ] + [(client.delete_model, "ModelName", part) for part in look.models(aws, name)]
+        for part in describe.configs(aws, name)
+    ] + [(client.delete_model, "ModelName", part) for part in describe.models(aws, name)]
     gone = [(delete, key, part) for delete, key, part in found if part not in keep]
     for delete, key, part in gone:
         unless_gone(delete, **{key: part})
@@ -74,5 +74,5 @@ def unless_gone(delete: Callable[..., Any], **which: str) -> None:
         try:
             delete(**which)
         except ClientError as error:
-            if not look.is_gone(error):
+            if not describe.is_gone(error):
                 raise

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
+from launch.aws.instances import Instance
+from launch.aws.limits import check
 from launch.endpoints import names, scaling
 from launch.endpoints.names import VARIANT, Request, tags
 from launch.endpoints.options import Options
+from launch.hosting.account import Place
 from launch.hosting.model import model
-from launch.hosting.place import Place
-from launch.instances import Instance
-from launch.limits import check
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from launch.aws import AWS, explained
+from launch.aws.client import AWS, explained
 from launch.endpoints.names import VARIANT, Request
 from launch.endpoints.options import Options
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from launch.hosting.account import Place
 from launch.hosting.options import Hosting
-from launch.hosting.place import Place
 
 
 def model(options: Hosting, place: Place, image: str, archive: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.errors import UserError, nearest, one_line
-from launch.instances import Instance, find
+from launch.aws.instances import Instance, find
 
 T = TypeVar("T")
 H = TypeVar("H", bound="Hosting")

@@ -6,7 +6,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from imdb_cls import arguments, cli
+from imdb_cls import cli
 from imdb_cls.config import BackendConfig
 from launch.rehearsal import interrupted_by_signals
 from launch.rehearsal.aws import LocalAWS
@@ -31,7 +31,7 @@ class Arguments:
 
 def main() -> None:
     with cli.one_line_errors():
-        given = arguments.parse(Arguments, sys.argv[1:], USAGE)
+        given = cli.arguments(Arguments, sys.argv[1:], USAGE)
         check_machine(BackendConfig())
         with (
             interrupted_by_signals(),

@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from imdb_cls.errors import UserError
-from launch.limits import check
+from launch.aws.limits import check
 from launch.rehearsal.endpoints import Endpoints
 from launch.rehearsal.invocations import Invocations
 from launch.rehearsal.job import TrainingJob

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from launch.aws.s3 import split_uri
 from launch.rehearsal.refused import Refused
-from launch.rehearsal.resources import Kind, Request, Resource, Shelf, with_arn
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore, with_arn
 from launch.rehearsal.server import NotStarted, Running, Server
-from launch.s3 import split_uri
 
 if TYPE_CHECKING:
     from launch.rehearsal.aws import LocalAWS
@@ -48,8 +48,8 @@ class Endpoints:
     def __init__(self, aws: "LocalAWS") -> None:
         self.aws = aws
         self.starter: Starter | None = Server
-        self.models, self.configs = Shelf(_MODEL), Shelf(_CONFIG)
-        self.endpoints = Shelf(_ENDPOINT)
+        self.models, self.configs = ResourceStore(_MODEL), ResourceStore(_CONFIG)
+        self.endpoints = ResourceStore(_ENDPOINT)
         self.tagged = [self.models, self.configs, self.endpoints]
         self._servers: dict[str, Running] = {}
         """By the ARN of the endpoint."""
@@ -257,11 +257,11 @@ class Endpoints:
                 answer["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
         return answer
 
-    def _describe(self, shelf: Shelf, request: Request, region: str) -> dict[str, Any]:
-        return shelf.describe(shelf.get(request.get(shelf.kind.key, ""), region))
+    def _describe(self, store: ResourceStore, request: Request, region: str) -> dict[str, Any]:
+        return store.describe(store.get(request.get(store.kind.key, ""), region))
 
-    def _drop(self, shelf: Shelf, request: Request, region: str) -> dict[str, Any]:
-        shelf.drop(request.get(shelf.kind.key, ""), region)
+    def _drop(self, store: ResourceStore, request: Request, region: str) -> dict[str, Any]:
+        store.drop(request.get(store.kind.key, ""), region)
         return {}
 
     def _add_tags(self, request: Request, region: str) -> dict[str, Any]:

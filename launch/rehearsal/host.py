@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls.errors import UserError
+from launch.aws.s3 import download_tree, split_uri, upload_tree
 from launch.rehearsal import environment
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.container import Container, namespaces
 from launch.rehearsal.job import TrainingJob
 from launch.rehearsal.logs import LogWriter
-from launch.s3 import download_tree, split_uri, upload_tree
 
 # SageMaker's: seconds between SIGTERM and SIGKILL.
 _GRACE_S = 120.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from imdb_cls.errors import UserError
-from launch.limits import check
+from launch.aws.limits import check
 from launch.rehearsal.refused import Refused
 
 _ACCOUNT = "123456789012"
@@ -39,7 +39,7 @@ class Kind:
         return f"{self.title}Name"
 
 
-class Shelf:
+class ResourceStore:
     """All resources of one kind, in all regions."""
 
     def __init__(self, kind: Kind) -> None:
@@ -113,10 +113,10 @@ class Shelf:
         return answer
 
 
-def with_arn(shelves: list[Shelf], arn: str) -> Resource:
+def with_arn(stores: list[ResourceStore], arn: str) -> Resource:
     """The resource that an ARN is of."""
-    for shelf in shelves:
-        for found in shelf.all():
+    for store in stores:
+        for found in store.all():
             if found.arn == arn:
                 return found
     slug = re.sub(r".*:", "", arn)

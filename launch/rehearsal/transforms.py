@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from launch.aws.s3 import split_uri
 from launch.rehearsal.endpoints import Endpoints
 from launch.rehearsal.refused import Refused
-from launch.rehearsal.resources import Kind, Request, Resource, Shelf
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore
 from launch.rehearsal.server import NotStarted, Running
-from launch.s3 import split_uri
 
 if TYPE_CHECKING:
     from launch.rehearsal.aws import LocalAWS
@@ -23,7 +23,7 @@ _FAILED = "AlgorithmError: See job logs for more information"
 
 class Transforms:
     def __init__(self, aws: "LocalAWS", endpoints: Endpoints) -> None:
-        self.aws, self.endpoints, self.jobs = aws, endpoints, Shelf(_JOB)
+        self.aws, self.endpoints, self.jobs = aws, endpoints, ResourceStore(_JOB)
         endpoints.tagged.append(self.jobs)
         self._threads: list[threading.Thread] = []
         self.operations: dict[str, Callable[[Request, str], dict[str, Any]]] = {

@@ -8,7 +8,7 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from imdb_cls.inference.contract import CONTENT_TYPE
-from launch.serving import wire
+from launch.serving import body_limits
 
 # Each may hold a body; more are refused at once.
 MOST_CONNECTIONS = 128
@@ -69,7 +69,7 @@ class Protocol(H11Protocol):
         self._stop_waiting()
         if self.transport.is_closing():
             return
-        body = wire.error(message)
+        body = body_limits.error(message)
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             head = h11.Response(
                 status_code=status,

@@ -48,8 +48,8 @@ def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Label
         UserError: neither, or damaged.
     """
     from imdb_cls.inference.labeller import Labeller
-    from imdb_cls.run import Run
-    from launch import archive
+    from imdb_cls.runs.run import Run
+    from launch.hosting import archive
 
     path = Path(source).expanduser()
     model = directory / "model"

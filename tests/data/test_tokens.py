@@ -13,7 +13,7 @@ from imdb_cls.data import sources, splits, tokens
 from imdb_cls.data.splits import Split
 from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.tokenizer import Tokenizer
-from imdb_cls.model.files import locate
+from imdb_cls.model.weights import locate
 
 # Twelve words, each one token of the packaged vocabulary.
 TEXT = "one two three four five six seven eight nine ten eleven twelve"

@@ -24,8 +24,8 @@ from launch.rehearsal.job import TrainingJob
 from tests.conftest import once
 
 if TYPE_CHECKING:
-    from tests.launch.doubles import Door, Following
-    from tests.launch.hosted import Account, Shared
+    from tests.support.doubles import Door, Following
+    from tests.support.hosted import Account, Shared
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -140,7 +140,7 @@ def completed(job: TrainingJob, seconds: float = 90.0) -> None:
 @pytest.fixture
 def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The way to the local AWS of the test."""
-    from tests.launch.doubles import Door
+    from tests.support.doubles import Door
 
     found = Door(aws)
     found.open()
@@ -153,7 +153,7 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
 def sent_off(shared: Path, tiny: list[str]) -> Path:
     """run/ of a job that was sent off, and its request.json. Tests copy it."""
     from imdb_cls.train import main
-    from tests.launch.doubles import words_of
+    from tests.support.doubles import words_of
 
     def make(path: Path) -> None:
         with local_aws() as aws, pytest.MonkeyPatch.context() as patch:
@@ -171,7 +171,7 @@ def following(
     door: Door, sent_off: Path, trained: Path, tmp_path: Path, python: list[str]
 ) -> Iterator[Following]:
     """A job that `send` begins and that trains until `actor.may_end` is set."""
-    from tests.launch.doubles import Actor, Following
+    from tests.support.doubles import Actor, Following
 
     shutil.copytree(sent_off, tmp_path / "job")
     shutil.copytree(trained, tmp_path / "left" / "run")
@@ -191,7 +191,7 @@ def account(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Account:
     """An account for endpoints and batch jobs. They answer nothing unless `answering` says so."""
-    from tests.launch.hosted import account_of
+    from tests.support.hosted import account_of
 
     return account_of(aws, trained, tmp_path, capfd, monkeypatch)
 
@@ -199,7 +199,7 @@ def account(
 @pytest.fixture(scope="session")
 def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """What answers for the trained tiny model: one process for all tests of a worker."""
-    from tests.launch.hosted import shared_server
+    from tests.support.hosted import shared_server
 
     yield from shared_server(trained, tmp_path_factory.mktemp("server"))
 

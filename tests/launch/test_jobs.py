@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.conftest import REGION
-from tests.launch.doubles import Following, Said
+from tests.support.doubles import Following, Said
 from tests.test_train import read
 
 

@@ -20,7 +20,7 @@ from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.network import load_trained
 from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import pretrained
-from imdb_cls.model.files import locate
+from imdb_cls.model.weights import locate
 from imdb_cls.storage import sha256_of
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from imdb_cls.reports.run.report import write
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 from tests.conftest import once
-from tests.reports.made_runs import made_run
+from tests.support.made_runs import made_run
 
 
 @pytest.fixture(scope="session")

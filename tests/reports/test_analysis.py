@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from imdb_cls.data.splits import Splits
-from imdb_cls.metrics import CalibrationError
+from imdb_cls.model.metrics import CalibrationError
 from imdb_cls.reports.curves import smoothed, thinned
 from imdb_cls.reports.run import attribution
 from imdb_cls.reports.run import baseline as baselines
@@ -22,7 +22,7 @@ from imdb_cls.reports.run.predictions import Predictions, log_odds
 from imdb_cls.reports.run.reliability import bins, ece
 from imdb_cls.reports.run.slices import by_length, by_truncation
 from imdb_cls.reports.run.texts import spans
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 
 
 def predictions(n: int = 400, seed: int = 0) -> Predictions:

@@ -16,10 +16,10 @@ from imdb_cls.reports.sweep.export import write_csv
 from imdb_cls.reports.sweep.leaderboard import best_trial, leaderboard, ranges
 from imdb_cls.reports.sweep.paired import PairedTest, paired_test
 from imdb_cls.reports.sweep.summary import show
-from imdb_cls.sweeps.read import read
-from imdb_cls.sweeps.records import plain
+from imdb_cls.runs.records import plain
+from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
-from tests.sweeps.made import COMMON, Made
+from tests.support.made_sweeps import COMMON, Made
 
 LR = "model.learning_rate"
 ACCURACY = "val/accuracy"

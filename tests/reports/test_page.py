@@ -11,8 +11,8 @@ import pytest
 from imdb_cls.reports.scales import scale
 from imdb_cls.reports.sweep.importance import importances
 from imdb_cls.reports.sweep.page import write_page
-from imdb_cls.sweeps.read import read
-from tests.sweeps.made import Made
+from imdb_cls.runs.results import read
+from tests.support.made_sweeps import Made
 
 LR = "model.learning_rate"
 EVIL = "<script>alert(1)</script>"

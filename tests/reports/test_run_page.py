@@ -14,9 +14,9 @@ from imdb_cls.evaluate import Arguments, evaluate
 from imdb_cls.reports.run.facts import gather
 from imdb_cls.reports.run.provenance import cost, fast
 from imdb_cls.reports.run.report import write, write_evaluation
-from imdb_cls.run import Run
-from tests.reports.browser import look, needs_chromium
+from imdb_cls.runs.run import Run
 from tests.reports.test_page import EVIL, Page
+from tests.support.browser import look, needs_chromium
 
 MOST_BYTES = 3_000_000
 

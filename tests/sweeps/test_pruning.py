@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.loggers.table import COLUMNS
 from imdb_cls.sweeps.pruning import Halving, should_prune
+from imdb_cls.training.loggers.table import COLUMNS
 from tests.conftest import Train
 from tests.test_train import read, rows
 
@@ -69,7 +69,7 @@ def test_the_verdict_says_why(tmp_path: Path) -> None:
 def test_a_pruned_trial_ends_there_and_says_so(
     train_here: Train, tiny: list[str], tmp_path: Path
 ) -> None:
-    from imdb_cls.checkpoints import Pruned
+    from imdb_cls.training.checkpoints import Pruned
 
     sweep = tmp_path / "sweep"
     for name in "01":

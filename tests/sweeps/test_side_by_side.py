@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.sweeps import sharing
+from imdb_cls.sweeps import worker as sharing
 from tests.conftest import Command
 from tests.sweeps.test_going_on import begun, files_of, statuses
 from tests.test_train import FILES
@@ -35,7 +35,7 @@ def test_joblib_trains_them_in_processes_of_their_own(
 TAKES = """
 import os, sys
 from pathlib import Path
-from imdb_cls.sweeps.sharing import worker
+from imdb_cls.sweeps.worker import worker
 worker._take_place(Path(sys.argv[1]), 3)
 print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
 sys.stdin.read()

@@ -8,9 +8,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.trial import TrialState
 
 from imdb_cls.config import SweepConfig
+from imdb_cls.config.overrides import key_of
 from imdb_cls.errors import UserError
-from imdb_cls.overrides import key_of
-from imdb_cls.sweeps.outcome import Outcome
+from imdb_cls.runs.outcome import Outcome
 from imdb_cls.sweeps.study import Study
 
 SPACE = (

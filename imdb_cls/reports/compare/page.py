@@ -15,8 +15,8 @@ from imdb_cls.reports.run.plots import Curve
 from imdb_cls.reports.run.provenance import cost
 from imdb_cls.reports.run.reliability import bins, ece
 from imdb_cls.reports.svg import SERIES, level_colours
+from imdb_cls.runs.overrides import shown
 from imdb_cls.storage import write_text
-from imdb_cls.sweeps.values import shown
 
 _TABLED = ("accuracy", "f1", "auroc", "loss", "ece")
 _WITH_INTERVALS = ("accuracy", "f1", "auroc")

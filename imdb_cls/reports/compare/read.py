@@ -11,10 +11,10 @@ from imdb_cls.reports.configs import effective
 from imdb_cls.reports.run.facts import Facts
 from imdb_cls.reports.run.facts import read as read_run
 from imdb_cls.reports.run.predictions import Bools
-from imdb_cls.run import Run
-from imdb_cls.sweeps.differences import differences
-from imdb_cls.sweeps.recipes import Ingredients
-from imdb_cls.sweeps.values import Overrides, short_names
+from imdb_cls.runs.differences import differences
+from imdb_cls.runs.overrides import Overrides, short_names
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.same_but_seed import Ingredients
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from imdb_cls.reports.curves import finite
 from imdb_cls.reports.run import predictions
 from imdb_cls.reports.run.baseline import Baseline, baseline
 from imdb_cls.reports.run.predictions import Predictions
-from imdb_cls.run import Run
-from imdb_cls.sweeps.records import Curves, curves_of, json_of, status_of, yaml_of
+from imdb_cls.runs.records import Curves, curves_of, json_of, status_of, yaml_of
+from imdb_cls.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,14 @@ def gather_evaluation(directory: Path, run: Run, split: Split | None) -> Facts:
 
 def _splits(run: Run, info: dict[str, Any], cache: Path) -> tuple[Splits | None, str]:
     """The run's reviews, or why they cannot be had."""
-    from imdb_cls.data import chosen
-    from imdb_cls.hub import HubUnreachable
+    from imdb_cls.data import load
+    from imdb_cls.data.hub import HubUnreachable
 
     expected = (info.get("resolved") or {}).get("data_fingerprint")
     if expected is None:
         return None, "the run ended before it had any reviews"
     try:
-        splits = chosen.load(run.config().data, cache)
+        splits = load.load(run.config().data, cache)
     except (UserError, HubUnreachable) as error:
         return None, one_line(error)
     if splits.fingerprint != expected:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.calibration import cross_entropy
+from imdb_cls.model.calibration import cross_entropy
 from imdb_cls.names import LABELS
 from imdb_cls.reports.page import Picture, percent
 from imdb_cls.reports.run import plots

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from imdb_cls.metrics import wilson_interval
+from imdb_cls.model.metrics import wilson_interval
 from imdb_cls.reports.run.predictions import Floats, Ints
 
 Interval = tuple[float, float]

@@ -12,8 +12,8 @@ from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
 from imdb_cls.reports.run.training import training
 from imdb_cls.reports.svg import level_colours
+from imdb_cls.runs.records import plain
 from imdb_cls.storage import write_text
-from imdb_cls.sweeps.records import plain
 
 
 def write_page(facts: Facts, path: Path) -> None:

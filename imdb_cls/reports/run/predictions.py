@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.inference.labeller import probability as sigmoid
-from imdb_cls.metrics import wilson_interval
+from imdb_cls.model.metrics import wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

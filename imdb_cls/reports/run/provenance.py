@@ -9,8 +9,8 @@ import yaml
 from imdb_cls.reports.configs import from_defaults
 from imdb_cls.reports.page import Cell, Column, Content, Line, duration, percent
 from imdb_cls.reports.run.facts import Facts
-from imdb_cls.sweeps.records import cost_of
-from imdb_cls.sweeps.values import shown
+from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.records import cost_of
 
 
 @dataclass(frozen=True)

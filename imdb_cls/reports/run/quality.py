@@ -62,7 +62,7 @@ def _baseline(facts: Facts) -> list[Figures]:
         return []
     import torch
 
-    from imdb_cls.metrics import evaluate
+    from imdb_cls.model.metrics import evaluate
 
     label = facts.scored.label
     values = evaluate(torch.from_numpy(found.probability), torch.from_numpy(label))

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from imdb_cls.config import CONF_DIR
-from imdb_cls.metrics import wilson_interval
+from imdb_cls.model.metrics import wilson_interval
 
 # Its test reviews.
 _SAMPLES = 5000

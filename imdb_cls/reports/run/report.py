@@ -5,7 +5,7 @@ from pathlib import Path
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.reports.run.facts import gather, gather_evaluation
 from imdb_cls.reports.run.page import write_page
-from imdb_cls.run import Run
+from imdb_cls.runs.run import Run
 from imdb_cls.terminal import quiet_loaded_libraries
 
 NAME = "report.html"

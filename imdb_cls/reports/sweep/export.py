@@ -5,9 +5,9 @@ from pathlib import Path
 
 from imdb_cls.names import SCALARS
 from imdb_cls.reports.sweep.leaderboard import leaderboard
+from imdb_cls.runs.overrides import Value, shown
+from imdb_cls.runs.results import SweepResults, Trial
 from imdb_cls.storage import replacing
-from imdb_cls.sweeps.read import SweepResults, Trial
-from imdb_cls.sweeps.values import Value, shown
 
 _METRICS = (
     *(f"val/{name}" for name in SCALARS),

@@ -3,8 +3,8 @@
 import math
 
 from imdb_cls.reports.scales import scale
-from imdb_cls.sweeps.read import SweepResults
-from imdb_cls.sweeps.values import Value, shown
+from imdb_cls.runs.overrides import Value, shown
+from imdb_cls.runs.results import SweepResults
 
 _FEWEST = 4
 

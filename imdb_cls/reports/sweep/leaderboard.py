@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from imdb_cls.names import SCALARS
-from imdb_cls.sweeps.read import STATUSES, SweepResults, Trial
-from imdb_cls.sweeps.values import Overrides, comparable
+from imdb_cls.runs.overrides import Overrides, comparable
+from imdb_cls.runs.results import STATUSES, SweepResults, Trial
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from imdb_cls.reports.sweep.importance import importances
 from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.reports.sweep.summary import endings, value_of
-from imdb_cls.run import Run
+from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.results import SweepResults, Trial
+from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_text
-from imdb_cls.sweeps.read import SweepResults, Trial
-from imdb_cls.sweeps.values import shown
 
 # Parameters with a plot of their own; a search space of more has the parallel coordinates.
 _MOST_PLOTS = 12

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from imdb_cls.reports.sweep.leaderboard import Row
-from imdb_cls.sweeps.read import SweepResults
+from imdb_cls.runs.results import SweepResults
 
 # Below it differences are the same number but for rounding: a t-test of those divides by nothing.
 _NO_SPREAD = 1e-12

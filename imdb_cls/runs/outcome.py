@@ -1,0 +1,76 @@
+"""How a trial ended."""
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from imdb_cls.config import Config
+from imdb_cls.errors import as_user_error
+from imdb_cls.runs.records import curve_of, plain
+from imdb_cls.runs.run import Run, now
+
+
+@dataclass(frozen=True)
+class Outcome:
+    trial: str
+    """The name of its directory."""
+    status: str
+    """completed, failed, pruned or stopped; submitted: its job was not waited for."""
+    value: float | None = None
+    """The sweep's metric at the best checkpoint."""
+    reason: str | None = None
+    curve: tuple[float, ...] = ()
+    """The metric at each validation."""
+    again: bool = True
+    """False: the result was there before."""
+
+    def __str__(self) -> str:
+        before = "" if self.again else " before"
+        value = "" if self.value is None else f", {self.value:.4f}"
+        told = (self.reason or "").removeprefix(f"{self.status}: ")
+        reason = f": {told}" if told else ""
+        return f"trial {self.trial}: {self.status}{before}{value}{reason}"
+
+    def __float__(self) -> float:
+        """What a sweeper of Hydra's other plugins asks for."""
+        return float("nan") if self.value is None else self.value
+
+
+def outcome_of(run: Run, metric: str, again: bool = True) -> Outcome | None:
+    """The outcome of a trial that ended; None for one that has not, or was stopped."""
+    info = run.info()
+    name, values = run.path.name, tuple(curve_of(run.table_file, metric))
+    if info["status"] == "completed":
+        value = float(run.metrics()["val"][metric.removeprefix("val/")])
+        return Outcome(name, "completed", value, None, values, again)
+    if info.get("pruned"):
+        return Outcome(name, "pruned", None, plain(info.get("reason")), values, again)
+    if info["status"] == "failed":
+        return Outcome(name, "failed", None, plain(info.get("reason")), values, again)
+    return None
+
+
+def record_failure(
+    config: Config, path: Path, overrides: list[str], error: Exception, sweep: str
+) -> None:
+    """The run directory of a trial that failed before there was anything to train."""
+    reason = as_user_error(error)
+    if reason is None:
+        text = "".join(traceback.format_exception(error))
+        Run(path).log_file.parent.mkdir(parents=True, exist_ok=True)
+    run = Run.create(
+        path,
+        config,
+        overrides=overrides,
+        fingerprint=None,
+        resolved=None,
+        device=None,
+        precision=None,
+        backend="sagemaker" if config.backend else "local",
+        job_name=None,
+        logger_id=None,
+        sweep=sweep,
+    )
+    run.record(status="failed", finished=now(), seconds=0.0, reason=repr(reason or error))
+    if reason is None:
+        run.log_file.write_text(text, encoding="utf-8")

@@ -1,0 +1,158 @@
+"""The files of a trial, each parsed once for as long as it stays the same; whether it lives."""
+
+import ast
+import csv
+import fcntl
+import functools
+import json
+import re
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from imdb_cls.errors import one_line
+from imdb_cls.names import SCALARS
+from imdb_cls.runs.run import Run
+
+Curves = dict[str, list[tuple[int, float]]]
+_Stamp = tuple[int, int, int]
+
+# Between the first run.json of a run and the lock on its train.log.
+_BEGINNING_S = 2.0
+# PyYAML's parser in C, where it was built, takes a tenth of the time.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def json_of(path: Path) -> dict[str, Any] | None:
+    """A JSON object, not to be changed; None if the file is missing, half-written or no object."""
+    stamp = _stamp(path)
+    return _json(path, stamp) if stamp else None
+
+
+def yaml_of(path: Path) -> dict[str, Any] | None:
+    """The same of YAML."""
+    stamp = _stamp(path)
+    return _yaml(path, stamp) if stamp else None
+
+
+def curves_of(path: Path) -> Curves:
+    """metrics.csv: for each name the steps and values in their order; empty if there is none."""
+    stamp = _stamp(path)
+    return _curves(path, stamp) if stamp else {}
+
+
+def curve_of(path: Path, metric: str) -> list[float]:
+    """The values of one metric in their order."""
+    return [value for _, value in curves_of(path).get(metric, [])]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+@functools.lru_cache(maxsize=2048)
+def _json(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _yaml(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+@functools.lru_cache(maxsize=256)
+def _curves(path: Path, stamp: _Stamp) -> Curves:
+    curves: Curves = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.reader(file):
+                # The head, or a row that is being written.
+                if len(row) == 5 and row[0].isdecimal():
+                    curves.setdefault(row[2], []).append((int(row[0]), float(row[3])))
+    except (OSError, ValueError):
+        return curves
+    return curves
+
+
+def metrics_of(run: Run) -> dict[str, float]:
+    """metrics.json under the names that metrics.csv has, and the interval's ends beside them."""
+    content = json_of(run.metrics_file) or {}
+    metrics: dict[str, float] = {}
+    for split in ("val", "test"):
+        values = content.get(split) or {}
+        metrics |= {f"{split}/{name}": float(values[name]) for name in SCALARS if name in values}
+        if ends := values.get("accuracy_ci95"):
+            metrics[f"{split}/accuracy_ci95_low"], metrics[f"{split}/accuracy_ci95_high"] = ends
+    return metrics
+
+
+def status_of(run: Run, info: dict[str, Any], sweep_lives: bool) -> str:
+    """completed, failed, stopped, pruned, running, or interrupted: killed before it could tell."""
+    if info.get("pruned") and info["status"] == "stopped":
+        return "pruned"
+    if info["status"] != "running":
+        return str(info["status"])
+    if info.get("job_name") and not info.get("resumed_here"):
+        # A rehearsal ends with its command.
+        return "running" if sweep_lives or not info.get("rehearsal") else "interrupted"
+    begins = time.time() - run.record_file.stat().st_mtime < _BEGINNING_S
+    return "running" if begins or held(run.log_file) else "interrupted"
+
+
+def held(path: Path) -> bool:
+    """Whether a living process has locked a file."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def seconds_of(info: dict[str, Any], status: str) -> float | None:
+    """What a trial took; of one that runs, what it has taken so far."""
+    if info.get("seconds") is not None:
+        return float(info["seconds"])
+    if status != "running" or not info.get("started"):
+        return None
+    return (datetime.now(UTC) - datetime.fromisoformat(info["started"])).total_seconds()
+
+
+def cost_of(info: dict[str, Any]) -> float | None:
+    """USD that were paid for all jobs of a trial; None if none were, or nobody knows."""
+    if info.get("rehearsal"):
+        return None
+    jobs = [*info.get("previous_jobs", []), info.get("job") or {}]
+    known = [float(job["cost_usd"]) for job in jobs if job.get("cost_usd") is not None]
+    return sum(known) if known else None
+
+
+def plain(reason: str | None) -> str | None:
+    """One line. run.json has an exception as Python writes it; a person wants what it says."""
+    if not reason:
+        return None
+    if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
+        try:
+            said = ast.literal_eval(match[2])
+        except (ValueError, SyntaxError):
+            said = None
+        if isinstance(said, str):
+            reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+    return one_line(Exception(reason))

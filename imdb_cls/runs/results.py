@@ -1,0 +1,223 @@
+"""Reads a sweep's directory, finished or not: its trials, how they differ, what they reached."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from imdb_cls.errors import UserError, nearest
+from imdb_cls.names import lower_is_better
+from imdb_cls.runs.differences import differences
+from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
+from imdb_cls.runs.records import (
+    cost_of,
+    curves_of,
+    held,
+    json_of,
+    metrics_of,
+    plain,
+    seconds_of,
+    status_of,
+    yaml_of,
+)
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.same_but_seed import Ingredients, recipes
+
+# In the order of a summary.
+STATUSES = ("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed")
+_RECORDED = ("running", "completed", "failed", "stopped")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep, or one that is still to come."""
+
+    name: str
+    path: Path | None
+    """Its run directory; None while it waits."""
+    status: str
+    """One of STATUSES."""
+    overrides: Overrides
+    seed: int | None
+    reason: str | None = None
+    """Why it failed, was stopped or pruned."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    """val/… at the best checkpoint and test/… (metrics.json); empty until it has completed."""
+    best: float | None = None
+    """The best value of the sweep's metric so far."""
+    seconds: float | None = None
+    cost: float | None = None
+    """USD paid; None for what costs nothing: a trial on this machine, a rehearsal."""
+    rehearsed: bool = False
+    code: str | None = None
+    recipe: str = ""
+    """Equal for trials that differ only by their seed."""
+    differs: Overrides = field(default_factory=dict)
+    """Its values of the keys that are not the same in all trials."""
+
+
+@dataclass(frozen=True)
+class SweepResults:
+    """What lies in the directory of a sweep."""
+
+    path: Path
+    status: str
+    """running, completed, failed, stopped, or interrupted: killed before it could say so."""
+    command: str | None
+    started: str | None
+    finished: str | None
+    search: str
+    metric: str
+    lower_is_better: bool
+    backend: str
+    trials: list[Trial]
+    keys: list[str]
+    """What differs, by full names; seed is the last of them."""
+    names: dict[str, str]
+    """Their short names."""
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.path.parts[-2:])
+
+    @property
+    def completed(self) -> list[Trial]:
+        return [trial for trial in self.trials if trial.status == "completed"]
+
+
+def read(path: str | Path) -> SweepResults:
+    """Reads a sweep as it stands now. Quick enough to be called once a second.
+
+    Raises:
+        UserError: there is no sweep.
+    """
+    directory = Path(path).expanduser().absolute()
+    record = _record(directory, str(path))
+    runs = list(_runs(directory))
+    if not runs and not record:
+        raise UserError(_no_sweep(directory, str(path)))
+    metric = str(record.get("metric") or _metric(runs))
+    lower = record["direction"] == "min" if "direction" in record else lower_is_better(metric)
+    lives = held(directory / ".lock")
+    trials = [_trial(run, info, lives, metric, lower) for run, info in runs]
+    trials += _waiting(record.get("planned") or [], trials)
+    weights = {run.path: (i.get("resolved") or {}).get("weights_sha256") for run, i in runs}
+    ingredients = [_ingredients(trial, weights) for trial in trials]
+    values, keys = differences(ingredients)
+    trials = [
+        replace(trial, recipe=recipe, differs=told)
+        for trial, recipe, told in zip(trials, recipes(ingredients), values, strict=True)
+    ]
+    return SweepResults(
+        path=directory,
+        status=_status(record, trials, lives),
+        command=record.get("command"),
+        started=record.get("started") or min((i["started"] for _, i in runs), default=None),
+        finished=record.get("finished"),
+        search=str(record.get("search", "grid")),
+        metric=metric,
+        lower_is_better=lower,
+        backend=str(record.get("backend", "local")),
+        trials=trials,
+        keys=keys,
+        names=short_names(keys),
+    )
+
+
+def _record(directory: Path, typed: str) -> dict[str, Any]:
+    """sweep.json; empty if there is none."""
+    if not directory.is_dir():
+        raise UserError(_no_sweep(directory, typed))
+    file = directory / "sweep.json"
+    record = json_of(file)
+    if record is None and file.exists():
+        raise UserError(f"{file} is damaged: move it away to read the runs beside it alone")
+    return record or {}
+
+
+def _no_sweep(directory: Path, typed: str) -> str:
+    if not directory.is_dir():
+        parent = directory.parent
+        siblings = [path.name for path in parent.iterdir()] if parent.is_dir() else []
+        what = "not a directory" if directory.exists() else "no such directory"
+        return f"{typed}: {what}.{nearest(directory.name, siblings)}"
+    if (directory / "run.json").is_file():
+        return f"{typed} is a run, not a sweep: its figures are in {directory / 'metrics.json'}"
+    below = sorted(path.parent.name for path in directory.glob("*/sweep.json"))
+    hint = f"it holds sweeps: {', '.join(below)}" if below else "train -m makes one in multirun/"
+    return f"{typed} is no sweep, no run lies in it: {hint}"
+
+
+def _runs(directory: Path) -> list[tuple[Run, dict[str, Any]]]:
+    """Every run below it with its run.json. What is half-written or something else is left out."""
+    found = []
+    for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
+        if path.name.startswith(".") or not path.is_dir():
+            continue
+        info = json_of(path / "run.json")
+        if info and info.get("status") in _RECORDED and isinstance(info.get("started"), str):
+            found.append((Run(path), info))
+    return found
+
+
+def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
+    if "status" not in record:
+        return "running" if any(trial.status == "running" for trial in trials) else "completed"
+    status = str(record["status"])
+    # Jobs that nobody waits for are at work all the same.
+    at_work = lives or any(trial.status == "running" for trial in trials)
+    return "interrupted" if status == "running" and not at_work else status
+
+
+def _metric(runs: list[tuple[Run, dict[str, Any]]]) -> str:
+    configs = (yaml_of(run.config_file) or {} for run, _ in runs)
+    return next((c["metric"] for c in configs if "metric" in c), "val/accuracy")
+
+
+def _trial(run: Run, info: dict[str, Any], lives: bool, metric: str, lower: bool) -> Trial:
+    status = status_of(run, info, lives)
+    metrics = metrics_of(run) if status == "completed" else {}
+    values = [value for _, value in curves_of(run.table_file).get(metric, [])]
+    # Of NaN nothing is better or worse.
+    values = [value for value in values if value == value]
+    best = (min if lower else max)(values, default=None)
+    return Trial(
+        name=run.path.name,
+        path=run.path,
+        status=status,
+        overrides=parsed(info.get("overrides") or []),
+        seed=info.get("seed"),
+        reason=plain(info.get("reason")),
+        metrics=metrics,
+        best=metrics.get(metric, best),
+        seconds=seconds_of(info, status),
+        cost=cost_of(info),
+        rehearsed=bool(info.get("rehearsal")),
+        code=info.get("code"),
+    )
+
+
+def _waiting(planned: list[list[str]], begun: list[Trial]) -> list[Trial]:
+    """Those that have no directory yet, under the names that they will get if nothing is in the
+    way."""
+    there = {frozen(trial.overrides) for trial in begun}
+    taken = {trial.name for trial in begun}
+    waiting = []
+    for number, typed in enumerate(planned):
+        overrides = parsed(typed)
+        if frozen(overrides) in there:
+            continue
+        there.add(frozen(overrides))
+        while str(number) in taken:
+            number += 1
+        taken.add(str(number))
+        seed = overrides.get("seed")
+        seed = seed if isinstance(seed, int) else None
+        waiting.append(Trial(str(number), None, "waiting", overrides, seed))
+    return waiting
+
+
+def _ingredients(trial: Trial, weights: dict[Path, str | None]) -> Ingredients:
+    if trial.path is None:
+        return Ingredients(trial.overrides, trial.seed)
+    config = yaml_of(trial.path / "config.yaml")
+    return Ingredients(trial.overrides, trial.seed, config, weights[trial.path], trial.code)

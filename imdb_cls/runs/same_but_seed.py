@@ -1,0 +1,93 @@
+"""Which trials differ only by their seed."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
+from imdb_cls.runs.overrides import Overrides, frozen
+
+# Beside what changes no result anyway: a path that stands for files known by their content.
+_LEFT_OUT = (
+    *(*WITHOUT_EFFECT, "hydra", "seed"),
+    *("data.seed", "data.splits", "data.fallback"),
+    *("model.pretrained.path", "model.pretrained.fallback"),
+)
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What makes a trial what it is."""
+
+    overrides: Overrides
+    seed: int | None
+    config: dict[str, Any] | None = None
+    """config.yaml; None for a trial that waits."""
+    weights: str | None = None
+    """SHA-256; None for a trial that failed before it had any."""
+    code: str | None = None
+
+
+def recipes(trials: list[Ingredients]) -> list[str]:
+    """A name for each trial, equal for those that differ only by their seed."""
+    base = [_base(trial) for trial in trials]
+    # data.seed is a setting of its own where it does not follow the seed.
+    fixed = {
+        name
+        for trial, name in zip(trials, base, strict=True)
+        if name and _data_seed(trial) != (trial.config or {}).get("seed")
+    }
+    names = [
+        _digest([name, _data_seed(trial) if name in fixed else None]) if name else None
+        for trial, name in zip(trials, base, strict=True)
+    ]
+    # What a trial without weights would have come to is known from those with its overrides.
+    known = {}
+    for trial, known_name in zip(trials, names, strict=True):
+        if known_name:
+            for code in (None, trial.code):
+                known[(frozen(trial.overrides, without=["seed"]), code)] = known_name
+    return [name or _guess(trial, known) for trial, name in zip(trials, names, strict=True)]
+
+
+def _guess(trial: Ingredients, known: dict[tuple[frozenset[Any], str | None], str]) -> str:
+    told = frozen(trial.overrides, without=["seed"])
+    return known.get((told, trial.code)) or _digest(sorted(map(str, told)))
+
+
+def _base(trial: Ingredients) -> str | None:
+    """All of a recipe but data.seed; None while the weights are not known."""
+    if trial.config is None or trial.weights is None:
+        return None
+    config = copy.deepcopy(trial.config)
+    _drop(config, _LEFT_OUT)
+    if _get(config, "model.pretrained.source") == "local":
+        _drop(config, ["model.pretrained.name"])
+    return _digest([config, trial.weights, trial.code])
+
+
+def _data_seed(trial: Ingredients) -> Any:
+    return _get(trial.config or {}, "data.seed")
+
+
+def _get(config: dict[str, Any], key: str) -> Any:
+    found: Any = config
+    for part in key.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _drop(config: dict[str, Any], keys: Iterable[str]) -> None:
+    for key in keys:
+        group, _, name = key.rpartition(".")
+        holder = _get(config, group) if group else config
+        if isinstance(holder, dict):
+            holder.pop(name, None)
+
+
+def _digest(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,130 @@
+"""The directory of a sweep: sweep.json, and the runs of its trials below it."""
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from imdb_cls.config.overrides import same_trial, without_place
+from imdb_cls.errors import UserError
+from imdb_cls.runs.fingerprint import code
+from imdb_cls.runs.run import Run
+from imdb_cls.storage import lock, write_json
+
+# Of a trial that died while its directory was being made.
+_BEGINNINGS = ("config.yaml", "train.log")
+
+
+class Sweep:
+    """A directory whose sub-directories are the runs of a sweep's trials, each known by its
+    fingerprint, whatever its name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.record_file = path / "sweep.json"
+
+    @classmethod
+    def around(cls, run: Path) -> "Sweep | None":
+        """The sweep that a run directory lies in."""
+        found = cls(run.absolute().parent)
+        return found if found.record_file.is_file() else None
+
+    @property
+    def name(self) -> str:
+        """What tells it from other sweeps: 2026-11-24/15-04-11."""
+        return "/".join(self.path.absolute().parts[-2:])
+
+    def info(self) -> dict[str, Any]:
+        """sweep.json."""
+        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
+
+    def record(self, **facts: Any) -> None:
+        """Adds facts to sweep.json, which is whole at every moment."""
+        known = self.info() if self.record_file.is_file() else {}
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.record_file, known | facts)
+
+    def runs(self) -> Iterator[tuple[Run, dict[str, Any]]]:
+        """Every run in it, with its run.json."""
+        if not self.path.is_dir():
+            return
+        for path in sorted(self.path.iterdir(), key=lambda path: (len(path.name), path.name)):
+            run = Run(path)
+            if path.name.startswith(".") or not run.record_file.is_file():
+                continue
+            with contextlib.suppress(ValueError):
+                yield run, run.info()
+
+    def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
+        """The run with this fingerprint, a completed one if there is one; without `rehearsed` not
+        that of a rehearsal."""
+        found = None
+        for run, info in self.runs():
+            if info.get("fingerprint") == fingerprint and (rehearsed or not info.get("rehearsal")):
+                if info["status"] == "completed":
+                    return run
+                found = found or run
+        return found
+
+    def find_failed(self, overrides: list[str]) -> Run | None:
+        """The run with these overrides that failed before there was anything to go on with."""
+        for run, info in self.runs():
+            unborn = info["status"] == "failed" and info.get("fingerprint") is None
+            if unborn and same_trial(info["overrides"], overrides):
+                return run
+        return None
+
+    def place(self, wanted: Path, overrides: list[str]) -> Path:
+        """A directory for a new run: the one that Hydra made for it, unless another trial lies
+        there already; then the next free number."""
+        if failed := self.find_failed(overrides):
+            shutil.rmtree(failed.path)
+        if wanted.is_dir() and all(
+            path.name in _BEGINNINGS or path.name.startswith(".") for path in wanted.iterdir()
+        ):
+            shutil.rmtree(wanted)
+        number = 0
+        while True:
+            try:
+                wanted.mkdir(parents=True)
+                return wanted
+            except FileExistsError:
+                wanted, number = self.path / str(number), number + 1
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """
+        Raises:
+            UserError: another process is at work on it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as file:
+            if not lock(file):
+                raise UserError(f"{self.path}: the sweep is still running in another process")
+            yield
+
+    def set_aside(self) -> Path:
+        """Gives it another name, so that a new sweep may have its."""
+        number = 1
+        while (target := self.path.with_name(f"{self.path.name}-{number}")).exists():
+            number += 1
+        return self.path.rename(target)
+
+
+def identity(overrides: list[str], where: str, settings: Any) -> str:
+    """What makes two sweep commands the same: what they search, how, where, and by which code."""
+    content = [sorted(without_place(overrides)), where, settings, code()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def begun(default: Path, identity: str) -> Sweep | None:
+    """The latest sweep of this identity beside the directory that a new one would get."""
+    for record in sorted(default.parents[1].glob("*/*/sweep.json"), reverse=True):
+        with contextlib.suppress(ValueError, OSError):
+            found = Sweep(record.parent)
+            if found.info().get("identity") == identity:
+                return found
+    return None

@@ -1,0 +1,139 @@
+"""best.ckpt and last.ckpt: when they are written, and how: whole or not at all."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from imdb_cls.names import lower_is_better
+from imdb_cls.runs.run import Run
+from imdb_cls.storage import replacing
+
+
+class Stopped(BaseException):
+    """A signal asked the run to end; its state is in last.ckpt."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class Pruned(BaseException):
+    """The other trials of the sweep are better: this one ends here, and that is its result."""
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """A checkpoint takes its name when all its bytes are on the disk."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
+    ) -> None:
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            torch.save(checkpoint, file)
+
+
+def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
+    """best.ckpt: the weights with the best `metric` so far."""
+    return ModelCheckpoint(
+        dirpath=run.best_checkpoint.parent,
+        filename=run.best_checkpoint.stem,
+        monitor=metric,
+        mode=mode(metric),
+        save_top_k=1,
+        save_weights_only=True,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+    )
+
+
+def mode(metric: str) -> str:
+    """Whether less or more of a metric is better."""
+    return "min" if lower_is_better(metric) else "max"
+
+
+class LastCheckpoint(Checkpoint):
+    """last.ckpt: everything needed to go on, written every `minutes`, after every epoch, and when
+    SIGTERM or SIGINT asks to stop. A second SIGINT stops at once.
+
+    Lightning calls Checkpoints after all other callbacks and in their order: behind best_checkpoint
+    and early stopping, this one saves what they have just decided.
+    """
+
+    def __init__(self, path: Path, minutes: float) -> None:
+        self.path = path
+        self.seconds = 60 * minutes
+        self._saved = time.monotonic()
+        self._signum: int | None = None
+        self._previous: dict[int, Any] = {}
+        self._stopped_early = False
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"stopped_early": self._stopped_early}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._stopped_early = state_dict["stopped_early"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._saved = time.monotonic()
+        trainer.should_stop = trainer.should_stop or self._stopped_early
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            self._previous[signum] = signal.signal(signum, self._note)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Between two steps of the optimizer nothing is half-done. Where a validation follows, a
+        # checkpoint would be resumed without it: the next batch or the epoch's end will do.
+        step_done = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        validation_follows = (batch_idx + 1) % int(trainer.val_check_batch or 1) == 0
+        if step_done and not trainer.is_last_batch and not validation_follows:
+            stop = self._agreed(trainer, self._signum is not None)
+            due = time.monotonic() - self._saved >= self.seconds
+            if stop or self._agreed(trainer, due):
+                self._save(trainer)
+            self._stop(stop)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stopped_early = trainer.should_stop
+        self._save(trainer)
+        self._stop(self._agreed(trainer, self._signum is not None))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._restore()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        self._restore()
+
+    def _save(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.path)
+        self._saved = time.monotonic()
+
+    def _stop(self, stop: bool) -> None:
+        if stop:
+            raise Stopped(self._signum or signal.SIGTERM)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self._signum is not None and signum == signal.SIGINT:
+            raise Stopped(signum)
+        self._signum = signum
+
+    def _agreed(self, trainer: Trainer, mine: bool) -> bool:
+        """Ranks save together, or none does."""
+        if trainer.world_size == 1:
+            return mine
+        return bool(trainer.strategy.reduce_boolean_decision(mine, all=False))
+
+    def _restore(self) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous.clear()

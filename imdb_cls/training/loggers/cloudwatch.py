@@ -1,0 +1,108 @@
+"""Metrics to Amazon CloudWatch, beside the training and never in its way."""
+
+import contextlib
+import logging
+import math
+import queue
+import threading
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config as BotoConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imdb_cls.config import CloudWatchConfig
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.training.loggers.aws import as_dimension, region
+from imdb_cls.training.loggers.base import NumbersLogger
+
+# PutMetricData takes 1,000 metrics and 1 MB a call; one of ours is some 300 bytes on the wire.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
+_METRICS_PER_CALL = 1000
+# Values must lie within ±2^360; NaN and infinities are refused.
+_GREATEST = 2.0**360
+# Seconds that the end of a run may wait for the last values.
+_LAST_CALL_S = 20.0
+
+Datum = dict[str, Any]
+
+
+class CloudWatchLogger(NumbersLogger):
+    """Every value under its own name in a namespace, with the dimensions Run and Job.
+
+    A thread sends them together; a CloudWatch that fails is reported once, and the values that it
+    did not take are dropped. NaN and infinities cannot be sent: metrics.csv has them.
+
+    Raises:
+        UserError: no region is known.
+    """
+
+    def __init__(self, settings: CloudWatchConfig, dimensions: dict[str, str]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.dimensions = [{"Name": k, "Value": as_dimension(v)} for k, v in dimensions.items()]
+        try:
+            self.client = boto3.Session(region_name=region(settings.region)).client(
+                "cloudwatch",
+                config=BotoConfig(
+                    connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3}
+                ),
+            )
+        except (BotoCoreError, ValueError) as error:
+            raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
+        self.log = logging.getLogger("imdb_cls")
+        self._queue: queue.SimpleQueue[Datum | threading.Event] = queue.SimpleQueue()
+        self._failed = False
+        self._thread = threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True)
+        self._thread.start()
+
+    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
+        now = datetime.now(UTC)
+        for name, value in metrics.items():
+            if math.isfinite(value) and abs(value) <= _GREATEST:
+                self._queue.put(
+                    {
+                        "MetricName": name,
+                        "Dimensions": self.dimensions,
+                        "Timestamp": now,
+                        "Value": float(value),
+                        "StorageResolution": 1,
+                    }
+                )
+
+    def finalize(self, status: str) -> None:
+        """Sends what is left. Called after the fit, and once more after the test metrics."""
+        sent = threading.Event()
+        self._queue.put(sent)
+        if not sent.wait(_LAST_CALL_S):
+            self._report("the last values did not reach it in time")
+
+    def _send_forever(self) -> None:
+        while True:
+            item = self._queue.get()
+            until = time.monotonic() + self.settings.flush_seconds
+            batch: list[Datum] = []
+            with contextlib.suppress(queue.Empty):
+                while not isinstance(item, threading.Event):
+                    batch.append(item)
+                    item = self._queue.get(timeout=max(0.0, until - time.monotonic()))
+            for start in range(0, len(batch), _METRICS_PER_CALL):
+                self._send(batch[start : start + _METRICS_PER_CALL])
+            if isinstance(item, threading.Event):
+                item.set()
+
+    def _send(self, batch: list[Datum]) -> None:
+        try:
+            self.client.put_metric_data(Namespace=self.settings.namespace, MetricData=batch)
+        except (BotoCoreError, ClientError) as error:
+            self._report(one_line(error))
+
+    def _report(self, what: str) -> None:
+        if not self._failed:
+            self._failed = True
+            self.log.warning("CloudWatch does not take metrics (training goes on): %s", what)
+            print(
+                f"WARNING CloudWatch does not take metrics (training goes on): {what}", flush=True
+            )

@@ -1,0 +1,53 @@
+"""metrics.csv: every logged value in a row of its own."""
+
+import csv
+import time
+from pathlib import Path
+
+from imdb_cls.storage import replacing
+from imdb_cls.training.loggers.base import NumbersLogger
+
+COLUMNS = ("step", "epoch", "name", "value", "time")
+
+
+class TableLogger(NumbersLogger):
+    """Appends step, epoch, name, value, time (seconds since 1970). Values are Python's shortest
+    exact decimals, so that reading them gives the very number that was logged."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
+        fresh = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            if fresh:
+                rows.writerow(COLUMNS)
+            for name, value in metrics.items():
+                rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
+
+    def forget_after(self, step: int) -> None:
+        """Drops what a resumed run is about to log again."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+        kept = rows[:1] + [
+            row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
+        ]
+        with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows(kept)
+
+
+def best_validation(path: Path, metric: str, lower_is_better: bool) -> dict[str, float]:
+    """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
+    first of those with the best `metric`."""
+    by_step: dict[str, dict[str, float]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["name"].startswith("val/"):
+                by_step.setdefault(row["step"], {})[row["name"]] = float(row["value"])
+    choose = min if lower_is_better else max
+    best = choose(by_step.values(), key=lambda values: values[metric])
+    return {name.removeprefix("val/"): value for name, value in best.items()}

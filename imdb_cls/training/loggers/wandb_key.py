@@ -1,0 +1,59 @@
+"""Where the key of Weights & Biases comes from."""
+
+import json
+import netrc
+import os
+from urllib.parse import urlparse
+
+from imdb_cls.config import WandbConfig
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.training.loggers.aws import region
+
+VARIABLE = "WANDB_API_KEY"
+
+
+def has_key() -> bool:
+    """A key in WANDB_API_KEY or in the netrc file: `wandb login` leaves it there."""
+    if os.environ.get(VARIABLE):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
+def provide(settings: WandbConfig) -> None:
+    """Puts the key that the config points to where wandb looks for it: this process's environment.
+
+    Raises:
+        UserError: there is none at that place, and logger.wandb.mode is online.
+    """
+    if os.environ.get(VARIABLE) or settings.mode == "offline":
+        return
+    key = os.environ.get(settings.key_env) if settings.key_env else None
+    problem = f"logger.wandb.key_env={settings.key_env}: no such environment variable"
+    if not key and settings.key_secret:
+        try:
+            key = _from_secrets_manager(settings.key_secret)
+        except Exception as error:
+            problem = f"logger.wandb.key_secret={settings.key_secret}: {one_line(error)}"
+    if key:
+        os.environ[VARIABLE] = key
+    elif settings.key_env or settings.key_secret:
+        if settings.mode == "online":
+            raise UserError(problem)
+        print(f"WARNING wandb offline: {problem}", flush=True)
+
+
+def _from_secrets_manager(name: str) -> str:
+    """A secret that is the key itself, or JSON with WANDB_API_KEY in it."""
+    import boto3
+
+    client = boto3.Session(region_name=region(None)).client("secretsmanager")
+    text = str(client.get_secret_value(SecretId=name)["SecretString"])
+    try:
+        values = json.loads(text)
+    except ValueError:
+        return text.strip()
+    return str(values[VARIABLE]) if isinstance(values, dict) else text.strip()

@@ -1,0 +1,111 @@
+"""What the names in a config come to: the weights and the reviews, or the packaged stand-ins."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imdb_cls.config import Config
+from imdb_cls.data import load
+from imdb_cls.data.hub import HubUnreachable
+from imdb_cls.data.splits import Splits
+from imdb_cls.errors import UserError
+from imdb_cls.model.weights import Pretrained, locate
+
+Recompose = Callable[[list[str]], Config]
+
+# What a user would type for the packaged ones.
+STAND_INS = {"model": "distilbert_minilm", "data": "imdb_packaged"}
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What the names in a config came to."""
+
+    config: Config
+    pretrained: Pretrained
+    splits: Splits
+    stand_ins: list[str]
+    """The groups that were chosen anew, as overrides."""
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """For run.json."""
+        weights, data = self.config.model.pretrained, self.config.data
+        # The Hub's cache names a directory by its commit: known even if the config pins none.
+        on_hub = weights.source == "hub" and not weights.path
+        return {
+            "model": weights.name,
+            "revision": self.pretrained.path.name if on_hub else weights.revision,
+            "weights_sha256": self.pretrained.weights_sha256,
+            "data": data.name or data.path or data.train,
+            "data_revision": data.revision if data.source == "hub" else None,
+            "data_fingerprint": self.splits.fingerprint,
+            "fallback": bool(self.stand_ins),
+            "sizes": {name: len(getattr(self.splits, name)) for name in ("train", "val", "test")},
+            "duplicates_removed": self.splits.removed,
+        }
+
+    @property
+    def announcement(self) -> str | None:
+        """What stands in for what."""
+        if not self.stand_ins:
+            return None
+        names = {"model": self.config.model.pretrained.name, "data": self.config.data.name}
+        groups = [stand_in.split("=")[0] for stand_in in self.stand_ins]
+        taken = " and ".join(f"{group}={STAND_INS[group]} ({names[group]})" for group in groups)
+        return f"This run goes on with {taken}. To forbid that: " + " ".join(
+            "model.pretrained.fallback=false" if group == "model" else "data.fallback=false"
+            for group in groups
+        )
+
+
+def settle(config: Config, recompose: Recompose) -> Settled:
+    """The weights and the reviews of a config, or the packaged ones where the Hub does not answer.
+
+    Args:
+        recompose: composes the config anew with these overrides, as if the user had typed them.
+
+    Raises:
+        UserError: the Hub is needed, absent, and nothing may stand in.
+    """
+    cache = Path(config.cache_dir).expanduser()
+    pretrained: Pretrained | None = None
+    splits: Splits | None = None
+    absent: list[str] = []
+    try:
+        pretrained = locate(config.model.pretrained)
+    except HubUnreachable as error:
+        _may_stand_in(
+            "model", config.model.pretrained.fallback, config.model.pretrained.name, error
+        )
+        absent.append("model")
+    try:
+        splits = load.load(config.data, cache)
+    except HubUnreachable as error:
+        _may_stand_in("data", config.data.fallback, config.data.name, error)
+        absent.append("data")
+    stand_ins = [f"{group}={STAND_INS[group]}" for group in absent]
+    if stand_ins:
+        config = recompose(stand_ins)
+    return Settled(
+        config,
+        pretrained or locate(config.model.pretrained),
+        splits or load.load(config.data, cache),
+        stand_ins,
+    )
+
+
+def with_stand_ins(overrides: list[str], stand_ins: list[str]) -> list[str]:
+    """What a user would have typed, had they typed the stand-ins."""
+    groups = tuple(f"{choice.split('=')[0]}=" for choice in stand_ins)
+    return [*(o for o in overrides if not o.startswith(groups)), *stand_ins]
+
+
+def _may_stand_in(group: str, allowed: bool, name: str | None, error: HubUnreachable) -> None:
+    if not allowed:
+        key = "model.pretrained.fallback" if group == "model" else "data.fallback"
+        raise UserError(
+            f"the Hub cannot be reached for {group} '{name}' ({error}), and {key} is false:"
+            f" go online, or choose {group}={STAND_INS[group]}"
+        )

@@ -1,0 +1,44 @@
+"""The config of a run that is resumed: its own, with what may change."""
+
+from omegaconf import OmegaConf
+
+from imdb_cls.config import Config, parse
+from imdb_cls.errors import UserError
+from imdb_cls.runs.run import Run
+
+# How far and on what to train, and where to log, do not change what was trained.
+_MAY_CHANGE = ("trainer.", "logger.", "cache_dir")
+
+
+# A step would become another number of reviews in the middle of the run.
+_COUNTS_STEPS = "trainer.accumulate_grad_batches"
+
+
+def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
+    """The run's config under `overrides`, and whether they change it. Those that the run was begun
+    with may stand again: the same command with resume=… behind it resumes.
+
+    Raises:
+        UserError: an override that would make it another run.
+    """
+    begun_with = set(run.info().get("overrides", []))
+    fresh = [
+        o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")
+    ]
+    for override in fresh:
+        key = override.lstrip("+")
+        if not key.startswith(_MAY_CHANGE) or key.startswith(_COUNTS_STEPS):
+            raise UserError(
+                f"{override}: a resumed run keeps its own config; trainer.…, logger.… and cache_dir"
+                " may change. Train anew to change more"
+            )
+    loaded = run.raw_config()
+    before = parse(loaded)
+    changed = OmegaConf.merge(loaded, OmegaConf.from_dotlist([o.lstrip("+") for o in fresh]))
+    after = parse(changed)  # type: ignore[arg-type]
+    if after.trainer.max_epochs < before.trainer.max_epochs:
+        raise UserError(
+            f"trainer.max_epochs={after.trainer.max_epochs}: the run was begun with"
+            f" {before.trainer.max_epochs}; a resumed run may only be longer"
+        )
+    return after, after != before

@@ -1,0 +1,136 @@
+"""AWS as every program sees it: clients from the standard environment, errors on one line."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+from botocore import exceptions as boto
+from botocore.config import Config as BotoConfig
+
+from imdb_cls.errors import UserError, nearest, one_line
+from imdb_cls.training.loggers.aws import region
+
+# Throttling, timeouts and 5xx are asked again with growing pauses, half a minute in all.
+_CLIENT = BotoConfig(
+    retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=60
+)
+_EXPIRED = (
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
+    *("InvalidClientTokenId", "UnrecognizedClientException"),
+)
+_BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
+
+
+class QuotaReached(UserError):
+    """The account may run no more jobs of this kind at once."""
+
+
+class ConnectionLost(Exception):
+    """AWS did not answer, or was too busy to, however often it was asked."""
+
+
+class AWS:
+    """Clients of one region, each made when it is first asked for."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self.session = boto3.Session(region_name=region)
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service, config=_CLIENT)
+        return self._clients[service]
+
+    def account(self) -> str:
+        with explained("finding out your account"):
+            return str(self.client("sts").get_caller_identity()["Account"])
+
+
+def connect(asked: str | None) -> AWS:
+    """
+    Raises:
+        UserError: no region is known, or it is none.
+    """
+    with explained("connecting to AWS"):
+        found = region(asked)
+        if found is None:
+            raise UserError(
+                "no AWS region: set backend.region=…, AWS_REGION, or a profile's region"
+            )
+        check_region(found)
+        return AWS(found)
+
+
+def check_region(name: str) -> None:
+    """
+    Raises:
+        UserError: SageMaker is not there.
+    """
+    session = boto3.Session()
+    partitions = session.get_available_partitions()
+    known = [r for p in partitions for r in session.get_available_regions("sagemaker", p)]
+    if name not in known:
+        raise UserError(
+            f"backend.region={name}: SageMaker knows no such region.{nearest(name, known)}"
+        )
+
+
+@contextlib.contextmanager
+def explained(doing: str, **hints: str) -> Iterator[None]:
+    """Turns what AWS refuses into one line of what to do.
+
+    Args:
+        doing: what was being done, as "submitting the job".
+        hints: what to try, by AWS's error code.
+
+    Raises:
+        UserError: AWS, or the lack of credentials, said no.
+        ConnectionLost: AWS could not be reached.
+    """
+    try:
+        yield
+    except boto.ClientError as error:
+        raise _translated(error, doing, hints) from None
+    except (boto.NoCredentialsError, boto.PartialCredentialsError, boto.CredentialRetrievalError):
+        raise UserError(
+            f"{doing}: no AWS credentials: run `aws configure` or `aws sso login`, or set"
+            " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from None
+    except (boto.UnauthorizedSSOTokenError, boto.SSOTokenLoadError, boto.TokenRetrievalError):
+        raise UserError(f"{doing}: the AWS login has expired: run `aws sso login`") from None
+    except (boto.HTTPClientError, boto.ConnectionError) as error:
+        raise ConnectionLost(f"{doing}: AWS cannot be reached: {one_line(error)}") from None
+    except boto3.exceptions.RetriesExceededError as error:
+        raise ConnectionLost(f"{doing}: the transfer broke off: {one_line(error)}") from None
+    except boto3.exceptions.Boto3Error as error:
+        if isinstance(error.__context__, boto.ClientError):
+            raise _translated(error.__context__, doing, hints) from None
+        raise UserError(f"{doing}: {one_line(error)}") from None
+    except (boto.BotoCoreError, ValueError) as error:
+        raise UserError(f"{doing}: {one_line(error)}") from None
+
+
+def _translated(
+    error: boto.ClientError, doing: str, hints: dict[str, str]
+) -> UserError | ConnectionLost:
+    code = str(error.response["Error"].get("Code", ""))
+    said = one_line(Exception(error.response["Error"].get("Message") or error))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
+    if status >= 500 or "Throttl" in code or code in _BUSY:
+        return ConnectionLost(f"{doing}: AWS is busy, however often it was asked: {said} ({code})")
+    kind = QuotaReached if code == "ResourceLimitExceeded" else UserError
+    return kind(f"{doing}: {_explain(code, said, hints)}")
+
+
+def _explain(code: str, said: str, hints: dict[str, str]) -> str:
+    if code in hints:
+        return f"{said}: {hints[code]}"
+    if code in _EXPIRED:
+        return f"the AWS credentials have expired or are unknown ({said}): log in again"
+    if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
+        return f"not allowed ({said}): docs/sagemaker.md has the policy that is needed"
+    if code == "ResourceLimitExceeded":
+        return f"{said} Ask for a higher quota, or take another backend.instance_type"
+    return f"{said} ({code})"

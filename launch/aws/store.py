@@ -1,0 +1,113 @@
+"""Files that jobs are given, in S3 under the hash of their content: nothing is uploaded twice."""
+
+import hashlib
+import shutil
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from imdb_cls.errors import UserError
+from imdb_cls.storage import sha256_of
+from launch.aws import s3
+from launch.aws.client import AWS, explained
+
+
+@dataclass(frozen=True)
+class Channel:
+    """Files that a job finds below /opt/ml/input/data/<name>."""
+
+    name: str
+    files: dict[str, Path] = field(repr=False)
+    """By their path in the channel, with slashes."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(path.stat().st_size for path in self.files.values())
+
+    @cached_property
+    def digest(self) -> str:
+        """16 hex digits of what the files are called and hold."""
+        content = [f"{name} {sha256_of(path)}" for name, path in sorted(self.files.items())]
+        return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+
+
+def of_directory(name: str, directory: Path) -> Channel:
+    """Every file below a directory but Python's caches."""
+    files = {
+        path.relative_to(directory).as_posix(): path
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    return Channel(name, files)
+
+
+def copy(channel: Channel, target: Path) -> None:
+    for name, path in channel.files.items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target / name)
+
+
+class Store:
+    """The bucket below prefix/inputs/. Without AWS (a dry run) it only says what lies where."""
+
+    def __init__(self, aws: AWS | None, bucket: str, prefix: str, kms_key: str | None) -> None:
+        self.aws, self.bucket, self.prefix, self.kms_key = aws, bucket, prefix.strip("/"), kms_key
+        self.uploaded: list[str] = []
+
+    def uri(self, channel: Channel) -> str:
+        return f"s3://{self.bucket}/{self._key(channel)}"
+
+    def has(self, channel: Channel) -> bool | None:
+        """Whether all of it is there; None: nobody was asked."""
+        return None if self.aws is None else not self._missing(channel)
+
+    def put(self, channel: Channel) -> str:
+        """Uploads the files that are not there yet. Returns the channel's URI."""
+        if self.aws is not None:
+            extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
+            missing = self._missing(channel)
+            files = {self._key(channel) + name: channel.files[name] for name in missing}
+            with explained(f"uploading {channel.name} to s3://{self.bucket}"):
+                client = self.aws.client("s3")
+                s3.upload(client, self.bucket, files, extra if self.kms_key else None)
+            self.uploaded += [f"{channel.name}/{name}" for name in missing]
+        return self.uri(channel)
+
+    def check_bucket(self, owner: str | None) -> None:
+        """
+        Args:
+            owner: the account that it must belong to. Names of default buckets can be guessed.
+
+        Raises:
+            UserError: there is no such bucket, or it is somebody else's, or in another region.
+        """
+        if self.aws is None:
+            return
+        owned = {"ExpectedBucketOwner": owner} if owner else {}
+        create = f"create it with `aws s3 mb s3://{self.bucket}`, or set backend.bucket"
+        with explained(f"bucket {self.bucket}", **{"404": create, "NoSuchBucket": create}):
+            found = self.aws.client("s3").head_bucket(Bucket=self.bucket, **owned)
+        region = found.get("BucketRegion", self.aws.region)
+        if region != self.aws.region:
+            raise UserError(
+                f"bucket {self.bucket} lies in {region}, the job in {self.aws.region}:"
+                " SageMaker wants both in one region"
+            )
+
+    def _key(self, channel: Channel) -> str:
+        return "/".join(filter(None, [self.prefix, "inputs", channel.name, channel.digest])) + "/"
+
+    def _missing(self, channel: Channel) -> list[str]:
+        assert self.aws is not None
+        there: dict[str, int] = {}
+        key = self._key(channel)
+        with explained(f"looking at s3://{self.bucket}/{key}"):
+            pages = self.aws.client("s3").get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=key):
+                there |= {
+                    item["Key"][len(key) :]: item["Size"] for item in page.get("Contents", [])
+                }
+        return [
+            name for name, path in channel.files.items() if there.get(name) != path.stat().st_size
+        ]

@@ -1,0 +1,72 @@
+"""What a sweep may cost: shown, and kept to, before its first job is sent."""
+
+from dataclasses import dataclass, replace
+
+from imdb_cls.config import BackendConfig
+from imdb_cls.errors import UserError
+from imdb_cls.runs.fingerprint import code
+from imdb_cls.runs.sweep import Sweep
+from launch.aws import instances
+from launch.training import plan
+
+
+@dataclass(frozen=True)
+class Budget:
+    trials: int
+    """Those that are still to be paid for."""
+    committed: float
+    """USD that were spent on other trials of the sweep, or that their jobs may still cost."""
+    each: float | None
+    """USD that one of them may cost: its backend.max_cost."""
+    line: str
+    """For the screen."""
+
+
+def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
+    """
+    Raises:
+        UserError: backend.max_cost does not pay for the trials.
+    """
+    instance = instances.find(backend)
+    done, committed = _so_far(sweep)
+    trials = max(total - done, 0)
+    whole = "" if not done else f" ({done} have ended or are at work, ${committed:.2f})"
+    if backend.max_cost is None:
+        most = plan.ceiling(backend, instance, backend.max_seconds)
+        if most is None:
+            return Budget(trials, committed, None, f"{trials} trials at an unknown price{whole}")
+        return Budget(
+            *(trials, committed, None),
+            f"{trials} trials x ${most:.2f} = at most ${trials * most:.2f}{whole}",
+        )
+    if trials == 0:
+        return Budget(0, committed, backend.max_cost, f"nothing more to pay{whole}")
+    left = backend.max_cost - committed
+    if left <= 0:
+        raise UserError(
+            f"backend.max_cost={backend.max_cost:g}: ${committed:.2f} of it are spent or promised,"
+            f" and {trials} trials are left: allow more"
+        )
+    seconds = plan.affordable_seconds(replace(backend, max_cost=left), instance, trials)
+    most = plan.ceiling(backend, instance, seconds) or 0.0
+    return Budget(
+        *(trials, committed, left / trials),
+        f"{trials} trials x ${most:.2f} = at most ${trials * most:.2f} of backend.max_cost="
+        f"${backend.max_cost:g}, {seconds:,} s each{whole}",
+    )
+
+
+def _so_far(sweep: Sweep) -> tuple[int, float]:
+    """How many trials need no new job, and the USD that the sweep's jobs cost or may cost."""
+    done, committed = 0, 0.0
+    for run, info in sweep.runs():
+        if info.get("rehearsal"):
+            done += info["status"] == "completed" and info.get("code") == code()
+            continue
+        live = run.has_live_job()
+        done += (info["status"] == "completed" or live) and info.get("code") == code()
+        job = info.get("job") or {}
+        committed += job.get("ceiling_usd" if live else "cost_usd") or 0.0
+        earlier = info.get("previous_jobs", [])
+        committed += sum(job.get("cost_usd") or 0.0 for job in earlier)
+    return done, committed

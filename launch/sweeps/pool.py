@@ -1,0 +1,195 @@
+"""The trials of a sweep as jobs side by side: one price before, one look at them all meanwhile."""
+
+import contextlib
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from imdb_cls.config import BackendConfig, Config, parse
+from imdb_cls.config.overrides import task_overrides
+from imdb_cls.errors import UserError
+from imdb_cls.runs.outcome import Outcome
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.sweep import Sweep
+from imdb_cls.sweeps.live import LiveTable, Row
+from imdb_cls.sweeps.runners import Jobs
+from imdb_cls.sweeps.search import Search
+from imdb_cls.terminal import Screen
+from imdb_cls.training.complete import finish, is_finished
+from imdb_cls.training.resolve import Recompose
+from launch.aws.client import AWS, ConnectionLost, QuotaReached
+from launch.sweeps.budget import Budget
+from launch.sweeps.live_job import Tracked
+from launch.sweeps.trial import Trials
+
+# Seconds without an answer after which looking gives up; the jobs themselves go on.
+_PATIENCE = 1800.0
+
+
+def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
+    """
+    Raises:
+        UserError: a setting that a single job may have, and a sweep may not.
+    """
+    if backend.job_name:
+        raise UserError(
+            f"backend.job_name={backend.job_name} is the name of one job: leave it out of a sweep"
+        )
+    if (factor := jobs.settings.reduction_factor) is not None:
+        raise UserError(
+            f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
+            " not: leave it out"
+        )
+    if not backend.wait and search.learns:
+        raise UserError(
+            "backend.wait=false: a search learns from its trials, so it has to wait for them;"
+            " Ctrl-C leaves its jobs running, and the same command attaches to them"
+        )
+
+
+class Pool:
+    """Runs trials as jobs, at most backend.max_parallel at once.
+
+    Args:
+        aws: None: a dry run.
+    """
+
+    def __init__(
+        self,
+        jobs: Jobs,
+        backend: BackendConfig,
+        aws: AWS | None,
+        sweep: Sweep,
+        search: Search,
+        budget: Budget,
+        screen: Screen,
+        recompose: Recompose,
+    ) -> None:
+        self.jobs, self.sweep, self.search, self.screen = jobs, sweep, search, screen
+        self.backend = replace(backend, max_cost=budget.each)
+        self.metric = jobs.metric
+        self.trials = Trials(sweep, aws, self.metric, screen, recompose)
+        self.at_once = backend.max_parallel
+        self._active: dict[int, Tracked] = {}
+        self._outcomes: dict[int, Outcome] = {}
+        self._last: dict[int, Row] = {}
+        """What was last shown of a job."""
+        self._waiting: deque[tuple[int, list[str]]] = deque()
+
+    def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        """
+        Raises:
+            UserError: AWS does not answer, or refuses to: the jobs that were sent go on.
+        """
+        self._waiting = deque(enumerate(batch, start=first))
+        labels = {number: self.search.label(overrides) for number, overrides in self._waiting}
+        if self.backend.dry_run:
+            return [self.jobs.run(overrides, n, self._dry) for n, overrides in self._waiting]
+        lost_at: float | None = None
+        with self._detaching(), LiveTable(self.screen, self.metric) as table:
+            while self._waiting or self._active:
+                try:
+                    self._fill()
+                    self._look()
+                    lost_at = None
+                except ConnectionLost as error:
+                    if lost_at is None:
+                        lost_at = time.monotonic()
+                        self.screen.say(f"{error}; the jobs go on, trying again")
+                    if time.monotonic() - lost_at > _PATIENCE:
+                        raise UserError(str(error)) from None
+                table.show([self._row(number, label) for number, label in labels.items()])
+                if not self.backend.wait:
+                    return self._submitted(list(labels))
+                if self._active:
+                    time.sleep(self.backend.poll_seconds)
+        self._finish()
+        return [self._outcomes[number] for number in labels]
+
+    def _fill(self) -> None:
+        """Starts trials while there is room for them."""
+        later = []
+        while self._waiting and len(self._active) < self.at_once:
+            number, overrides = self._waiting[0]
+            try:
+                begun = self.jobs.run(overrides, number, self._begin)
+            except QuotaReached as error:
+                if not self._active:
+                    raise
+                self.at_once = len(self._active)
+                self.screen.say(f"{error}; so {self.at_once} at once")
+                break
+            self._waiting.popleft()
+            if begun is None:
+                later.append((number, overrides))
+            elif isinstance(begun, Outcome):
+                self._outcomes[number] = begun
+            else:
+                self._active[number] = begun
+        self._waiting.extend(later)
+
+    def _begin(self, composed: DictConfig) -> Outcome | Tracked | None:
+        active = {job.fingerprint for job in self._active.values()}
+        return self.trials.begin(*self._of(composed), active)
+
+    def _dry(self, composed: DictConfig) -> Outcome:
+        return self.trials.dry(*self._of(composed))
+
+    def _of(self, composed: DictConfig) -> tuple[Config, Path, list[str]]:
+        config = parse(composed)
+        config.backend = self.backend
+        return config, Path(HydraConfig.get().runtime.output_dir), task_overrides()
+
+    def _look(self) -> None:
+        """At every job once; fetches what those left that are over."""
+        for number, job in list(self._active.items()):
+            if job.look():
+                self._outcomes[number] = job.ended()
+                self._last[number] = job.row("")
+                del self._active[number]
+
+    def _finish(self) -> None:
+        """Only now: while jobs were running they were not kept waiting for it."""
+        for outcome in self._outcomes.values():
+            run = Run(self.sweep.path / outcome.trial)
+            if outcome.status == "completed" and not is_finished(run):
+                finish(run, self.screen)
+
+    def _submitted(self, numbers: list[int]) -> list[Outcome]:
+        if self._waiting:
+            self.screen.say(
+                f"{len(self._waiting)} trials are not submitted yet: the same command goes on"
+            )
+        sent = {number: job.run.path.name for number, job in self._active.items()}
+        return [
+            self._outcomes.get(number, Outcome(sent.get(number, str(number)), "submitted"))
+            for number in numbers
+        ]
+
+    def _row(self, number: int, label: str) -> Row:
+        if outcome := self._outcomes.get(number):
+            last = self._last.get(number, Row(outcome.trial, label, "", "", "", ""))
+            best = "" if outcome.value is None else f"{outcome.value:.4f}"
+            return replace(last, overrides=label, phase=outcome.status, best=best)
+        if job := self._active.get(number):
+            return job.row(label)
+        return Row(str(number), label, "waiting", "", "", "")
+
+    @contextlib.contextmanager
+    def _detaching(self) -> Iterator[None]:
+        """Ctrl-C leaves the jobs alone, unless they are a rehearsal's."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.backend.rehearse and self._active:
+                self.screen.say(
+                    f"detached: {len(self._active)} jobs go on, and the same command attaches to"
+                    f" them. Stop one: python -m launch.jobs stop {self.sweep.path}/…"
+                )
+            sys.exit(130)

@@ -1,0 +1,112 @@
+"""What a job is given, as channels in S3 under the hash of their content: nothing is sent twice."""
+
+import re
+import subprocess
+from pathlib import Path
+
+from imdb_cls.config import CONF_DIR
+from imdb_cls.container import ROOT
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.model.weights import FILES as WEIGHT_FILES
+from launch.aws.store import Channel, copy
+
+_ROOT = CONF_DIR.parent
+_PACKAGE = Path(__file__).parents[2] / "imdb_cls"
+REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+
+
+def code() -> Channel:
+    """The package and conf/ as git tracks them (installed without git: as they were installed), and
+    the file of pins. Only Python and YAML: no .env, no credentials, no outputs."""
+    tracked = _tracked()
+    sources = tracked if tracked is not None else _installed()
+    wanted = {name: path for name, path in sources.items() if path.suffix in (".py", ".yaml")}
+    return Channel("code", {**wanted, "requirements.txt": REQUIREMENTS})
+
+
+def stage(code: Channel, target: Path, isolated: bool) -> Path:
+    """The code as a directory. Without a network, pip finds the packages in the channel wheels."""
+    copy(code, target)
+    if isolated:
+        pins = REQUIREMENTS.read_text(encoding="utf-8")
+        options = f"--no-index\n--find-links={ROOT}/input/data/wheels\n"
+        (target / "requirements.txt").write_text(options + pins, encoding="utf-8")
+    return target
+
+
+def untracked() -> list[str]:
+    """Python and YAML files in imdb_cls/ and conf/ that git does not track: no job sees them."""
+    tracked = _tracked()
+    if tracked is None:
+        return []
+    return sorted(
+        path.relative_to(_ROOT).as_posix()
+        for folder in ("imdb_cls", "conf")
+        for path in (_ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".yaml") and path.relative_to(_ROOT).as_posix() not in tracked
+    )
+
+
+def _tracked() -> dict[str, Path] | None:
+    # A checkout that another user owns is read all the same, and none of its programs is run.
+    trusting = [*("-c", f"safe.directory={_ROOT}"), *("-c", "core.fsmonitor=false")]
+    command = ["git", *trusting, "-C", str(_ROOT), "ls-files", "-z", "--", "imdb_cls", "conf"]
+    try:
+        listed = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError) as error:
+        if (_ROOT / ".git").exists():
+            said = getattr(error, "stderr", None) or str(error).encode()
+            raise UserError(
+                f"git cannot say which files of {_ROOT} are tracked, and only those are sent:"
+                f" {one_line(Exception(said.decode()))}"
+            ) from None
+        return None
+    names = [name for name in listed.split("\0") if name]
+    if "imdb_cls/train.py" not in names:
+        return None  # installed into somebody else's repository
+    return {name: _ROOT / name for name in names if (_ROOT / name).is_file()}
+
+
+def _installed() -> dict[str, Path]:
+    found = {}
+    for folder, source in (("imdb_cls", _PACKAGE), ("conf", CONF_DIR)):
+        for path in source.rglob("*"):
+            if path.is_file() and not (folder == "imdb_cls" and path.is_relative_to(CONF_DIR)):
+                found[f"{folder}/{path.relative_to(source).as_posix()}"] = path
+    return found
+
+
+def weights(directory: Path) -> Channel:
+    """config.json, model.safetensors and tokenizer.json."""
+    return Channel("weights", {name: directory / name for name in WEIGHT_FILES})
+
+
+def _is_imported(module: str) -> bool:
+    """Whether code that is sent imports a module of this name."""
+    line = re.compile(rf"^\s*(from|import)\b.*\b{re.escape(module)}\b", re.MULTILINE)
+    sent = [path for name, path in code().files.items() if name.endswith(".py")]
+    return any(line.search(path.read_text(encoding="utf-8")) for path in sent)
+
+
+def check_chosen(choices: dict[str, str]) -> None:
+    """Refuses code, and a config, that is made of files which the job will not have.
+
+    Args:
+        choices: the option, or the list of options, that Hydra took of each group.
+
+    Raises:
+        UserError: one of them, or a module, is a file that git does not track.
+    """
+    missing = set(untracked())
+    for name in sorted(missing):
+        if name.endswith(".py") and _is_imported(Path(name).stem):
+            raise UserError(
+                f"{name} is not tracked by git, so the job would not have it: git add {name}"
+            )
+    for group, chosen in choices.items():
+        for option in re.findall(r"[^\[\], ]+", chosen):
+            name = f"conf/{group}/{option}.yaml"
+            if name in missing:
+                raise UserError(
+                    f"{name} is not tracked by git, so the job would not have it: git add {name}"
+                )

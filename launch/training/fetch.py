@@ -1,0 +1,146 @@
+"""What a job left in S3, back into the run directory."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from imdb_cls.config import Config
+from imdb_cls.errors import UserError
+from imdb_cls.runs.run import Run
+from imdb_cls.storage import write_json
+from launch.aws.client import AWS, explained
+from launch.aws.s3 import split_uri
+from launch.aws.unpack import unpacked
+from launch.training.follow import Description, cost, trained_seconds
+
+_STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
+# What the client knows better than the job.
+_OURS = (
+    *("command", "overrides", "fingerprint", "resolved", "git_commit"),
+    *("backend", "job_name", "job", "rehearsal", "sweep", "code"),
+)
+
+
+def fetch(run: Run, aws: AWS, description: Description) -> None:
+    """Brings the model, the files of the run and its checkpoints back, whatever there is of them,
+    and records how the job ended. To be called again if it broke off.
+
+    Raises:
+        UserError: an archive is damaged, or holds a path outside of itself; or the run went on here
+            since, and what was done would be lost.
+    """
+    if run.info().get("resumed_here"):
+        raise UserError(f"{run.path} went on on this machine: what its job left is older")
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=run.path) as temporary:
+        staging = Path(temporary)
+        files = _download(aws, description, staging)
+        found = files / "run"
+        theirs = found / "run.json"
+        ours = run.info()
+        record = Run(found).info() if theirs.is_file() else {}
+        for path in sorted(found.iterdir()):
+            if path.name not in ("run.json", "config.yaml"):
+                _move(path, run.path / path.name)
+        _logger_files(run.config(), files)
+        write_json(run.record_file, {**ours, **record, **{k: ours[k] for k in _OURS if k in ours}})
+    run.record(**_ending(run, description))
+
+
+def _ending(run: Run, description: Description) -> dict[str, Any]:
+    status = _STATUS.get(description["TrainingJobStatus"], "running")
+    job = dict(run.info()["job"])
+    job |= {
+        "status": description["TrainingJobStatus"],
+        "phase": description["SecondaryStatus"],
+        "seconds_billed": round(trained_seconds(description)),
+        "final_metrics": {
+            metric["MetricName"]: metric["Value"]
+            for metric in description.get("FinalMetricDataList", [])
+        },
+    }
+    if job.get("price_per_hour") is not None:
+        job["cost_usd"] = round(cost(description, job["price_per_hour"]), 4)
+    ended = description.get("TrainingEndTime")
+    facts: dict[str, Any] = {"status": status, "job": job}
+    if status != "completed":
+        facts["reason"] = description.get("FailureReason") or description["SecondaryStatus"]
+        facts["finished"] = ended.isoformat(timespec="seconds") if ended else None
+    return facts
+
+
+def _download(aws: AWS, description: Description, staging: Path) -> Path:
+    """Everything into one directory: run/ is what a run directory holds, wandb/ and tensorboard/
+    what those loggers left."""
+    files = staging / "files"
+    (files / "run").mkdir(parents=True)
+    name = description["TrainingJobName"]
+    output = f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output"
+    model = description.get("ModelArtifacts", {}).get("S3ModelArtifacts")
+    if archive := _get(aws, model or f"{output}/model.tar.gz", staging / "model.tar.gz"):
+        _extract(archive, files / "run" / "model")
+        if not any((files / "run" / "model").iterdir()):
+            (files / "run" / "model").rmdir()
+    if archive := _get(aws, f"{output}/output.tar.gz", staging / "output.tar.gz"):
+        _extract(archive, staging / "output")
+        nested = staging / "output" / "data"
+        shutil.copytree(
+            nested if nested.is_dir() else staging / "output", files, dirs_exist_ok=True
+        )
+    # The checkpoints lie there only; of a job that did not end well, the other files too.
+    if checkpoints := description.get("CheckpointConfig", {}).get("S3Uri"):
+        _get_prefix(aws, f"{checkpoints.rstrip('/')}/", files)
+    return files
+
+
+def _get(aws: AWS, uri: str, target: Path) -> Path | None:
+    """Downloads an object, if there is one."""
+    bucket, key = split_uri(uri)
+    with explained(f"fetching {uri}"):
+        listed = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
+        if not any(item["Key"] == key for item in listed):
+            return None
+        aws.client("s3").download_file(bucket, key, str(target))
+    return target
+
+
+def _get_prefix(aws: AWS, uri: str, target: Path) -> None:
+    """Downloads what lies below a prefix and is not in `target` yet. Names that begin with a dot
+    are of files that were being written."""
+    bucket, prefix = split_uri(uri)
+    with explained(f"fetching {uri}"):
+        pages = aws.client("s3").get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", []):
+                name = PurePosixPath(item["Key"][len(prefix) :])
+                inside = name.parts and not name.is_absolute() and ".." not in name.parts
+                if not inside or any(part.startswith(".") for part in name.parts):
+                    continue
+                path = target / name
+                if not path.exists() and not item["Key"].endswith("/"):
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    aws.client("s3").download_file(bucket, item["Key"], str(path))
+
+
+def _extract(archive: Path, target: Path) -> None:
+    target.mkdir()
+    unpacked(archive, target, archive.name, "is damaged", ": fetch again")
+    archive.unlink()
+
+
+def _logger_files(config: Config, files: Path) -> None:
+    """The files of wandb and TensorBoard go where a run on this machine leaves them."""
+    wandb, tensorboard = config.logger.wandb, config.logger.tensorboard
+    if wandb and (files / "wandb").is_dir():
+        base = Path(wandb.dir or os.environ.get("WANDB_DIR") or ".")
+        shutil.copytree(files / "wandb", base / "wandb", dirs_exist_ok=True)
+    if tensorboard and (files / "tensorboard").is_dir():
+        shutil.copytree(files / "tensorboard", tensorboard.dir, dirs_exist_ok=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Into place, over what an earlier fetch left there."""
+    if target.is_dir():
+        shutil.rmtree(target)
+    source.replace(target)

@@ -1,0 +1,124 @@
+"""The run's metrics in CloudWatch: what SageMaker looks for in the log, and reading them back."""
+
+import csv
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from imdb_cls.config import CloudWatchConfig
+from imdb_cls.names import LOGGED
+from imdb_cls.runs.run import Run
+from imdb_cls.storage import replacing
+from imdb_cls.training.loggers.aws import as_dimension, dimensions
+from launch.aws.client import AWS, explained
+
+_NAMESPACE = "/aws/sagemaker/TrainingJobs"
+# A decimal as Python writes a float. NaN and infinities do not match: CloudWatch takes neither.
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
+# CloudWatch keeps values second by second for three hours, then minute by minute for 15 days, then
+# in fives for 63.
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
+_SECONDS_KEPT = timedelta(hours=3)
+_MINUTES_KEPT = timedelta(days=15)
+_FIVE_MINUTES_KEPT = timedelta(days=63)
+
+
+def definitions() -> list[dict[str, str]]:
+    """A MetricDefinition for every name, matching the lines of imdb_cls/training/loggers/lines.py."""
+    return [{"Name": name, "Regex": rf"(?:^|\s){name}=({_NUMBER})(?:\s|$)"} for name in LOGGED]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The values of one metric within one period."""
+
+    time: str
+    name: str
+    value: float
+    """Their mean."""
+    samples: int
+    """How many values that is the mean of; of 1 it is the very value."""
+
+
+def read(aws: AWS, job: str, description: dict[str, Any]) -> list[Row]:
+    """What SageMaker put into CloudWatch for a job, by name and time."""
+    end = description.get("TrainingEndTime") or datetime.now(UTC)
+    return _read(aws, _NAMESPACE, {"TrainingJobName": job}, description["CreationTime"], end)
+
+
+def read_logged(aws: AWS, run: Run, settings: CloudWatchConfig) -> list[Row]:
+    """What logger=cloudwatch put there for a run on this machine."""
+    info = run.info()
+    start = datetime.fromisoformat(info["started"])
+    end = datetime.fromisoformat(info["finished"]) if info["finished"] else datetime.now(UTC)
+    where = {key: as_dimension(value) for key, value in dimensions(run, "local").items()}
+    return _read(aws, settings.namespace, where, start, end)
+
+
+def _read(
+    aws: AWS, namespace: str, dimensions: dict[str, str], start: datetime, end: datetime
+) -> list[Row]:
+    age = datetime.now(UTC) - start
+    kept = ((_SECONDS_KEPT, 1), (_MINUTES_KEPT, 60), (_FIVE_MINUTES_KEPT, 300))
+    period = next((seconds for longest, seconds in kept if age < longest), 3600)
+    where = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    queries = [
+        {
+            "Id": f"{statistic.lower()}{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": namespace, "MetricName": name, "Dimensions": where},
+                "Period": period,
+                "Stat": statistic,
+            },
+        }
+        for number, name in enumerate(LOGGED)
+        for statistic in ("Average", "SampleCount")
+    ]
+    found: dict[str, dict[datetime, float]] = {}
+    with explained("reading metrics"):
+        pages = (
+            aws.client("cloudwatch")
+            .get_paginator("get_metric_data")
+            .paginate(
+                MetricDataQueries=queries,
+                StartTime=start - timedelta(minutes=1),
+                EndTime=end + timedelta(minutes=1),
+                ScanBy="TimestampAscending",
+            )
+        )
+        for page in pages:
+            for result in page["MetricDataResults"]:
+                values = zip(result["Timestamps"], result["Values"], strict=True)
+                found.setdefault(result["Id"], {}).update(values)
+    return [
+        Row(
+            at.astimezone(UTC).isoformat(),
+            name,
+            value,
+            int(found.get(f"samplecount{number}", {}).get(at, 1)),
+        )
+        for number, name in enumerate(LOGGED)
+        for at, value in found.get(f"average{number}", {}).items()
+    ]
+
+
+def write(rows: list[Row], path: Path) -> None:
+    """time, name, value, samples."""
+    with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([item.name for item in fields(Row)])
+        writer.writerows(astuple(row) for row in rows)
+
+
+def shown(name: str, rows: list[Row]) -> dict[str, str]:
+    """One row of the table."""
+    values = [row.value for row in rows if row.name == name]
+    samples = sum(row.samples for row in rows if row.name == name)
+    return {
+        "metric": name,
+        "values": str(samples),
+        "least": f"{min(values):.6g}",
+        "greatest": f"{max(values):.6g}",
+        "last": f"{values[-1]:.6g}",
+    }

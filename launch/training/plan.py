@@ -1,0 +1,222 @@
+"""What a job will be, will need and may cost: settled and shown before anything is sent."""
+
+import math
+import secrets
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from rich.console import Console
+
+from imdb_cls.config import BackendConfig, Config
+from imdb_cls.errors import UserError
+from imdb_cls.terminal import as_table
+from launch.aws.images import Image
+from launch.aws.instances import Instance
+from launch.aws.store import Channel
+
+# Below that a job may not even have started when it is stopped.
+_LEAST_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Plan:
+    job_name: str
+    backend: BackendConfig
+    instance: Instance
+    image: Image
+    precision: str
+    processes: int
+    """On one host."""
+    max_seconds: int
+    channels: list[Channel]
+    present: dict[str, bool | None]
+    """Whether a channel is in S3 already; None: not asked."""
+    command: str
+    notes: list[str]
+    warnings: list[str]
+
+    @property
+    def ceiling(self) -> float | None:
+        """USD that the job can cost at most: until max_seconds, and kept warm after that."""
+        return ceiling(self.backend, self.instance, self.max_seconds)
+
+    def rows(self) -> list[dict[str, str]]:
+        """The table, a row a fact."""
+        backend, instance = self.backend, self.instance
+        gpu = "no GPU"
+        if instance.gpu:
+            gpu = f"{instance.count} x {instance.gpu}, {instance.memory_gb} GB"
+        if not instance.known:
+            gpu = "not in conf/instances.yaml"
+        facts = {
+            "job": self.job_name,
+            "instance": f"{backend.instance_count} x {instance.name} ({gpu}),"
+            f" {backend.volume_gb} GB" + (", spot" if backend.spot else ""),
+            "image": f"{self.image.uri}\n{self.image.why}",
+            "precision": self.precision,
+            **({"devices": self._devices()} if self.processes * backend.instance_count > 1 else {}),
+            **{channel.name: self._describe(channel) for channel in self.channels},
+            **dict(note.split(": ", 1) for note in self.notes),
+            "command": self.command,
+            "price": self._price(),
+            "at most": self._at_most(),
+        }
+        return [{"plan": name, "": value} for name, value in facts.items()]
+
+    def show(self, console: Console) -> None:
+        console.print(as_table(self.rows(), "", boxed=console.is_terminal, right=False))
+        for warning in self.warnings:
+            console.print(f"WARNING {warning}", markup=False)
+
+    def _devices(self) -> str:
+        world = self.processes * self.backend.instance_count
+        return f"{world}: {self.processes} on each of {self.backend.instance_count} hosts, with DDP"
+
+    def _describe(self, channel: Channel) -> str:
+        there = {
+            True: "in S3 already",
+            False: "to upload",
+            None: "S3 was not asked",
+        }[self.present[channel.name]]
+        files = f"{len(channel.files)} files" if len(channel.files) > 1 else "1 file"
+        return f"{files}, {_bytes(channel.size)}, {there}"
+
+    def _price(self) -> str:
+        if self.instance.price is None:
+            return "unknown: set backend.price_per_hour"
+        spot = "; spot is billed less" if self.backend.spot else ""
+        return f"${self.instance.price:.3f} an hour and instance ({self.instance.price_note}){spot}"
+
+    def _at_most(self) -> str:
+        warm = f" and {self.backend.keep_alive_seconds:,} s kept warm"
+        time = f"{self.max_seconds:,} s" + warm * bool(self.backend.keep_alive_seconds)
+        return time if self.ceiling is None else f"${self.ceiling:.2f} ({time})"
+
+
+def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float | None:
+    """USD for `seconds` of training and the keep-alive after it."""
+    if instance.price is None:
+        return None
+    hours = (seconds + backend.keep_alive_seconds) / 3600
+    return instance.price * backend.instance_count * hours
+
+
+def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1) -> int:
+    """max_seconds, lowered until the ceiling of so many jobs is no more than max_cost.
+
+    Raises:
+        UserError: that would leave less than ten minutes, or the price is not known.
+    """
+    if backend.max_cost is None:
+        return backend.max_seconds
+    if instance.price is None:
+        raise UserError(
+            f"backend.max_cost={backend.max_cost}: the price of {instance.name} is not known:"
+            " set backend.price_per_hour"
+        )
+    hours = backend.max_cost / (instance.price * backend.instance_count * jobs)
+    seconds = min(backend.max_seconds, math.floor(hours * 3600) - backend.keep_alive_seconds)
+    least = min(_LEAST_SECONDS, backend.max_seconds)
+    if seconds < least:
+        # Rounded up: what is asked for here must be enough.
+        cents = math.ceil(100 * (ceiling(backend, instance, least) or 0.0) * jobs)
+        each = f" for each of {jobs} jobs" if jobs > 1 else ""
+        raise UserError(
+            f"backend.max_cost={backend.max_cost} pays for {max(seconds, 0)} s of"
+            f" {backend.instance_count} x {instance.name}{each}: allow at least ${cents / 100:.2f}"
+            f" ({least} s), or take a cheaper instance"
+        )
+    return seconds
+
+
+def precision_on(config: Config, instance: Instance) -> str:
+    """What the job will train in.
+
+    Raises:
+        UserError: a precision that the instance's GPU does not have.
+    """
+    asked = config.trainer.precision
+    if config.trainer.accelerator == "cpu":
+        instance = replace(instance, gpu=None, capability=None)
+    if config.trainer.accelerator == "gpu" and instance.known and not instance.gpu:
+        raise UserError(f"trainer.accelerator=gpu: {instance.name} has no GPU")
+    for key in ("precision", "eval_precision"):
+        value = getattr(config.trainer, key)
+        if value == "bf16-mixed" and instance.gpu and not instance.has_bf16:
+            raise UserError(
+                f"trainer.{key}=bf16-mixed: the {instance.gpu} of {instance.name} has no bf16:"
+                " take auto, 16-mixed or 32-true, or backend.instance_type=ml.g5.xlarge"
+            )
+    return f"{instance.precision} (auto)" if asked == "auto" else asked
+
+
+def check_volume(backend: BackendConfig, instance: Instance) -> None:
+    """
+    Raises:
+        UserError: a key for a volume that the instance does not have: it has disks of its own.
+    """
+    if backend.volume_kms_key and instance.local_storage:
+        raise UserError(
+            f"backend.volume_kms_key: {instance.name} has disks of its own, which AWS encrypts with"
+            " its keys: leave it out"
+        )
+
+
+def processes_on(config: Config, instance: Instance) -> int:
+    """How many processes train on one host: one a device.
+
+    Raises:
+        UserError: more devices than the instance has, or a batch too small for all of them.
+    """
+    asked = config.trainer.devices
+    gpus = 0 if config.trainer.accelerator == "cpu" else instance.count
+    if asked == "auto":
+        count = max(gpus, 1)
+    else:
+        count = len(asked) if isinstance(asked, list) else int(asked)
+    if gpus and count > gpus:
+        raise UserError(f"trainer.devices={asked}: {instance.name} has {gpus} GPU(s)")
+    backend = config.backend
+    assert backend is not None
+    world = count * backend.instance_count
+    if world > 1 and config.data.batch_size < 2 * world:
+        raise UserError(
+            f"data.batch_size={config.data.batch_size} is too small for {world} devices"
+            f" ({backend.instance_count} x {instance.name}): at least {2 * world}"
+        )
+    return count
+
+
+def warnings_of(
+    config: Config, instance: Instance, untracked: list[str], no_role: bool
+) -> list[str]:
+    """What a user should know before paying."""
+    found = []
+    if no_role:
+        found.append("backend.role is not set: a placeholder stands in the request")
+    if instance.retiring:
+        found.append(
+            f"{instance.name}: its {instance.gpu} has no bf16, and AWS is retiring the family:"
+            " capacity may be short. Newer, and it costs less: backend.instance_type=ml.g5.xlarge"
+        )
+    if untracked:
+        found.append(
+            f"not tracked by git, so not sent: {', '.join(untracked[:5])}"
+            + (f" and {len(untracked) - 5} more" if len(untracked) > 5 else "")
+        )
+    assert config.backend is not None
+    if config.backend.spot and config.backend.max_cost is not None:
+        found.append("backend.max_cost counts the on-demand price: spot will cost less")
+    return found
+
+
+def new_job_name() -> str:
+    """A name that tells the time and is nobody else's."""
+    return f"imdb-cls-{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

@@ -1,0 +1,239 @@
+"""Everything about a job that can be known, and refused, before anything is sent."""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import boto3
+from hydra.core.hydra_config import HydraConfig
+
+from imdb_cls.config import CONF_DIR, BackendConfig, Config
+from imdb_cls.config.checks import check as check_config
+from imdb_cls.data import load
+from imdb_cls.errors import UserError
+from imdb_cls.runs.fingerprint import fingerprint
+from imdb_cls.runs.run import Run, to_yaml
+from imdb_cls.storage import write_json, write_text
+from imdb_cls.training.loggers.aws import region as default_region
+from imdb_cls.training.resolve import Recompose, Settled, settle, with_stand_ins
+from launch.aws import images, instances, limits
+from launch.aws.client import AWS, check_region, explained
+from launch.aws.store import Channel, Store, copy, of_directory
+from launch.training import code, plan, request, secret, wheels
+from launch.training.plan import Plan
+from launch.training.request import Job, Request
+
+# What a dry run without an account writes in their place.
+_NO_ACCOUNT = "000000000000"
+_NO_ROLE = f"arn:aws:iam::{_NO_ACCOUNT}:role/backend.role-is-not-set"
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A request, what it was made of, and what must lie in S3 before it is sent."""
+
+    plan: Plan
+    job: Job
+    settled: Settled
+    request: Request
+    store: Store
+    channels: list[Channel]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a job goes."""
+
+    region: str
+    role: str
+    store: Store
+
+
+def prepare(
+    config: Config,
+    staging: Path,
+    run: Run,
+    recompose: Recompose,
+    overrides: list[str],
+    aws: AWS | None,
+    *,
+    settled: Settled | None = None,
+    sweep: str | None = None,
+    continues: str | None = None,
+) -> Submission:
+    """
+    Args:
+        staging: a directory for the files that are to be sent.
+        aws: None: a dry run, which needs neither an account nor a network.
+        settled: what the config came to, if that is known.
+        sweep: the name of the sweep that it is a trial of.
+        continues: the checkpoints of an earlier job of this run.
+
+    Raises:
+        UserError: whatever a user can mend.
+    """
+    backend = config.backend
+    assert backend is not None
+    instance = instances.find(backend)
+    seconds = plan.affordable_seconds(backend, instance)
+    plan.check_volume(backend, instance)
+    precision = plan.precision_on(config, instance)
+    processes = plan.processes_on(config, instance)
+    own_config = _check_sources(overrides)
+    place = _place(backend, aws)
+    image = images.for_training(backend.image, instance, place.region)
+
+    settled = settled or settle(config, recompose)
+    # Stand-ins are composed anew, without what a rehearsal settled about the backend.
+    settled = replace(settled, config=replace(settled.config, backend=backend))
+    check_config(settled.config)
+    notes = secret.settle(settled.config)
+    channels = _data(settled, staging, image.python)
+    if own_config:
+        write_text(staging / "config" / "config.yaml", to_yaml(settled.config))
+        channels.append(of_directory("config", staging / "config"))
+    given = with_stand_ins(overrides, settled.stand_ins) if settled.stand_ins else overrides
+    names = {channel.name for channel in channels}
+    ours = request.job_overrides(
+        [] if own_config else given, settled, names, processes, place.region
+    )
+    job = Job(
+        name=backend.job_name or plan.new_job_name(),
+        config=settled.config,
+        overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
+        processes=processes,
+        image=image.uri,
+        role=place.role,
+        bucket=place.store.bucket,
+        max_seconds=seconds,
+        channels={channel.name: place.store.uri(channel) for channel in channels},
+        code=code.stage(code.code(), staging / "code", isolated=backend.network_isolation),
+        fingerprint=fingerprint(settled.config, settled.resolved),
+        run_name=run.name,
+        region=place.region,
+        sweep=sweep,
+        continues=continues,
+    )
+    made = _request(job, aws, staging, place.store, channels)
+    limits.check(made)
+    planned = Plan(
+        job_name=job.name,
+        backend=backend,
+        instance=instance,
+        image=image,
+        precision=precision,
+        processes=processes,
+        max_seconds=seconds,
+        channels=channels,
+        present={channel.name: place.store.has(channel) for channel in channels},
+        command=request.shown_command(job),
+        notes=[*_notes(settled, names), *notes],
+        warnings=plan.warnings_of(
+            settled.config, instance, code.untracked(), place.role == _NO_ROLE
+        ),
+    )
+    return Submission(planned, job, settled, made, place.store, channels)
+
+
+def preflight(backend: BackendConfig, aws: AWS | None) -> None:
+    """What holds for every job of a sweep: the account, its bucket, the code.
+
+    Raises:
+        UserError: no job could be sent.
+    """
+    images.for_training(backend.image, instances.find(backend), _place(backend, aws).region)
+    code.check_chosen({})
+
+
+def _place(backend: BackendConfig, aws: AWS | None) -> _Place:
+    if not backend.role and aws is not None:
+        raise UserError(
+            "backend.role is not set: the ARN of the role that the job runs as, or SAGEMAKER_ROLE"
+            " (docs/sagemaker.md says what it must be allowed to do)"
+        )
+    if aws is None:
+        with explained("finding the region"):
+            region = default_region(backend.region) or "us-east-1"
+            check_region(region)
+        account = _NO_ACCOUNT
+    else:
+        # Who asks is settled first: S3 does not say that credentials have expired.
+        region, account = aws.region, aws.account()
+    default = f"sagemaker-{region}-{account}"
+    store = Store(aws, backend.bucket or default, backend.prefix, backend.output_kms_key)
+    store.check_bucket(None if backend.bucket else account)
+    role = backend.role or _NO_ROLE
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
+        raise UserError(
+            f"backend.role={role} is not the ARN of a role: arn:aws:iam::<account>:role/<name>"
+        )
+    return _Place(region, role, store)
+
+
+def _check_sources(overrides: list[str]) -> bool:
+    """Whether the config comes from elsewhere than conf/, and has to travel whole.
+
+    Raises:
+        UserError: it is made of a file that git does not track, or of a variable of this machine.
+    """
+    runtime, job = HydraConfig.get().runtime, HydraConfig.get().job
+    code.check_chosen({group: str(option) for group, option in runtime.choices.items()})
+    for override in overrides:
+        if "${oc.env:" in override:
+            raise UserError(f"{override}: the job does not have this machine's variables")
+    sources = [Path(s.path) for s in runtime.config_sources if s.schema == "file"]
+    elsewhere = [path for path in sources if path.resolve() != CONF_DIR.resolve()]
+    return job.config_name != "train" or bool(elsewhere)
+
+
+def _data(settled: Settled, staging: Path, python: str) -> list[Channel]:
+    """The reviews, and what else the job could not get by itself."""
+    backend, weights = settled.config.backend, settled.config.model.pretrained
+    assert backend is not None
+    load.write(settled.splits, staging / "reviews")
+    channels = [of_directory("reviews", staging / "reviews")]
+    if weights.source != "hub" or backend.network_isolation:
+        channels.append(code.weights(settled.pretrained.path))
+    if backend.network_isolation:
+        cache = Path(settled.config.cache_dir)
+        channels.append(of_directory("wheels", wheels.collect(python, cache)))
+    return channels
+
+
+def _request(
+    job: Job, aws: AWS | None, staging: Path, store: Store, channels: list[Channel]
+) -> Request:
+    """Adds the directories of the SDK's own making to `channels`, kept beyond its use of them."""
+
+    def place(name: str, directory: Path) -> str:
+        kept = staging / name
+        if directory != kept:
+            copy(of_directory(name, directory), kept)
+            _forget_source(kept / "sourcecode.json")
+        channels.append(of_directory(name, kept))
+        return store.uri(channels[-1])
+
+    none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
+    session = aws.session if aws else boto3.Session(**none, region_name=job.region)
+    return request.build(job, session, place)
+
+
+def _forget_source(described: Path) -> None:
+    """The SDK notes where the code lay on this machine: another place, and hash, for every job."""
+    if described.is_file():
+        values = json.loads(described.read_text(encoding="utf-8"))
+        write_json(described, {**values, "source_dir": f"{request.ROOT}/input/data/code"})
+
+
+def _notes(settled: Settled, channels: set[str]) -> list[str]:
+    notes = []
+    assert settled.config.backend is not None
+    if settled.config.backend.rehearse:
+        notes.append(
+            "rehearsal: here, with this machine's packages, for the instance and the image"
+        )
+    if "weights" not in channels:
+        name, revision = settled.config.model.pretrained.name, settled.pretrained.path.name
+        notes.append(f"weights: from the Hub in the job, {name}@{revision[:12]}")
+    return notes

@@ -1,0 +1,307 @@
+"""conf/ and its schema say the same, and what cannot be meant is refused in one line."""
+
+import dataclasses
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from imdb_cls import config as schema
+from imdb_cls.config import CONF_DIR, Config, checks, known_keys, parse
+from imdb_cls.errors import UserError
+
+GROUPS = ("data", "model", "trainer", "logger", "sweep", "experiment")
+# What an option cannot do without.
+NEEDS = {"data=files": ["data.train=my.csv"], "data=arrow": ["data.path=my_dataset"]}
+# The file with a group's defaults, and the schema they are the defaults of.
+BASES = {
+    "train.yaml": Config,
+    "data/base.yaml": schema.DataConfig,
+    "model/base.yaml": schema.ModelConfig,
+    "trainer/default.yaml": schema.TrainerConfig,
+    "logger/wandb.yaml": schema.LoggerConfig,
+    "logger/tensorboard.yaml": schema.LoggerConfig,
+    "logger/cloudwatch.yaml": schema.LoggerConfig,
+    "backend/sagemaker.yaml": schema.BackendConfig,
+    "sweep/base.yaml": schema.SweepConfig,
+}
+
+
+def options(group: str) -> list[str]:
+    names = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
+    return [f"{group}={name}" for name in names if name != "base"]
+
+
+@functools.cache
+def composed(*choices: str) -> DictConfig:
+    """conf/train.yaml with these group=option choices."""
+    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("train", list(choices))
+
+
+def parsed(*overrides: str) -> Config:
+    choices = [o for o in overrides if o.partition("=")[0] in (*GROUPS, "+backend")]
+    config = OmegaConf.create(composed(*choices))
+    OmegaConf.set_struct(config, False)
+    config.merge_with_dotlist([o for o in overrides if o not in choices])
+    return parse(config)
+
+
+def refused(*overrides: str) -> str:
+    """The one line that refuses these overrides."""
+    with pytest.raises(UserError) as error:
+        parsed(*overrides)
+    line = str(error.value)
+    assert len(line.splitlines()) == 1
+    return line
+
+
+def test_every_group_has_options_and_is_tested_here() -> None:
+    assert {path.name for path in CONF_DIR.iterdir() if path.is_dir()} == {*GROUPS, "backend"}
+    assert all(options(group) for group in GROUPS)
+
+
+@pytest.mark.parametrize(
+    "option", ["+backend=sagemaker", *(option for group in GROUPS for option in options(group))]
+)
+def test_every_option_composes_and_is_valid(option: str) -> None:
+    parsed(option, *NEEDS.get(option, []))
+
+
+def test_a_base_is_no_option_by_itself() -> None:
+    assert "data.source has no value" in refused("data=base")
+    assert "model." in refused("model=base")
+
+
+@pytest.mark.parametrize("source", ["imdb", "imdb_packaged"])
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_takes_either_data_source(experiment: str, source: str) -> None:
+    config = parsed(experiment, f"data={source}")
+    assert config.data.source == {"imdb": "hub", "imdb_packaged": "packaged"}[source]
+
+
+@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("experiment", options("experiment"))
+def test_every_experiment_takes_every_model(experiment: str, model: str) -> None:
+    source = {"distilbert": "hub", "distilbert_minilm": "packaged"}[model.removeprefix("model=")]
+    assert parsed(experiment, model).model.pretrained.source == source
+
+
+def test_several_loggers_at_once() -> None:
+    logger = parsed("logger=[wandb,tensorboard]").logger
+    assert logger.wandb == schema.WandbConfig()
+    assert logger.tensorboard == schema.TensorBoardConfig()
+    assert parsed("logger=none").logger == schema.LoggerConfig()
+
+
+def test_the_original_experiment_is_the_originals_protocol() -> None:
+    config = parsed("experiment=original")
+    sizes = (config.data.train_size, config.data.test_size, config.data.batch_size)
+    assert sizes == (5000, 5000, 32)
+    assert (config.model.learning_rate, config.trainer.max_epochs) == (5e-5, 3)
+    assert checks.training_steps(config, 5000) == 471
+    # 500 steps of warm-up in 471: the rate rose to the end.
+    assert checks.warmup_steps(config, 5000) == 471
+
+
+def test_numbers_are_numbers_however_yaml_writes_them() -> None:
+    config = parsed()
+    assert config.model.learning_rate == 5e-5
+    assert isinstance(config.model.learning_rate, float)
+    assert isinstance(config.trainer.gradient_clip_val, float)
+    assert config.data.seed == config.seed == 1
+    assert parsed("seed=7").data.seed == 7
+    assert parsed("seed=7", "data.seed=3").data.seed == 3
+
+
+def flattened(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from flattened(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def in_file(path: Path) -> dict[str, Any]:
+    """A file's keys as a user types them, with the values written in it."""
+    values = yaml.safe_load(path.read_text()) or {}
+    values.pop("defaults", None)
+    values.pop("hydra", None)
+    group = path.parent.name in {*GROUPS, "backend"}
+    everywhere = path.read_text().startswith("# @package _global_")
+    package = path.parent.name if group and not everywhere else ""
+    return dict(flattened(values, f"{package}." if package else ""))
+
+
+def test_every_key_in_conf_is_in_the_schema() -> None:
+    known = set(known_keys())
+    # instances.yaml is no config but a table of prices; endpoint.yaml and batch.yaml have schemas
+    # of their own (tests/launch).
+    others = {CONF_DIR / name for name in ("instances.yaml", "endpoint.yaml", "batch.yaml")}
+    for path in set(CONF_DIR.rglob("*.yaml")) - others:
+        assert set(in_file(path)) <= known, path
+
+
+def test_every_key_of_the_schema_is_in_conf() -> None:
+    known = set(known_keys())
+    leaves = {key for key in known if not any(other.startswith(f"{key}.") for other in known)}
+    assert len(leaves) > 50
+    assert leaves <= {key for path in CONF_DIR.rglob("*.yaml") for key in in_file(path)}
+
+
+def defaults(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    """The schema's defaults; ??? stands for a missing one."""
+    for item in dataclasses.fields(kind):
+        factory = item.default_factory
+        value = item.default if factory is dataclasses.MISSING else factory()
+        nested = [t for t in getattr(item.type, "__args__", ()) if dataclasses.is_dataclass(t)]
+        if nested and prefix == "logger.":
+            value = nested[0]()
+        if dataclasses.is_dataclass(value):
+            yield from defaults(type(value), f"{prefix}{item.name}.")
+        else:
+            yield prefix + item.name, value
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_the_schemas_defaults_are_confs(name: str) -> None:
+    group = name.partition("/")[0] + "." if "/" in name else ""
+    in_schema = dict(defaults(BASES[name], group))
+    written = {
+        key: value
+        for key, value in in_file(CONF_DIR / name).items()
+        if not str(value).startswith("${") and not key.startswith("reference.")
+    }
+    assert written
+    assert written == {key: in_schema[key] for key in written}
+
+
+def test_the_cache_is_in_the_home_directory_unless_the_environment_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("IMDB_CLS_CACHE", raising=False)
+    assert parsed().cache_dir == str(Path(Config().cache_dir).expanduser())
+    monkeypatch.setenv("IMDB_CLS_CACHE", "/elsewhere")
+    assert parsed().cache_dir == "/elsewhere"
+
+
+SIZES = ("train_size", "val_size", "test_size", "batch_size", "eval_batch_size")
+COUNTS = ("num_nodes", "max_epochs", "accumulate_grad_batches", "log_every_n_steps")
+OUT_OF_RANGE = (
+    *(f"data.{name}={value}" for name in SIZES for value in (0, -5)),
+    *(f"trainer.{name}={value}" for name in COUNTS for value in (0, -5)),
+    *("seed=-1", "seed=4294967296", "data.seed=-1", "data.seed=4294967296"),
+    *("data.max_length=7", "data.max_length=513", "data.num_workers=-1"),
+    *("data.head_fraction=-0.1", "data.head_fraction=1.1", "data.head_fraction=nan"),
+    *("model.learning_rate=0.0", "model.learning_rate=-1.0", "model.learning_rate=nan"),
+    *("model.learning_rate=inf", "model.layer_decay=0.0", "model.layer_decay=1.1"),
+    *("model.weight_decay=-0.1", "model.weight_decay=inf"),
+    *("model.dropout=1.0", "model.attention_dropout=-0.1", "model.classifier_dropout=1.0"),
+    *("model.warmup_ratio=1.1", "model.warmup_ratio=-0.1", "model.warmup_steps=-1"),
+    *("trainer.gradient_clip_val=-1.0", "trainer.early_stopping_patience=0"),
+    *("trainer.val_check_interval=0.0", "trainer.val_check_interval=1.5"),
+    *("trainer.checkpoint_minutes=0.0", "trainer.checkpoint_minutes=inf"),
+)
+NOT_ALLOWED = (
+    *("data.source=ftp", "model.pretrained.source=cloud"),
+    *("trainer.precision=16", "trainer.precision=fp8", "trainer.eval_precision=64-true"),
+    *("trainer.accelerator=tpu", "trainer.progress=loud", "logger.wandb.mode=disabled"),
+    *("metric=accuracy", "metric=test/accuracy", "metric=val/accurracy"),
+)
+DEVICES = ("0", "-1", "two", "1.5", "True", "[]", "[0, -1]", "[0, 0]")
+WRONG_TYPES = (
+    *("seed=abc", "data.batch_size=1.5", "data.train_size=many", "trainer.max_epochs=None"),
+    *("data.balanced=perhaps", "model.learning_rate=fast", "trainer.deterministic=7.5"),
+)
+
+
+@pytest.mark.parametrize("override", OUT_OF_RANGE)
+def test_a_value_out_of_range_is_refused(override: str) -> None:
+    line = refused(override)
+    assert override in line
+    assert "must" in line
+
+
+@pytest.mark.parametrize("override", NOT_ALLOWED)
+def test_a_value_that_is_none_of_the_allowed_is_refused(override: str) -> None:
+    line = refused(override)
+    assert override in line
+    assert "allowed are" in line
+
+
+@pytest.mark.parametrize("devices", DEVICES)
+def test_devices_are_auto_a_number_or_ids(devices: str) -> None:
+    line = refused(f"trainer.devices={devices}")
+    assert f"trainer.devices={devices}" in line
+    assert "allowed are auto, a number from 1, or a list" in line
+
+
+@pytest.mark.parametrize("override", WRONG_TYPES)
+def test_a_value_of_the_wrong_type_is_refused(override: str) -> None:
+    assert override in refused(override.replace("None", "null"))
+
+
+def test_what_is_at_the_edge_is_allowed() -> None:
+    config = parsed(
+        *("seed=4294967295", "data.seed=0", "data.max_length=8", "data.head_fraction=1"),
+        *("data.val_size=1", "model.warmup_ratio=1", "model.layer_decay=1", "model.dropout=0"),
+        *("trainer.gradient_clip_val=0", "trainer.val_check_interval=1", "trainer.devices=[0,2]"),
+    )
+    assert config.trainer.devices == [0, 2]
+    assert parsed("trainer.devices=2").trainer.devices == 2
+
+
+def test_a_warm_up_longer_than_the_run_is_refused() -> None:
+    # 96 reviews are 6 batches, 2 steps of 4 batches each, twice.
+    run = ("data.train_size=96", "data.batch_size=16", "trainer.accumulate_grad_batches=4")
+    epochs = "trainer.max_epochs=2"
+    assert checks.warmup_steps(parsed(*run, epochs, "model.warmup_steps=4"), 96) == 4
+    line = refused(*run, epochs, "model.warmup_steps=5")
+    assert "model.warmup_steps=5 is longer than the run of 4 steps" in line
+    assert "model.warmup_ratio" in line
+    assert "would outlast the run" in refused("model.warmup_ratio=1.5")
+
+
+def test_a_warm_up_in_steps_stands_instead_of_the_ratio() -> None:
+    assert checks.warmup_steps(parsed(), 5000) == 47
+    assert checks.warmup_steps(parsed("model.warmup_steps=0"), 5000) == 0
+    assert checks.warmup_steps(parsed("model.warmup_steps=9"), 5000) == 9
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key"),
+    [
+        (["data=files"], "data.train"),
+        (["data=arrow"], "data.path"),
+        (["data=imdb", "data.name=null"], "data.name"),
+    ],
+)
+def test_a_source_without_its_place_is_refused(overrides: list[str], key: str) -> None:
+    assert f"{key}=…" in refused(*overrides)
+
+
+def test_one_review_a_step_cannot_be_shared_by_devices() -> None:
+    assert "data.batch_size=1" in refused("data.batch_size=1", "trainer.devices=2")
+    assert "data.batch_size=2" in refused("data.batch_size=2", "trainer.devices=[0,1,2]")
+    assert parsed("data.batch_size=1", "trainer.devices=1").data.batch_size == 1
+    assert parsed("data.batch_size=1", "trainer.devices=[0]").data.batch_size == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "near"),
+    [
+        ("data.trian_size", "data.train_size"),
+        ("model.pretrained.revison", "model.pretrained.revision"),
+        ("sed", "seed"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_right_one(key: str, near: str) -> None:
+    line = refused(f"{key}=1")
+    assert f"unknown key '{key}'" in line
+    assert f"Did you mean '{near}'?" in line

@@ -1,0 +1,317 @@
+"""Endpoints that are made, changed, interrupted, refused, listed and taken away."""
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from launch.endpoints import names
+from launch.rehearsal.server import NotStarted, Running
+from tests.launch.conftest import REGION, ROLE
+from tests.support.doubles import Door
+from tests.support.hosted import ACCOUNT, IMAGE, Account, Killed, Shared, kill
+
+SCALED = ("min_instances=1", "max_instances=3")
+NOTHING: dict[str, list[str]] = {"endpoints": [], "configs": [], "models": []}
+
+
+def failing(archive: Path) -> Running:
+    raise NotStarted("no module named torch")
+
+
+def test_a_second_deploy_sends_nothing(account: Account) -> None:
+    first = account.deploy(*SCALED)
+    assert (first.code, first.err) == (0, "")
+    assert account.whole()
+    assert account.bounds() == [(1, 3)]
+    before, record = account.there(), account.record()
+    account.asked.clear()
+    again = account.deploy(*SCALED)
+    assert f"{account.name} serves this model already" in again.out
+    assert "in S3 already" in again.out
+    writing = [name for name in account.asked if not name.startswith(("Describe", "List", "Get"))]
+    assert writing == ["HeadBucket"]
+    assert (account.there(), account.record()) == (before, record)
+    assert record
+    assert (record["region"], record["name"]) == (REGION, account.name)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "operations", "bounds"),
+    [
+        ([], ["instance_type=ml.g5.xlarge"], ["CreateEndpointConfig", "UpdateEndpoint"], []),
+        (
+            SCALED,
+            ["max_instances=2", "instance_type=ml.m5.large"],
+            # AWS refuses another machine to an endpoint that is being scaled.
+            ["CreateEndpointConfig", "DeleteScalingPolicy", "DeregisterScalableTarget"],
+            [(1, 2)],
+        ),
+        (SCALED, ["max_instances=5"], ["RegisterScalableTarget"], [(1, 5)]),
+        (SCALED, [], ["DeregisterScalableTarget"], []),
+        # AWS turns no endpoint into one of another kind.
+        (["kind=async"], ["kind=serverless"], ["DeleteEndpoint", "CreateEndpoint"], []),
+    ],
+)
+def test_another_deploy_updates_and_clears_away(
+    account: Account,
+    before: list[str],
+    after: list[str],
+    operations: list[str],
+    bounds: list[tuple[int, int]],
+) -> None:
+    assert account.deploy(*before).code == 0
+    first = account.there()
+    account.asked.clear()
+    said = account.deploy(*after)
+    assert (said.code, said.err) == (0, "")
+    assert [name for name in account.asked if name in operations] == operations
+    assert account.whole()
+    assert account.bounds() == bounds
+    assert account.there()["endpoints"] == first["endpoints"]
+    changed = bool({"UpdateEndpoint", "CreateEndpoint"} & set(account.asked))
+    assert (account.there()["configs"] != first["configs"]) == changed
+    alarms = account.aws.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]
+    assert alarms == []
+
+
+def test_another_model_takes_the_place_of_the_first(account: Account) -> None:
+    assert account.deploy().code == 0
+    first = account.there()
+    settings = account.run / "model" / "config.json"
+    settings.write_text(settings.read_text() + "\n")
+    said = account.deploy()
+    assert (said.code, said.err) == (0, "")
+    assert account.whole()
+    assert account.there()["models"] != first["models"]
+    assert account.there()["endpoints"] == first["endpoints"]
+
+
+def killed_after(account: Account, words: list[str], *operations: str) -> None:
+    """The same command again and again, each time killed after another of these operations, which
+    thereby all happen."""
+    for operation in operations:
+        account.after[operation] = kill
+        with pytest.raises(Killed):
+            account.endpoint(*words)
+
+
+def test_a_deploy_that_is_killed_anywhere_is_finished_by_the_next(account: Account) -> None:
+    words = ["deploy", str(account.run), *ACCOUNT, *SCALED]
+    killed_after(
+        account,
+        words,
+        *("HeadBucket", "ListObjectsV2", "CreateModel", "CreateEndpointConfig"),
+        *("CreateEndpoint", "RegisterScalableTarget", "PutScalingPolicy"),
+    )
+    assert account.endpoint(*words).code == 0
+    assert account.whole()
+    assert account.bounds() == [(1, 3)]
+    assert account.record() is not None
+
+
+def test_an_update_that_is_killed_anywhere_is_finished_by_the_next(account: Account) -> None:
+    assert account.deploy(*SCALED).code == 0
+    words = ["deploy", str(account.run), *ACCOUNT, *SCALED, "instance_type=ml.m5.2xlarge"]
+    killed_after(
+        account,
+        words,
+        *("CreateEndpointConfig", "DeleteScalingPolicy", "DeregisterScalableTarget"),
+        *("AddTags", "UpdateEndpoint", "RegisterScalableTarget", "DeleteEndpointConfig"),
+    )
+    assert account.endpoint(*words).code == 0
+    assert account.whole()
+    assert account.bounds() == [(1, 3)]
+    assert account.request("configs")["ProductionVariants"][0]["InstanceType"] == "ml.m5.2xlarge"
+
+
+def test_a_delete_that_is_killed_anywhere_is_finished_by_the_next(account: Account) -> None:
+    assert account.deploy(*SCALED).code == 0
+    killed_after(
+        account,
+        ["delete", str(account.run)],
+        *("DeleteScalingPolicy", "DeregisterScalableTarget", "DeleteEndpoint"),
+        *("DeleteEndpointConfig", "DeleteModel"),
+    )
+    assert account.endpoint("delete", str(account.run)).code == 0
+    assert account.there() == NOTHING
+    assert account.bounds() == []
+    assert account.record() is None
+
+
+def test_delete_can_be_repeated_and_takes_a_name(account: Account) -> None:
+    assert account.deploy("kind=async").code == 0
+    said = account.endpoint("delete", account.name)
+    assert f"{account.name} is deleted, in us-east-1" in said.out
+    assert account.there() == NOTHING
+    assert account.bounds() == []
+    assert account.aws.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"] == []
+    again = account.endpoint("delete", str(account.run))
+    assert (again.code, again.err) == (0, "")
+    assert "nothing to delete" in again.out
+    assert account.record() is None
+
+
+def test_an_endpoint_that_is_being_made_is_deleted_once_it_is(
+    account: Account, server: Shared
+) -> None:
+    may_go = threading.Event()
+
+    def slow(archive: Path) -> Running:
+        assert may_go.wait(60)
+        return server
+
+    account.aws.endpoints.starter = slow
+    assert "is being made" in account.deploy("wait=false").out
+    account.after["ListTags"] = may_go.set
+    said = account.endpoint("delete", str(account.run))
+    assert (said.code, said.err) == (0, "")
+    assert account.there() == NOTHING
+
+
+def test_a_failed_endpoint_says_why_and_is_taken_away(account: Account) -> None:
+    account.aws.endpoints.starter = failing
+    line = account.deploy().line
+    assert f"{account.name} failed: The primary container" in line
+    assert f"aws logs tail /aws/sagemaker/Endpoints/{account.name}" in line
+    assert account.there() == NOTHING
+    assert account.record() is None
+    events = account.aws.client("logs", REGION).filter_log_events(
+        logGroupName=f"/aws/sagemaker/Endpoints/{account.name}"
+    )["events"]
+    assert "no module named torch" in events[0]["message"]
+
+
+def test_a_failed_endpoint_of_another_day_is_made_anew(account: Account) -> None:
+    assert account.deploy().code == 0
+    (found,) = account.aws.endpoints.endpoints.all()
+    found.status, found.reason = "Failed", "no capacity"
+    said = account.deploy()
+    assert "had failed (no capacity): making it anew" in said.out
+    assert account.whole()
+
+
+def test_a_failed_update_leaves_what_was_there(account: Account) -> None:
+    assert account.deploy().code == 0
+    before = account.there()
+    account.aws.endpoints.starter = failing
+    line = account.deploy("instance_type=ml.m5.large").line
+    assert "could not be updated, and serves what it did: The primary container" in line
+    assert account.there() == before
+    assert account.whole()
+
+
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpointConfig", "CreateEndpoint"])
+def test_what_aws_refuses_leaves_nothing(account: Account, door: Door, operation: str) -> None:
+    door.refuse(operation, "ResourceLimitExceeded")
+    line = account.deploy().line
+    assert "Planted refusal." in line
+    assert "instance_type" in line
+    assert account.there() == NOTHING
+    assert account.record() is None
+
+
+def test_an_update_that_aws_refuses_changes_nothing(account: Account, door: Door) -> None:
+    assert account.deploy().code == 0
+    before = account.there()
+    door.refuse("UpdateEndpoint", "ResourceLimitExceeded")
+    assert "Planted refusal." in account.deploy("instance_type=ml.m5.large").line
+    assert account.there() == before
+    assert account.whole()
+
+
+def test_who_scales_nothing_needs_no_rights_for_it(account: Account, door: Door) -> None:
+    door.refuse("DescribeScalableTargets", "AccessDeniedException", times=99)
+    door.refuse("RegisterScalableTarget", "AccessDeniedException", times=99)
+    assert account.deploy().code == 0
+    assert account.whole()
+    refused = account.deploy(*SCALED).line
+    assert "setting up autoscaling: not allowed" in refused
+    assert "docs/serving.md has the policy" in refused
+    assert account.endpoint("delete", str(account.run)).code == 0
+    assert account.there() == NOTHING
+
+
+def test_ctrl_c_leaves_the_endpoint_being_made(account: Account, server: Shared) -> None:
+    may_go = threading.Event()
+
+    def slow(archive: Path) -> Running:
+        assert may_go.wait(60)
+        return server
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    account.aws.endpoints.starter = slow
+    # The first look is for the record; from the second on it waits.
+    wait = {"DescribeEndpoint": lambda: account.after.update(DescribeEndpoint=interrupt)}
+    account.after["CreateEndpoint"] = lambda: account.after.update(wait)
+    said = account.deploy()
+    assert said.code == 130
+    assert [one.status for one in account.aws.endpoints.endpoints.all()] == ["Creating"]
+    assert f"Delete it: python -m launch.endpoint delete {account.run}" in said.out
+    assert account.there()["endpoints"] == [account.name]
+    may_go.set()
+    assert account.deploy().code == 0
+    assert account.whole()
+
+
+def test_nothing_of_others_is_touched(account: Account) -> None:
+    client = account.aws.client("sagemaker", REGION)
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://bucket/model.tar.gz"}
+    client.create_model(ModelName="theirs", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "AllTraffic", "ModelName": "theirs", "InitialInstanceCount": 1}
+    client.create_endpoint_config(
+        EndpointConfigName="theirs",
+        ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}],
+    )
+    client.create_endpoint(EndpointName=account.name, EndpointConfigName="theirs")
+    before = account.there()
+    for words in (["status"], ["delete"]):
+        line = account.endpoint(*words, str(account.run)).line
+        assert f"{account.name} is not an endpoint of ours" in line
+    assert "is not an endpoint of ours" in account.deploy().line
+    # A model whose name is that of a part of ours.
+    client.create_model(
+        ModelName=f"{names.stem('mine')}-0123abcd",
+        PrimaryContainer=container,
+        ExecutionRoleArn=ROLE,
+    )
+    assert account.endpoint("delete", "mine").code == 0
+    assert "no endpoints of runs" in account.endpoint("list").out
+    after = account.there()
+    assert (after["endpoints"], after["configs"]) == (before["endpoints"], before["configs"])
+    assert after["models"] == [*before["models"], "mine-0123abcd"]
+
+
+def test_list_shows_all_of_ours_and_how_to_end_them(account: Account) -> None:
+    assert account.deploy("price_per_hour=7.5").code == 0
+    assert account.deploy("name=by-use", "kind=serverless").code == 0
+    (first, second) = account.aws.endpoints.endpoints.all()
+    first.created -= 7200
+    client = account.aws.client("sagemaker", REGION)
+    for number in range(10):  # the first page is theirs
+        client.create_endpoint(
+            EndpointName=f"theirs-{number}", EndpointConfigName=second.request["EndpointConfigName"]
+        )
+    said = account.endpoint("list")
+    assert (said.code, said.err) == (0, "")
+    rows = {line.split()[0]: line.split() for line in said.out.splitlines()}
+    assert rows[account.name][1:6] == ["instance", "1", "x", "ml.m5.xlarge", "InService"]
+    assert rows[account.name][-2:] == ["$7.500/hour", "$15.00"]
+    assert rows["by-use"][1:4] == ["serverless", "4096", "MB"]
+    assert "theirs-0" not in said.out
+    assert "2 endpoints are running, and billed until deleted:" in said.out
+    assert f"  python -m launch.endpoint delete {account.name}" in said.out
+
+
+def test_status_shows_one(account: Account) -> None:
+    line = account.endpoint("status", str(account.run)).line
+    assert f"no such endpoint in us-east-1: python -m launch.endpoint deploy {account.run}" in line
+    assert account.deploy(*SCALED).code == 0
+    said = account.endpoint("status", str(account.run))
+    assert (said.code, said.err) == (0, "")
+    facts = dict(line.split(maxsplit=1) for line in said.out.splitlines()[1:])
+    assert facts["status"].strip() == "InService"
+    assert facts["scaled"].strip() == "1 to 3 machines"
+    assert facts["model"].strip() == account.request("models")["ModelName"]

@@ -1,0 +1,273 @@
+"""A job in an account, followed by another process than the one that submitted it: where its
+metrics arrive, and that no secret of the user's does. A local AWS stands for the account."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import launch
+from imdb_cls.config import CONF_DIR
+from imdb_cls.names import LOGGED
+from launch.rehearsal.aws import LocalAWS
+from launch.rehearsal.host import Host
+from tests.launch.conftest import BUCKET, REGION, ROLE
+from tests.launch.rehearsal.test_rehearsal import (
+    IMPATIENT,
+    PLANTED,
+    contents,
+    files_of,
+    leaks,
+    once,
+    plant,
+    started,
+    until,
+)
+from tests.test_train import FILES, read, rows
+
+_ACCOUNT = "123456789012"
+_KEY = "89abcdef0123456789abcdef0123456789planted"
+
+
+class Recording(LocalAWS):
+    """Keeps every request that it gets."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        super().__init__()
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(
+            -1
+            if environ.get("HTTP_TRANSFER_ENCODING") == "chunked"
+            else int(environ.get("CONTENT_LENGTH") or 0)
+        )
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        plain = gzip.decompress(body) if environ.get("HTTP_CONTENT_ENCODING") == "gzip" else body
+        said = [f"{k}: {v}" for k, v in environ.items() if k.startswith(("HTTP_", "PATH", "QUERY"))]
+        self.requests.append("\n".join(said).encode() + b"\n\n" + plain)
+        return super().__call__(environ, start_response)
+
+
+def checkout(path: Path) -> None:
+    """A copy of this checkout with secrets in it, none of them tracked."""
+    root = Path(launch.__file__).parent.parent
+    for name, source in (("launch", root / "launch"), ("imdb_cls", root / "imdb_cls")):
+        shutil.copytree(source, path / name, ignore=shutil.ignore_patterns("__pycache__", "conf"))
+    shutil.copytree(CONF_DIR, path / "conf")
+    for words in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", "-C", str(path), *words], check=True)
+    for place in (".env", ".netrc", "conf/private.yaml", "imdb_cls/private.py", "outputs/run.json"):
+        (path / place).parent.mkdir(exist_ok=True)
+        (path / place).write_text("key = 'planted-dotenv'")
+
+
+@pytest.fixture(scope="session")
+def job(shared: Path, tiny: list[str]) -> Path:
+    """A job that was submitted, left with Ctrl-C and attached to again. run/ is its run directory,
+    home/ and here/ are the user's, aws/ holds what arrived at AWS, seen.json what was said."""
+    if not shutil.which("git"):
+        pytest.skip("git is not installed: the code is taken from a checkout")
+
+    def make(path: Path) -> None:
+        for name in ("home", "here", "host", "checkout", "aws"):
+            (path / name).mkdir()
+        checkout(path / "checkout")
+        with Recording() as aws:
+            aws.prepare(REGION, BUCKET, ROLE)
+            aws.runner = Host(path / "host", aws, REGION).run
+            seen = _carry_out(path, aws, tiny)
+            _keep(path / "aws", aws, seen["name"])
+        (path / "seen.json").write_text(json.dumps(seen))
+
+    return once(shared, "job", make)
+
+
+def _carry_out(path: Path, aws: LocalAWS, tiny: list[str]) -> dict[str, Any]:
+    """The user's part."""
+    ours = plant(path / "home", path / "here")
+    # His keys lie in ~/.aws/credentials.
+    unset = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
+    environment = {k: v for k, v in os.environ.items() if k not in unset} | ours
+    environment |= {"AWS_ENDPOINT_URL": aws.url, "AWS_REGION": REGION, "OUR_KEY": _KEY}
+    environment |= {"PYTHONPATH": str(path / "checkout"), "MPLCONFIGDIR": str(path.parent)}
+    words = [
+        *(word for word in tiny if not word.startswith("logger")),
+        *("logger=[wandb,cloudwatch]", "logger.wandb.mode=offline"),
+        *("logger.wandb.key_env=OUR_KEY", "logger.cloudwatch.flush_seconds=1"),
+        *("+backend=sagemaker", f"backend.role={ROLE}", f"backend.bucket={BUCKET}"),
+        *("backend.max_seconds=200", "backend.poll_seconds=0.2", f"hydra.run.dir={path}/run"),
+    ]
+    here = {"cwd": path / "here", "env": environment}
+    with started([sys.executable, "-m", "imdb_cls.train", *words], **here) as process:
+        begun = until(process, "Starting training script")
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=60)
+    (name,) = aws.jobs or [""]
+    seen = {"name": name, "submitted": begun + rest, "code": process.returncode}
+    assert name, seen
+    seen["stopped"] = aws.jobs[name].stop.is_set()
+    for command in ("attach", "metrics"):
+        done = subprocess.run(
+            [sys.executable, "-c", IMPATIENT, command, str(path / "run")],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            **here,
+        )
+        assert done.returncode == 0, seen["submitted"] + done.stdout[-3000:] + done.stderr
+        seen[command] = done.stdout
+    return seen
+
+
+def _keep(path: Path, aws: Recording, name: str) -> None:
+    """Writes down all that arrived at AWS."""
+    from moto.cloudwatch.models import MetricDatum, cloudwatch_backends
+
+    for number, request in enumerate(aws.requests):
+        (path / f"request-{number}").write_bytes(request)
+    s3, logs = aws.client("s3", REGION), aws.client("logs", REGION)
+    for item in s3.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        target = path / "s3" / item["Key"]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        s3.download_file(BUCKET, item["Key"], str(target))
+        if target.suffix == ".gz":
+            with tarfile.open(target) as tar:
+                tar.extractall(f"{target}.d", filter="data")
+    group = "/aws/sagemaker/TrainingJobs"
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")[
+        "logStreams"
+    ]
+    events = logs.get_log_events(
+        logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True, limit=10000
+    )["events"]
+    data = [
+        (d.namespace, {i.name: i.value for i in d.dimensions}, d.name, d.value)
+        for d in cloudwatch_backends[_ACCOUNT][REGION].metric_data
+        if isinstance(d, MetricDatum)
+    ]
+    listed = aws.client("secretsmanager", REGION).list_secrets()["SecretList"]
+    kept = {
+        "request": aws.jobs[name].request,
+        "log": [event["message"] for event in events],
+        "metrics": [d for d in data if name in d[1].values()],
+        "secrets": [secret["Name"] for secret in listed],
+    }
+    (path / "kept.json").write_text(json.dumps(kept))
+
+
+def arrived(job: Path, namespace: str) -> list[tuple[dict[str, str], str, float]]:
+    """The metrics in a namespace: dimensions, name and value."""
+    kept = read(job / "aws", "kept.json")["metrics"]
+    return [(dimensions, name, v) for space, dimensions, name, v in kept if space == namespace]
+
+
+def printed(job: Path) -> list[tuple[str, float]]:
+    """The values in the job's own log, as anybody would read them."""
+    lines = [m.split() for m in read(job / "aws", "kept.json")["log"] if m.startswith("step=")]
+    pairs = [word.split("=") for words in lines for word in words[2:]]
+    return [(name, float(value)) for name, value in pairs]
+
+
+def test_every_printed_value_is_in_cloudwatch_once(job: Path) -> None:
+    found = arrived(job, "/aws/sagemaker/TrainingJobs")
+    assert {json.dumps(d) for d, _, _ in found} == {
+        json.dumps({"TrainingJobName": read(job, "seen.json")["name"]})
+    }
+    assert Counter((name, value) for _, name, value in found) == Counter(printed(job))
+    assert {name for name, _ in printed(job)} == set(LOGGED)
+
+
+def test_the_names_and_values_are_those_of_metrics_csv(job: Path) -> None:
+    table = [(row["name"], float(row["value"])) for row in rows(job / "run")]
+    assert Counter(printed(job)) == Counter(table)
+
+
+def test_the_logger_puts_them_into_a_namespace_of_ours_too(job: Path) -> None:
+    found = arrived(job, "imdb_cls")
+    dimensions = {"Run": f"{job.name}/run", "Job": read(job, "seen.json")["name"]}
+    assert all(d == dimensions for d, _, _ in found)
+    assert Counter((name, value) for _, name, value in found) == Counter(printed(job))
+
+
+def test_the_metrics_are_read_back_into_a_table_and_a_csv(job: Path) -> None:
+    with (job / "run" / "cloudwatch.csv").open(newline="") as file:
+        read_back = list(csv.DictReader(file))
+    table = read(job, "seen.json")["metrics"]
+    for name in LOGGED:
+        theirs = [value for n, value in printed(job) if n == name]
+        ours = [row for row in read_back if row["name"] == name]
+        # A second may hold several values: their mean and number.
+        assert sum(int(row["samples"]) for row in ours) == len(theirs)
+        total = sum(int(row["samples"]) * float(row["value"]) for row in ours)
+        assert total == pytest.approx(sum(theirs), rel=1e-12)
+        assert all(float(r["value"]) in theirs for r in ours if r["samples"] == "1")
+        assert any(line.split()[:2] == [name, str(len(theirs))] for line in table.splitlines())
+    assert [row["time"] for row in read_back if row["name"] == "train/loss"] == sorted(
+        row["time"] for row in read_back if row["name"] == "train/loss"
+    )
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(job: Path) -> None:
+    seen = read(job, "seen.json")
+    assert (seen["code"], seen["stopped"]) == (130, False)
+    assert f"Follow it: python -m launch.jobs attach {job}/run" in seen["submitted"]
+    assert f"Stop it: python -m launch.jobs stop {job}/run" in seen["submitted"]
+    assert "Traceback" not in seen["submitted"]
+
+
+def test_attach_shows_the_whole_log_and_completes_the_run(job: Path) -> None:
+    log, shown = read(job / "aws", "kept.json")["log"], read(job, "seen.json")["attach"]
+    ours = [
+        line for line in shown.splitlines() if not line.startswith(read(job, "seen.json")["name"])
+    ]
+    assert [line.rstrip() for line in ours[: len(log)]] == [line.rstrip() for line in log]
+    assert files_of(job / "run") == FILES | {"cloudwatch.csv"}
+    record = read(job / "run", "run.json")
+    assert (record["status"], record["job"]["status"]) == ("completed", "Completed")
+    assert "rehearsal" not in record or record["rehearsal"] is False
+
+
+def test_an_offline_wandb_run_comes_back_to_where_it_would_be(job: Path) -> None:
+    found = [path.name for path in (job / "here" / "wandb").glob("offline-run-*")]
+    assert len(found) == 1
+    assert found[0].endswith(read(job / "run", "run.json")["logger_id"])
+    assert list((job / "here" / "wandb" / found[0]).glob("*.wandb"))
+
+
+def test_planted_secrets_are_nowhere(job: Path) -> None:
+    kept, seen = job / "aws", read(job, "seen.json")
+    # They would be found: the archives are unpacked, requests and log are here.
+    assert list(kept.glob("s3/imdb_cls/jobs/*/output/output.tar.gz.d/run/train.log"))
+    requests = b"".join(path.read_bytes() for path in kept.glob("request-*"))
+    assert b"TrainingJobName" in requests
+    assert b"AKIAPLANTEDPLANTED00" in requests  # who signed them, in the header
+    said = {name: str(text).encode() for name, text in seen.items()}
+    assert leaks({**contents(kept), **contents(job / "run"), **said}) == []
+    here = contents(job / "here")
+    assert leaks(here) == [(str(job / "here" / ".env"), "planted-dotenv")]
+    names = {path.name for path in (kept / "s3").rglob("*")}
+    assert not names & {".env", ".netrc", "private.yaml", "private.py", *PLANTED}
+    assert "conf/private.yaml" in seen["submitted"].split("not tracked by git")[1]
+
+
+def test_a_named_key_is_in_secrets_manager_only(job: Path) -> None:
+    holders = [path for path, text in contents(job / "aws").items() if _KEY.encode() in text]
+    for path in holders:
+        assert "HTTP_X_AMZ_TARGET: secretsmanager." in Path(path).read_text()
+    assert [p for p, text in contents(job / "run").items() if _KEY.encode() in text] == []
+    assert _KEY not in json.dumps(read(job, "seen.json"))

@@ -1,0 +1,205 @@
+"""Every knob is in its place in the request, and every argument survives."""
+
+import re
+import shlex
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from hydra import compose, initialize_config_dir
+
+from imdb_cls.config import CONF_DIR
+from imdb_cls.config.overrides import quoted
+from launch.aws import limits
+from launch.training import metrics, request
+from launch.training.request import Job
+from tests.launch.conftest import BUCKET, REGION, ROLE, parsed
+
+
+def shell_words(script: str) -> list[str]:
+    """What a shell makes of the command in the SDK's script."""
+    (shown,) = re.findall(
+        r"<<'SAGEMAKER_BASE_COMMAND_EOF'\n(.*)\nSAGEMAKER_BASE_COMMAND_EOF", script
+    )
+    assert shown.count("exec ") == 1
+    words = subprocess.run(
+        ["bash", "-c", 'CMD=$(cat)\neval "$CMD"'],
+        input=shown.replace("exec ", r"printf '%s\0' ", 1),
+        env={"HOME": "/root", "PATH": "/usr/bin:/bin", "SM_CURRENT_HOST_RANK": "1"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return words.stdout.split("\0")[:-1]
+
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """The request of these overrides, with the script that the job runs under `script`."""
+    session = boto3.Session(
+        aws_access_key_id="none", aws_secret_access_key="none", region_name=REGION
+    )
+    code = tmp_path_factory.mktemp("code")
+    (code / "requirements.txt").write_text("torch\n")
+
+    def run(*overrides: str, words: tuple[str, ...] = ("seed=1",), processes: int = 1) -> Any:
+        job = a_job(code, *overrides, words=words, processes=processes)
+        script = []
+
+        def place(name: str, directory: Path) -> str:
+            if name == "sm_drivers":
+                script.append((directory / "sm_train.sh").read_text(encoding="utf-8"))
+            return f"s3://{BUCKET}/{name}/"
+
+        made = request.build(job, session, place)
+        limits.check(made)
+        return {**made, "script": script[0]}
+
+    return run
+
+
+def a_job(
+    code: Path, *overrides: str, words: tuple[str, ...] = ("seed=1",), processes: int = 1
+) -> Job:
+    config = parsed(*overrides)
+    assert config.backend is not None
+    return Job(
+        name=config.backend.job_name or "job-1",
+        config=config,
+        overrides=list(words),
+        processes=processes,
+        image="763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-training:2.5.1",
+        role=ROLE,
+        bucket=BUCKET,
+        max_seconds=config.backend.max_seconds,
+        channels={"reviews": f"s3://{BUCKET}/reviews/"},
+        code=code,
+        fingerprint="0123456789abcdef",
+        run_name="2026-11-22/22-41-00",
+        region=REGION,
+    )
+
+
+def test_the_defaults_are_the_originals(make: Make) -> None:
+    made = make()
+    assert made["TrainingJobName"] == "job-1"
+    assert made["RoleArn"] == ROLE
+    assert made["ResourceConfig"] == {
+        "InstanceType": "ml.p3.2xlarge",
+        "InstanceCount": 1,
+        "VolumeSizeInGB": 30,
+    }
+    assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 36000}
+    assert made["EnableManagedSpotTraining"] is False
+    assert made["EnableNetworkIsolation"] is False
+    assert "VpcConfig" not in made
+    assert made["OutputDataConfig"] == {
+        "S3OutputPath": f"s3://{BUCKET}/imdb_cls/jobs",
+        "CompressionType": "GZIP",
+    }
+    assert made["CheckpointConfig"] == {
+        "S3Uri": f"s3://{BUCKET}/imdb_cls/jobs/job-1/checkpoints",
+        "LocalPath": "/opt/ml/checkpoints",
+    }
+    assert made["Environment"]["IMDB_CLS_RUN"] == "2026-11-22/22-41-00"
+    assert made["Environment"]["AWS_DEFAULT_REGION"] == REGION
+    assert made["HyperParameters"] == {}
+    assert made["AlgorithmSpecification"]["MetricDefinitions"] == metrics.definitions()
+
+
+def test_every_knob_is_in_its_place(make: Make) -> None:
+    key = "arn:aws:kms:us-east-1:123456789012:key/"
+    made = make(
+        *("backend.instance_type=ml.g5.12xlarge", "backend.instance_count=3"),
+        *("backend.volume_gb=77", "backend.max_seconds=1234", "backend.prefix=/a/b/"),
+        *("backend.network_isolation=true", "backend.tags={team: nlp}"),
+        *("backend.subnets=[subnet-1,subnet-2]", "backend.security_groups=[sg-1]"),
+        *(f"backend.volume_kms_key={key}v", f"backend.output_kms_key={key}o"),
+        *("backend.keep_alive_seconds=1800", "backend.job_name=mine"),
+        processes=4,
+    )
+    assert made["ResourceConfig"] == {
+        "InstanceType": "ml.g5.12xlarge",
+        "InstanceCount": 3,
+        "VolumeSizeInGB": 77,
+        "VolumeKmsKeyId": f"{key}v",
+        "KeepAlivePeriodInSeconds": 1800,
+    }
+    assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 1234}
+    assert made["EnableNetworkIsolation"] is True
+    assert made["VpcConfig"] == {
+        "Subnets": ["subnet-1", "subnet-2"],
+        "SecurityGroupIds": ["sg-1"],
+    }
+    assert made["OutputDataConfig"]["KmsKeyId"] == f"{key}o"
+    assert made["OutputDataConfig"]["S3OutputPath"] == f"s3://{BUCKET}/a/b/jobs"
+    assert made["CheckpointConfig"]["S3Uri"] == f"s3://{BUCKET}/a/b/jobs/mine/checkpoints"
+    assert {"Key": "team", "Value": "nlp"} in made["Tags"]
+
+
+@pytest.mark.parametrize(("asked", "waits"), [("null", 7200), ("5000", 5000)])
+def test_a_spot_job_waits_as_long_as_it_is_asked_to(make: Make, asked: str, waits: int) -> None:
+    made = make(
+        *("backend.spot=true", "backend.max_seconds=3600"), f"backend.max_wait_seconds={asked}"
+    )
+    assert made["EnableManagedSpotTraining"] is True
+    assert made["StoppingCondition"] == {
+        "MaxRuntimeInSeconds": 3600,
+        "MaxWaitTimeInSeconds": waits,
+    }
+
+
+def test_without_a_prefix_the_paths_have_no_empty_part(make: Make) -> None:
+    made = make("backend.prefix=''")
+    assert made["OutputDataConfig"]["S3OutputPath"] == f"s3://{BUCKET}/jobs"
+
+
+def test_python_is_the_process_that_is_signalled(make: Make) -> None:
+    assert "\nexec python -m imdb_cls.train seed=1\n" in make()["script"]
+
+
+def test_several_devices_are_started_by_torchrun(make: Make) -> None:
+    words = shell_words(make(words=("seed=1", "a=b c"), processes=4)["script"])
+    assert words == [
+        *("python", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=4"),
+        *("-m", "imdb_cls.train", "seed=1", "a=b c"),
+    ]
+
+
+def test_several_hosts_find_the_first_one_of_them(make: Make) -> None:
+    script = make("backend.instance_count=2", words=("seed=$HOME",), processes=1)["script"]
+    assert "--nnodes=2" in script
+    # Known to the container only: its shell puts them in, and nothing into the overrides.
+    for name in ("SM_CURRENT_HOST_RANK", "SM_MASTER_ADDR", "SM_MASTER_PORT"):
+        assert f"=${name}" in script
+    words = shell_words(script)
+    assert "--node_rank=1" in words
+    assert "--nproc_per_node=1" in words
+    assert words[-1] == "seed=$HOME"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("it's", 'say "a"', "$HOME $(id) `id`", "a\\b", "[1,2]", "{k: v}", "*", "!x", "#", "~"),
+        *("ü and 😀", "a;b&&c|d>e", "%s", "-n"),
+    ],
+)
+def test_every_argument_survives_the_shell(tmp_path: Path, value: str) -> None:
+    job = a_job(tmp_path, words=("x", value))
+    assert shlex.split(request.shown_command(job))[-2:] == ["x", value]
+
+
+@pytest.mark.parametrize(
+    "value", ["plain/path-1.0_x", "it's", "a b", "", "a\\", "\\'", "a\\b", "[x]", "é"]
+)
+def test_what_the_client_adds_is_read_back_by_hydra_as_it_is(value: str) -> None:
+    override = f"logger.wandb.name={quoted(value)}"
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        assert compose("train", [override]).logger.wandb.name == value

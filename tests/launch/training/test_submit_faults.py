@@ -1,0 +1,153 @@
+"""What can go wrong between here and a job: one line says it, and nothing half-done is left."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.config import Config as BotoConfig
+
+from imdb_cls.train import main
+from tests.launch.conftest import BUCKET, REGION, minimal_request
+from tests.support.doubles import Door, Said, words_of
+from tests.test_train import read
+
+Submit = Callable[..., Said]
+
+
+@pytest.fixture
+def submit(
+    tiny: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> Submit:
+    """Submits the tiny run as a job, in this process, into tmp_path/<name>."""
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def run(*overrides: str, name: str = "run") -> Said:
+        words = words_of(tiny, tmp_path / name, *overrides)
+        monkeypatch.setattr(sys, "argv", ["train.py", *words])
+        capfd.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = capfd.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    from launch.aws import client
+
+    few = BotoConfig(retries={"mode": "standard", "total_max_attempts": 2})
+    monkeypatch.setattr(client, "_CLIENT", client._CLIENT.merge(few))
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("backend.job_name=taken", ["taken", "choose another backend.job_name"]),
+        ("backend.role=arn:aws:iam::123456789012:role/nobody", ["role/nobody", "role exists"]),
+        ("backend.bucket=no-such-bucket", ["no-such-bucket", "aws s3 mb s3://no-such-bucket"]),
+    ],
+)
+def test_what_the_account_does_not_have_is_named(
+    door: Door, submit: Submit, tmp_path: Path, override: str, parts: list[str]
+) -> None:
+    door.aws.client("sagemaker", REGION).create_training_job(**minimal_request("taken"))
+    line = submit(override).line
+    assert all(part in line for part in parts), line
+    assert list(tmp_path.iterdir()) == []
+    assert list(door.aws.jobs) == ["taken"]
+
+
+def test_without_credentials_it_says_what_to_do(
+    door: Door, submit: Submit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    said = submit()
+    assert "no AWS credentials: run `aws configure`" in said.line
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == []
+    assert door.seen == []
+
+
+@pytest.mark.parametrize(
+    ("code", "part"),
+    [
+        ("AccessDeniedException", "docs/sagemaker.md"),
+        ("ResourceLimitExceeded", "Ask for a higher quota"),
+        ("ExpiredTokenException", "have expired"),
+    ],
+)
+def test_a_refused_request_leaves_nothing_but_the_inputs(
+    door: Door, submit: Submit, tmp_path: Path, code: str, part: str
+) -> None:
+    door.refuse("CreateTrainingJob", code)
+    line = submit().line
+    assert part in line
+    assert "Planted refusal." in line
+    assert list(tmp_path.iterdir()) == []
+    assert door.aws.jobs == {}
+
+
+def test_throttling_is_waited_out(door: Door, submit: Submit) -> None:
+    door.refuse("CreateTrainingJob", "ThrottlingException", times=2)
+    said = submit()
+    assert (said.code, said.err) == (0, "")
+    assert door.seen.count("CreateTrainingJob") == 3
+    assert len(door.aws.jobs) == 1
+
+
+def test_throttling_for_ever_is_one_line(
+    door: Door, submit: Submit, tmp_path: Path, impatient: None
+) -> None:
+    door.refuse("CreateTrainingJob", "ThrottlingException", times=1000)
+    line = submit().line
+    assert "Planted refusal." in line
+    # Whether a job was created cannot be known: the run directory is there to find out.
+    assert f"python -m launch.jobs attach {tmp_path}/run" in line
+    assert read(tmp_path / "run", "run.json")["job_name"].startswith("imdb-cls-")
+
+
+def test_no_connection_is_one_line(
+    door: Door, submit: Submit, tmp_path: Path, impatient: None
+) -> None:
+    door.shut()
+    assert "AWS cannot be reached" in submit().line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("how", "name"), [("cut", "null"), ("a 500", "mine")])
+def test_a_lost_answer_is_no_failure(
+    door: Door, submit: Submit, tmp_path: Path, how: str, name: str
+) -> None:
+    """The job was created, the client did not hear of it and asked again."""
+    door.lost = how
+    said = submit(f"backend.job_name={name}")
+    assert (said.code, said.err) == (0, "")
+    assert door.seen.count("CreateTrainingJob") == 2
+    assert list(door.aws.jobs) == [read(tmp_path / "run", "run.json")["job_name"]]
+
+
+def test_a_second_job_uploads_nothing(door: Door, submit: Submit) -> None:
+    def stored() -> list[str]:
+        sent = [s for s in door.seen if s.startswith((f"PUT /{BUCKET}/", f"POST /{BUCKET}/"))]
+        door.seen.clear()
+        return sent
+
+    first = submit(name="first")
+    assert len(stored()) > 50
+    assert "uploaded" in first.out
+    second = submit(name="second")
+    assert (second.code, stored()) == (0, [])
+    assert "uploaded" not in second.out
+    assert second.out.count("in S3 already") == 4
+    assert len(door.aws.jobs) == 2

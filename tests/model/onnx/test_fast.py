@@ -1,0 +1,224 @@
+"""The model for CPUs labels as the trained one does, or it is not there."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from imdb_cls.errors import UserError
+from imdb_cls.inference.engine import OnnxEngine
+from imdb_cls.inference.labeller import Labeller
+from imdb_cls.inference.network import load_trained
+from imdb_cls.model.onnx import fast, graph
+from imdb_cls.model.onnx.encoder import Encoder
+from imdb_cls.model.onnx.per_token import per_token
+from imdb_cls.model.open import open_labeller, open_network
+from imdb_cls.runs.run import Run
+from tests.conftest import Command, once
+from tests.launch.rehearsal.test_rehearsal import SHOWING, imported_in
+from tests.test_predict import decided, reviews
+
+
+def export(run: Path) -> dict[str, Any]:
+    """As python -m imdb_cls.export does; gives what metrics.json says of it then."""
+    from imdb_cls import export as command
+
+    command.export(command.Arguments(run=str(run)))
+    return dict(json.loads((run / "metrics.json").read_text())["fast"])
+
+
+@pytest.fixture(scope="module")
+def exported(trained: Path, shared: Path) -> Path:
+    """A run whose network tells reviews apart, with its fast model."""
+
+    def make(path: Path) -> None:
+        run = decided(trained, path / "run")
+        rescored(run)
+        export(run)
+
+    return once(shared, "exported", make) / "run"
+
+
+def rescored(run: Path) -> None:
+    """predictions_val.parquet anew: the network was changed."""
+    from imdb_cls.terminal import Screen
+    from imdb_cls.training import complete
+
+    splits = complete.splits_of(Run(run), Screen())
+    assert splits is not None
+    found = open_network(Run(run)).probabilities(list(splits.val.reviews["text"]))
+    _with_probabilities(run, found)
+
+
+def _with_probabilities(run: Path, found: "np.ndarray[Any, Any]") -> None:
+    file = run / "predictions_val.parquet"
+    table = pq.read_table(file)
+    column = table.schema.get_field_index("probability")
+    pq.write_table(table.set_column(column, "probability", pa.array(found)), file)
+
+
+def ids_of(run: Path) -> list[list[int]]:
+    tokenizer = open_network(Run(run)).tokenizer
+    return list(tokenizer(reviews(run, 20))["input_ids"])
+
+
+def test_the_graph_gives_the_networks_logits(exported: Path, tmp_path: Path) -> None:
+    graph.write(Encoder(load_trained(exported / "model")), tmp_path / "model.fp32.onnx")
+    engine = OnnxEngine(tmp_path / "model.fp32.onnx")
+    ids = ids_of(exported)
+    lengths = np.array([len(row) for row in ids], dtype=np.int32)
+    found = engine.log_odds(lengths, lambda rows: [ids[row] for row in rows])
+    expected = open_network(Run(exported)).log_odds(reviews(exported, 20))
+    assert found == pytest.approx(expected, abs=1e-4)
+    assert engine.name == "onnx fp32"
+
+
+def test_a_scale_a_token_changes_nothing_in_exact_numbers(exported: Path) -> None:
+    network, ids = load_trained(exported / "model"), ids_of(exported)
+    scaled = per_token(Encoder(network))
+    with torch.no_grad():
+        for row in ids:
+            given = torch.tensor([row])
+            assert torch.allclose(scaled(given), network(given).logits, atol=1e-4)
+
+
+def test_a_scale_a_token_brings_int8_nearer(exported: Path, tmp_path: Path) -> None:
+    """One token's activations made far larger than the others', as a trained network has them."""
+    encoder = Encoder(load_trained(exported / "model"))
+    with torch.no_grad():
+        encoder.embeddings.word_embeddings.weight[1996] *= 40  # "the"
+        for layer in encoder.layers:
+            layer.lin1.weight *= 4
+    ids = ids_of(exported)
+    lengths = np.array([len(row) for row in ids], dtype=np.int32)
+
+    def log_odds(write: Callable[[Encoder, Path], None]) -> "np.ndarray[Any, Any]":
+        file = tmp_path / "model.int8.onnx"
+        write(encoder, file)
+        return OnnxEngine(file).log_odds(lengths, lambda rows: [ids[row] for row in rows])
+
+    exact, with_scales = log_odds(graph.write), log_odds(graph.write_int8)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(graph, "per_token", lambda encoder: encoder)
+        without = log_odds(graph.write_int8)
+    assert np.abs(with_scales - exact).mean() < np.abs(without - exact).mean()
+
+
+def test_metrics_json_says_what_the_fast_model_costs(exported: Path) -> None:
+    fast = json.loads((exported / "metrics.json").read_text())["fast"]
+    assert fast["kind"] in ("int8", "fp32")
+    assert fast["val_agreement"] >= 0.995
+    assert fast["val_samples"] == 40
+    assert (exported / "model" / fast["file"]).is_file()
+    stored = json.loads((exported / "model" / "inference.json").read_text())
+    assert stored["fast"] == fast["file"]
+    table = pq.read_table(exported / "predictions_val.parquet")
+    right = (np.asarray(table["probability"]) > 0.5) == (np.asarray(table["label"]) == 1)
+    assert fast["val_accuracy_of_trained"] == pytest.approx(right.mean())
+
+
+def test_predict_takes_it_on_a_cpu_and_the_network_where_a_precision_is_asked_for(
+    exported: Path,
+) -> None:
+    texts = reviews(exported, 40)
+    fast = open_labeller(Run(exported), "cpu")
+    assert fast.engine.startswith("onnx ")
+    whole = open_labeller(Run(exported), "cpu", "32-true")
+    assert whole.engine == "torch 32-true"
+    agreed = (fast.log_odds(texts) > 0) == (whole.log_odds(texts) > 0)
+    assert agreed.mean() >= 0.9
+    assert Labeller.open(exported / "model").engine == fast.engine
+
+
+def test_a_review_gets_its_score_whatever_stands_beside_it(exported: Path) -> None:
+    texts = reviews(exported, 12)
+    model = open_labeller(Run(exported), "cpu")
+    together = model.log_odds(texts)
+    assert [model.log_odds([text])[0] for text in texts] == list(together)
+    assert list(model.log_odds(texts[::-1])[::-1]) == list(together)
+
+
+def test_a_model_that_disagrees_is_not_kept(exported: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(exported, tmp_path / "run"))
+    table = pq.read_table(run / "predictions_val.parquet")
+    _with_probabilities(run, 1 - np.asarray(table["probability"]))
+    fast = export(run)
+    assert fast["kind"] is None
+    assert max(fast["tried"].values()) < 0.1
+    assert not list(run.rglob("*.onnx"))
+    assert open_labeller(Run(run), "cpu").engine == "torch 32-true"
+
+
+def test_a_damaged_file_is_one_line(exported: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(exported, tmp_path / "run"))
+    (file,) = (run / "model").glob("*.onnx")
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        open_labeller(Run(run), "cpu")
+    assert "\n" not in str(caught.value)
+
+
+def test_labelling_with_it_loads_no_torch(exported: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SHOWING, "imdb_cls.predict", f"run={exported}", "a good film"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not imported_in(done.stdout) & {"torch", "transformers", "datasets", "pytorch_lightning"}
+
+
+def test_a_run_makes_it_itself(tiny: list[str], command: Command, tmp_path: Path) -> None:
+    done = command("train", *tiny, "export=true", f"hydra.run.dir={tmp_path}/run")
+    assert done.returncode == 0, done.stderr
+    assert "fast model for CPUs: " in done.stdout
+    assert "export" in json.loads((tmp_path / "run" / "run.json").read_text())["parts"]
+    assert len(list((tmp_path / "run" / "model").glob("*.onnx"))) == 1
+
+
+def test_what_completes_a_run_does_not_end_it(
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    from imdb_cls.terminal import Screen
+    from imdb_cls.training import complete
+
+    run = Run(shutil.copytree(trained, tmp_path / "run"))
+    text = run.config_file.read_text().replace("export: false", "export: true")
+    run.config_file.write_text(text)
+    assert not complete.is_finished(run)
+    monkeypatch.setattr(graph, "write_int8", lambda encoder, path: 1 / 0)
+    monkeypatch.setattr(fast, "_KINDS", {"int8": graph.write_int8})
+    assert complete.finish(run, Screen()) == []
+    said = capfd.readouterr()
+    assert f"python -m imdb_cls.export run={run.path}" in said.out
+    assert "ZeroDivisionError" in said.err
+    assert run.info()["status"] == "completed"
+    monkeypatch.undo()
+    # Going on with a run that is complete makes what it lacks.
+    from imdb_cls.training.fit import resume
+
+    resume(str(run.path), run.path, [])
+    assert complete.is_finished(run)
+    assert len(list(run.model_dir.glob("*.onnx"))) == 1
+
+
+def test_an_older_run_is_told_apart(trained: Path, tmp_path: Path, command: Command) -> None:
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    (run / "predictions_val.parquet").unlink()
+    done = command("export", f"run={run}")
+    assert done.returncode == 2
+    assert "predictions_val.parquet" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
