@@ -40,34 +40,23 @@ class Arguments:
 def evaluate(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls.data import load, sources, splits
-    from imdb_cls.data.hub import HubUnreachable
+    from imdb_cls.data import sources, splits
     from imdb_cls.data.tokens import tokenize
-    from imdb_cls.errors import UserError
     from imdb_cls.model.evaluation import evaluate as evaluate_split
     from imdb_cls.model.open import open_network
+    from imdb_cls.runs.reviews import splits_of
     from imdb_cls.runs.run import Run
     from imdb_cls.storage import write_json
     from imdb_cls.terminal import Screen
 
     run = Run.open(given.run, complete=True)
     config = run.config()
-    cache = Path(config.cache_dir).expanduser()
+    cache = Path(config.cache_dir)
     if given.input:
         split = splits.whole(sources.load_file(given.input, given.text, given.label, cache))
         name, what = f"{Path(given.input).stem}-{split.fingerprint[:8]}", given.input
     else:
-        try:
-            chosen = load.load(config.data, cache)
-        except HubUnreachable as error:
-            raise UserError(
-                f"the run's test split is on the Hub, which cannot be reached: {error}"
-            ) from None
-        if chosen.fingerprint != run.info()["resolved"]["data_fingerprint"]:
-            raise UserError(
-                f"run={given.run}: its reviews have changed since: this is no longer its test split"
-            )
-        split, name, what = chosen.test, "test", "the run's own test split"
+        split, name, what = splits_of(run).test, "test", "the run's own test split"
 
     model = open_network(run, given.device, given.precision, given.batch_size)
     tokens = tokenize(split, model.tokenizer, cache)

@@ -34,7 +34,7 @@ def export(given: Arguments) -> None:
     run, screen = Run.open(given.run, complete=True), Screen()
     if not run.val_predictions_file.is_file():
         raise UserError(f"run={given.run} has no {run.val_predictions_file.name}: an older run")
-    splits = complete.splits_of(run, screen)
+    splits = complete.splits_if_had(run, screen)
     if splits is None:
         raise UserError(f"run={given.run}: without its reviews nothing can be compared")
     complete.export(run, screen, splits)

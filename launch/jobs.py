@@ -59,7 +59,7 @@ def _on_run(command: str, path: str, given: Arguments) -> None:
 
     found = attach.open_remote(path)
     aws, screen = attach.aws_of(found), Screen()
-    job = str(found.info()["job_name"])
+    job = str(found.info().job_name)
     if command == "attach":
         attach.attach(found, aws, screen, poll_seconds=3.0)
     elif command == "stop":
@@ -83,7 +83,7 @@ def _metrics(path: str, given: Arguments) -> None:
     from launch.training import attach, follow, metrics
 
     found, screen = Run.open(path), Screen()
-    job, settings = found.info().get("job_name"), found.config().logger.cloudwatch
+    job, settings = found.info().job_name, found.config().logger.cloudwatch
     if job:
         aws = attach.aws_of(attach.open_remote(path))
         rows = metrics.read(aws, job, follow.describe(aws, job))

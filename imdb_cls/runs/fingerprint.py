@@ -9,9 +9,9 @@ import subprocess
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from imdb_cls.config import Config
+from imdb_cls.runs.info import Resolved
 
 _PACKAGE = Path(__file__).parents[1]
 _PACKAGES = (
@@ -36,7 +36,7 @@ WITHOUT_EFFECT = (
 )
 
 
-def fingerprint(config: Config, resolved: dict[str, Any]) -> str:
+def fingerprint(config: Config, resolved: Resolved) -> str:
     """What decides the result, as 16 hex digits: the config without paths, loggers and backend, the
     reviews and weights that it resolved to, and the package's own source."""
     values = asdict(config)
@@ -53,7 +53,7 @@ def fingerprint(config: Config, resolved: dict[str, Any]) -> str:
             del data[key]
     if weights["source"] == "local":
         del weights["name"]
-    content = [values, resolved["data_fingerprint"], resolved["weights_sha256"]]
+    content = [values, resolved.data_fingerprint, resolved.weights_sha256]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode() + code().encode())
     return digest.hexdigest()[:16]
 

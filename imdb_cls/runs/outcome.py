@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imdb_cls.config import Config
 from imdb_cls.errors import as_user_error
-from imdb_cls.runs.records import curve_of, plain
+from imdb_cls.runs.records import curve_of
 from imdb_cls.runs.run import Run, now
 
 
@@ -40,13 +40,13 @@ def outcome_of(run: Run, metric: str, again: bool = True) -> Outcome | None:
     """The outcome of a trial that ended; None for one that has not, or was stopped."""
     info = run.info()
     name, values = run.path.name, tuple(curve_of(run.table_file, metric))
-    if info["status"] == "completed":
+    if info.status == "completed":
         value = float(run.metrics()["val"][metric.removeprefix("val/")])
         return Outcome(name, "completed", value, None, values, again)
-    if info.get("pruned"):
-        return Outcome(name, "pruned", None, plain(info.get("reason")), values, again)
-    if info["status"] == "failed":
-        return Outcome(name, "failed", None, plain(info.get("reason")), values, again)
+    if info.pruned:
+        return Outcome(name, "pruned", None, info.plain_reason, values, again)
+    if info.status == "failed":
+        return Outcome(name, "failed", None, info.plain_reason, values, again)
     return None
 
 

@@ -1,11 +1,9 @@
 """The files of a trial, each parsed once for as long as it stays the same; whether it lives."""
 
-import ast
 import csv
 import fcntl
 import functools
 import json
-import re
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from imdb_cls.errors import one_line
 from imdb_cls.names import SCALARS
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 
 Curves = dict[str, list[tuple[int, float]]]
@@ -101,15 +99,15 @@ def metrics_of(run: Run) -> dict[str, float]:
     return metrics
 
 
-def status_of(run: Run, info: dict[str, Any], sweep_lives: bool) -> str:
+def status_of(run: Run, info: RunInfo, sweep_lives: bool) -> str:
     """completed, failed, stopped, pruned, running, or interrupted: killed before it could tell."""
-    if info.get("pruned") and info["status"] == "stopped":
+    if info.pruned and info.status == "stopped":
         return "pruned"
-    if info["status"] != "running":
-        return str(info["status"])
-    if info.get("job_name") and not info.get("resumed_here"):
+    if info.status != "running":
+        return info.status
+    if info.job_name and not info.resumed_here:
         # A rehearsal ends with its command.
-        return "running" if sweep_lives or not info.get("rehearsal") else "interrupted"
+        return "running" if sweep_lives or not info.rehearsal else "interrupted"
     begins = time.time() - run.record_file.stat().st_mtime < _BEGINNING_S
     return "running" if begins or held(run.log_file) else "interrupted"
 
@@ -126,33 +124,10 @@ def held(path: Path) -> bool:
     return False
 
 
-def seconds_of(info: dict[str, Any], status: str) -> float | None:
+def seconds_of(info: RunInfo, status: str) -> float | None:
     """What a trial took; of one that runs, what it has taken so far."""
-    if info.get("seconds") is not None:
-        return float(info["seconds"])
-    if status != "running" or not info.get("started"):
+    if info.seconds is not None:
+        return info.seconds
+    if status != "running" or not info.started:
         return None
-    return (datetime.now(UTC) - datetime.fromisoformat(info["started"])).total_seconds()
-
-
-def cost_of(info: dict[str, Any]) -> float | None:
-    """USD that were paid for all jobs of a trial; None if none were, or nobody knows."""
-    if info.get("rehearsal"):
-        return None
-    jobs = [*info.get("previous_jobs", []), info.get("job") or {}]
-    known = [float(job["cost_usd"]) for job in jobs if job.get("cost_usd") is not None]
-    return sum(known) if known else None
-
-
-def plain(reason: str | None) -> str | None:
-    """One line. run.json has an exception as Python writes it; a person wants what it says."""
-    if not reason:
-        return None
-    if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
-        try:
-            said = ast.literal_eval(match[2])
-        except (ValueError, SyntaxError):
-            said = None
-        if isinstance(said, str):
-            reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
-    return one_line(Exception(reason))
+    return (datetime.now(UTC) - datetime.fromisoformat(info.started)).total_seconds()

@@ -7,14 +7,13 @@ from typing import Any
 from imdb_cls.errors import UserError, nearest
 from imdb_cls.names import lower_is_better
 from imdb_cls.runs.differences import differences
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
 from imdb_cls.runs.records import (
-    cost_of,
     curves_of,
     held,
     json_of,
     metrics_of,
-    plain,
     seconds_of,
     status_of,
     yaml_of,
@@ -100,7 +99,7 @@ def read(path: str | Path) -> SweepResults:
     lives = held(directory / ".lock")
     trials = [_trial(run, info, lives, metric, lower) for run, info in runs]
     trials += _waiting(record.get("planned") or [], trials)
-    weights = {run.path: (i.get("resolved") or {}).get("weights_sha256") for run, i in runs}
+    weights = {run.path: i.resolved.weights_sha256 if i.resolved else None for run, i in runs}
     ingredients = [_ingredients(trial, weights) for trial in trials]
     values, keys = differences(ingredients)
     trials = [
@@ -111,7 +110,8 @@ def read(path: str | Path) -> SweepResults:
         path=directory,
         status=_status(record, trials, lives),
         command=record.get("command"),
-        started=record.get("started") or min((i["started"] for _, i in runs), default=None),
+        started=record.get("started")
+        or min((i.started for _, i in runs if i.started), default=None),
         finished=record.get("finished"),
         search=str(record.get("search", "grid")),
         metric=metric,
@@ -147,15 +147,15 @@ def _no_sweep(directory: Path, typed: str) -> str:
     return f"{typed} is no sweep, no run lies in it: {hint}"
 
 
-def _runs(directory: Path) -> list[tuple[Run, dict[str, Any]]]:
+def _runs(directory: Path) -> list[tuple[Run, RunInfo]]:
     """Every run below it with its run.json. What is half-written or something else is left out."""
     found = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         if path.name.startswith(".") or not path.is_dir():
             continue
-        info = json_of(path / "run.json")
-        if info and info.get("status") in _RECORDED and isinstance(info.get("started"), str):
-            found.append((Run(path), info))
+        values = json_of(path / "run.json") or {}
+        if values.get("status") in _RECORDED and isinstance(values.get("started"), str):
+            found.append((Run(path), RunInfo.of(values)))
     return found
 
 
@@ -168,12 +168,12 @@ def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
     return "interrupted" if status == "running" and not at_work else status
 
 
-def _metric(runs: list[tuple[Run, dict[str, Any]]]) -> str:
+def _metric(runs: list[tuple[Run, RunInfo]]) -> str:
     configs = (yaml_of(run.config_file) or {} for run, _ in runs)
     return next((c["metric"] for c in configs if "metric" in c), "val/accuracy")
 
 
-def _trial(run: Run, info: dict[str, Any], lives: bool, metric: str, lower: bool) -> Trial:
+def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Trial:
     status = status_of(run, info, lives)
     metrics = metrics_of(run) if status == "completed" else {}
     values = [value for _, value in curves_of(run.table_file).get(metric, [])]
@@ -184,15 +184,15 @@ def _trial(run: Run, info: dict[str, Any], lives: bool, metric: str, lower: bool
         name=run.path.name,
         path=run.path,
         status=status,
-        overrides=parsed(info.get("overrides") or []),
-        seed=info.get("seed"),
-        reason=plain(info.get("reason")),
+        overrides=parsed(info.overrides),
+        seed=info.seed,
+        reason=info.plain_reason,
         metrics=metrics,
         best=metrics.get(metric, best),
         seconds=seconds_of(info, status),
-        cost=cost_of(info),
-        rehearsed=bool(info.get("rehearsal")),
-        code=info.get("code"),
+        cost=info.cost_usd,
+        rehearsed=bool(info.rehearsal),
+        code=info.code,
     )
 
 

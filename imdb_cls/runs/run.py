@@ -10,7 +10,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.errors import UserError, nearest, one_line
 from imdb_cls.runs.fingerprint import code, git_commit, versions
+from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.storage import write_json, write_text
 
 RUN_NAME = "IMDB_CLS_RUN"
@@ -54,6 +55,9 @@ class Run:
     def create(cls, path: str | Path, config: Config, **facts: Any) -> "Run":
         """Begins a run in an empty directory: writes config.yaml and run.json (status running).
 
+        Args:
+            facts: what else is known of it, as RunInfo names it.
+
         Raises:
             UserError: the directory holds something already.
         """
@@ -62,16 +66,16 @@ class Run:
         run.path.mkdir(parents=True, exist_ok=True)
         write_text(run.config_file, to_yaml(config))
         run.record(
-            status="running",
-            command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
-            started=now(),
-            finished=None,
-            seconds=None,
-            seed=config.seed,
-            **facts,
-            code=code(),
-            versions=versions(),
-            git_commit=git_commit(),
+            **RunInfo(
+                status="running",
+                command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
+                started=now(),
+                seed=config.seed,
+                code=code(),
+                versions=versions(),
+                git_commit=git_commit(),
+                **facts,
+            ).as_json()
         )
         return run
 
@@ -94,8 +98,7 @@ class Run:
         if missing:
             raise UserError(f"{path} is not a run directory: {' and '.join(missing)} missing")
         try:
-            info = run.info()
-            status, _, _ = info["status"], info["resolved"], info["logger_id"]
+            status = run.info().status
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{path}: run.json is damaged ({one_line(error)})") from None
         if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
@@ -104,16 +107,9 @@ class Run:
             )
         return run
 
-    def has_live_job(self) -> bool:
-        """Whether, as far as is known here, a remote job is at work on it. A rehearsal's is not: it
-        ended with its command."""
-        info = self.info()
-        remote = info.get("job_name") and not info.get("rehearsal")
-        return bool(remote) and info["status"] == "running"
-
     def how_to_go_on(self) -> str:
         """The command that leads to the end of this run."""
-        if self.has_live_job():
+        if self.info().is_live_job:
             return f"python -m launch.jobs attach {self.path}"
         return f"python -m imdb_cls.train resume={self.path}"
 
@@ -141,18 +137,35 @@ class Run:
         loaded.pop("hydra", None)
         return loaded
 
-    def info(self) -> dict[str, Any]:
-        """run.json."""
-        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
+    def info(self) -> RunInfo:
+        """run.json.
+
+        Raises:
+            ValueError, KeyError: it is damaged.
+        """
+        return RunInfo.of(self._record())
 
     def metrics(self) -> dict[str, Any]:
         """metrics.json."""
         return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
 
     def record(self, **facts: Any) -> None:
-        """Adds facts to run.json, which is whole at every moment."""
-        known = self.info() if self.record_file.exists() else {}
-        write_json(self.record_file, known | facts)
+        """Adds facts to run.json, which is whole at every moment.
+
+        Args:
+            facts: as RunInfo names them.
+        """
+        assert facts.keys() <= RunInfo.names()
+        known = self._record() if self.record_file.exists() else {}
+        write_json(self.record_file, known | plain_values(facts))
+
+    def record_of(self, other: "Run", but: Collection[str]) -> None:
+        """Adds what another record of the same run says, `but` for some facts."""
+        theirs = other._record() if other.record_file.is_file() else {}
+        self.record(**{name: value for name, value in theirs.items() if name not in but})
+
+    def _record(self) -> dict[str, Any]:
+        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
 
 
 class Clock:

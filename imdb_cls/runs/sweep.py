@@ -11,6 +11,7 @@ from typing import Any
 from imdb_cls.config.overrides import same_trial, without_place
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import lock, write_json
 
@@ -47,7 +48,7 @@ class Sweep:
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.record_file, known | facts)
 
-    def runs(self) -> Iterator[tuple[Run, dict[str, Any]]]:
+    def runs(self) -> Iterator[tuple[Run, RunInfo]]:
         """Every run in it, with its run.json."""
         if not self.path.is_dir():
             return
@@ -63,8 +64,8 @@ class Sweep:
         that of a rehearsal."""
         found = None
         for run, info in self.runs():
-            if info.get("fingerprint") == fingerprint and (rehearsed or not info.get("rehearsal")):
-                if info["status"] == "completed":
+            if info.fingerprint == fingerprint and (rehearsed or not info.rehearsal):
+                if info.status == "completed":
                     return run
                 found = found or run
         return found
@@ -72,8 +73,8 @@ class Sweep:
     def find_failed(self, overrides: list[str]) -> Run | None:
         """The run with these overrides that failed before there was anything to go on with."""
         for run, info in self.runs():
-            unborn = info["status"] == "failed" and info.get("fingerprint") is None
-            if unborn and same_trial(info["overrides"], overrides):
+            unborn = info.status == "failed" and info.fingerprint is None
+            if unborn and same_trial(info.overrides, overrides):
                 return run
         return None
 

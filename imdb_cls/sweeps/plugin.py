@@ -202,7 +202,7 @@ class TrialSweeper(Sweeper):
         with sweep.locked():
             sweep.record(**facts)
             screen.say(f"sweep directory: {sweep.path}")
-            if ended := sum(info["status"] == "completed" for _, info in sweep.runs()):
+            if ended := sum(info.status == "completed" for _, info in sweep.runs()):
                 screen.say(f"going on: {ended} of {plan.search.total} trials have completed")
             status, asked = "stopped", 0
             try:

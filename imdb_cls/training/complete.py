@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imdb_cls.data.hub import HubUnreachable
 from imdb_cls.errors import UserError, as_user_error, one_line
 from imdb_cls.runs.run import Clock, Run
 from imdb_cls.storage import write_json
@@ -32,7 +31,7 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str
     exports, reports = config.export and "fast" not in run.metrics(), config.report
     if not (exports or reports):
         return []
-    splits = splits or splits_of(run, screen)
+    splits = splits or splits_if_had(run, screen)
     if exports and splits:
         with clock.part("export"), _survived(f"python -m imdb_cls.export run={run.path}", screen):
             export(run, screen, splits)
@@ -40,8 +39,8 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str
         with clock.part("report"), _survived(f"python -m imdb_cls.report {run.path}", screen):
             from imdb_cls.reports.run.report import write
 
-            write(run, splits, _cache(run))
-    run.record(parts={**run.info().get("parts", {}), **clock.seconds})
+            write(run, splits, Path(config.cache_dir))
+    run.record(parts={**(run.info().parts or {}), **clock.seconds})
     return [f"report: {run.report_file}"] * (reports and run.report_file.is_file())
 
 
@@ -75,7 +74,7 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
     from imdb_cls.model.onnx.fast import AGREEMENT, export
 
     quiet_loaded_libraries(bars=False)
-    fast = export(run, splits.val, _cache(run), screen)
+    fast = export(run, splits.val, Path(run.config().cache_dir), screen)
     write_json(run.metrics_file, {**run.metrics(), "fast": fast})
     if fast["kind"]:
         screen.say(
@@ -89,21 +88,12 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
         )
 
 
-def splits_of(run: Run, screen: Screen) -> "Splits | None":
-    """The reviews of a run, or None with a line that says why they cannot be had."""
-    from imdb_cls.data import load
+def splits_if_had(run: Run, screen: Screen) -> "Splits | None":
+    """The reviews of a run; None, with a line that says why, if they cannot be had."""
+    from imdb_cls.runs.reviews import splits_of
 
-    config = run.config()
     try:
-        splits = load.load(config.data, _cache(run))
-    except (HubUnreachable, UserError) as error:
+        return splits_of(run)
+    except UserError as error:
         screen.say(f"the run's reviews cannot be had here: {error}")
         return None
-    if splits.fingerprint != run.info()["resolved"]["data_fingerprint"]:
-        screen.say("the run's reviews have changed since: they are not used")
-        return None
-    return splits
-
-
-def _cache(run: Run) -> Path:
-    return Path(run.config().cache_dir).expanduser()

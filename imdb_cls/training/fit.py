@@ -84,32 +84,32 @@ def resume(
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
     # To the job itself the run is its own.
-    if run.has_live_job() and job_name() is None:
+    if run.info().is_live_job and job_name() is None:
         raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
     config, changed = resumed_config(run, overrides)
     screen, clock = Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)
     info = run.info()
-    if info["resolved"] is None:
+    if info.resolved is None:
         raise UserError(f"resume={path}: the run failed before it began: train it anew")
-    if info["status"] == "completed" and not changed:
+    if info.status == "completed" and not changed:
         screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
         # It may have been stopped behind its last number.
         if is_rank_zero() and not config.container and not is_finished(run):
             for line in finish(run, screen):
                 screen.say(line)
         return float(run.metrics()["val"][config.metric.removeprefix("val/")])
-    clock.seconds = dict(info.get("parts", {}))
+    clock.seconds = dict(info.parts or {})
     with clock.part("prepare"):
         prepared = prepare(config, lambda stand_ins: _no_stand_in(path), settled)
-    if prepared.splits.fingerprint != info["resolved"]["data_fingerprint"]:
+    if prepared.splits.fingerprint != info.resolved.data_fingerprint:
         raise UserError(
             f"resume={path}: the reviews are not those the run began with"
-            f" ({prepared.splits.fingerprint} instead of {info['resolved']['data_fingerprint']})"
+            f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
         )
     if is_rank_zero():
         write_text(run.config_file, to_yaml(config))
-        if info.get("job_name") and job_name() is None:
+        if info.job_name and job_name() is None:
             run.record(resumed_here=True)
         run.record(
             fingerprint=fingerprint(config, prepared.resolved),
@@ -147,7 +147,7 @@ def _carry_out(
         last = [] if prepared.config.container else finish(run, screen, prepared.splits)
     metrics = run.metrics()
     screen.summary(
-        f"{prepared.resolved['data']}, {metrics['test']['samples']:,} test reviews",
+        f"{prepared.resolved.data}, {metrics['test']['samples']:,} test reviews",
         metrics["test"],
         prepared.config.reference,
         [*_notes(run, prepared), *last],
@@ -205,7 +205,12 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Call
         deterministic=config.deterministic,
         callbacks=callbacks,
         logger=(
-            loggers.build(prepared.config, run, run.info()["logger_id"], echo=not screen.bar)
+            loggers.build(
+                prepared.config,
+                run,
+                str(run.info().logger_id),
+                echo=not screen.bar,
+            )
             if is_rank_zero()
             else [TableLogger(run.table_file)]
         ),
@@ -221,12 +226,12 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Call
 
 
 def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
-    sizes, resolved = prepared.resolved["sizes"], prepared.resolved
+    sizes, resolved = prepared.resolved.sizes, prepared.resolved
     screen.say(f"device: {prepared.device.name}, {prepared.device.precision}")
-    screen.say(f"model: {resolved['model']}")
+    screen.say(f"model: {resolved.model}")
     screen.say(
         f"reviews: {sizes['train']:,} train, {sizes['val']:,} val, {sizes['test']:,} test"
-        f" of {resolved['data']} ({resolved['duplicates_removed']} duplicates removed)"
+        f" of {resolved.data} ({resolved.duplicates_removed} duplicates removed)"
     )
 
 
@@ -236,5 +241,7 @@ def _notes(run: Run, prepared: Prepared) -> list[str]:
         notes.append(
             "test: reviews held out from IMDB's training split, whose test split is not packaged"
         )
-    parts = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in run.info()["parts"].items())
-    return [*notes, f"time: {parts}", f"run directory: {run.path}"]
+    took = ", ".join(
+        f"{name} {seconds:.0f} s" for name, seconds in (run.info().parts or {}).items()
+    )
+    return [*notes, f"time: {took}", f"run directory: {run.path}"]

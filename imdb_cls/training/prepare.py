@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -15,6 +14,7 @@ from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import device
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.pretrained import attention, load_network
+from imdb_cls.runs.info import Resolved
 from imdb_cls.training.loggers.build import check as check_loggers
 from imdb_cls.training.resolve import Recompose, Settled, settle
 
@@ -26,7 +26,7 @@ class Prepared:
     splits: Splits
     tokenizer: Tokenizer
     module: SentimentClassifier
-    resolved: dict[str, Any]
+    resolved: Resolved
     """What the names in the config came to, for run.json."""
     announcement: str | None
     """What stands in for what, where the Hub could not be reached."""

@@ -38,7 +38,7 @@ def recorded(run: Run, clock: Clock) -> Iterator[None]:
     run.record(status="running", finished=None, reason=None, pruned=False)
     previous = signal.signal(signal.SIGTERM, _stop)
     start = time.perf_counter()
-    before = run.info().get("seconds") or 0.0
+    before = run.info().seconds or 0.0
     try:
         yield
         failed = 0

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from imdb_cls.config import Config
 from imdb_cls.data import load
@@ -11,6 +10,7 @@ from imdb_cls.data.hub import HubUnreachable
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
 from imdb_cls.model.weights import Pretrained, locate
+from imdb_cls.runs.info import Resolved
 
 Recompose = Callable[[list[str]], Config]
 
@@ -29,22 +29,22 @@ class Settled:
     """The groups that were chosen anew, as overrides."""
 
     @property
-    def resolved(self) -> dict[str, Any]:
+    def resolved(self) -> Resolved:
         """For run.json."""
         weights, data = self.config.model.pretrained, self.config.data
         # The Hub's cache names a directory by its commit: known even if the config pins none.
         on_hub = weights.source == "hub" and not weights.path
-        return {
-            "model": weights.name,
-            "revision": self.pretrained.path.name if on_hub else weights.revision,
-            "weights_sha256": self.pretrained.weights_sha256,
-            "data": data.name or data.path or data.train,
-            "data_revision": data.revision if data.source == "hub" else None,
-            "data_fingerprint": self.splits.fingerprint,
-            "fallback": bool(self.stand_ins),
-            "sizes": {name: len(getattr(self.splits, name)) for name in ("train", "val", "test")},
-            "duplicates_removed": self.splits.removed,
-        }
+        return Resolved(
+            model=weights.name,
+            revision=self.pretrained.path.name if on_hub else weights.revision,
+            weights_sha256=self.pretrained.weights_sha256,
+            data=data.name or data.path or data.train or "",
+            data_revision=data.revision if data.source == "hub" else None,
+            data_fingerprint=self.splits.fingerprint,
+            fallback=bool(self.stand_ins),
+            sizes={name: len(getattr(self.splits, name)) for name in ("train", "val", "test")},
+            duplicates_removed=self.splits.removed,
+        )
 
     @property
     def announcement(self) -> str | None:

@@ -21,7 +21,7 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
     Raises:
         UserError: an override that would make it another run.
     """
-    begun_with = set(run.info().get("overrides", []))
+    begun_with = set(run.info().overrides)
     fresh = [
         o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")
     ]

@@ -33,7 +33,7 @@ class Instance:
 
     @property
     def precision(self) -> str:
-        """What trainer.precision=auto comes to there; imdb_cls/model/device.py decides it on the spot."""
+        """What the job will make of trainer.precision=auto (model/device.py decides it there)."""
         if self.capability is None:
             return "what its CPU is made for"
         return "bf16-mixed" if self.has_bf16 else "16-mixed"

@@ -24,8 +24,8 @@ _STEM = 54
 def of_run(run: Run) -> str:
     """imdb-cls-<date>-<time>-<fingerprint>: the same whenever and wherever it is asked for."""
     info = run.info()
-    started = datetime.fromisoformat(str(info["started"])).astimezone(UTC)
-    fingerprint = str(info.get("fingerprint") or "0" * 6)[:6]
+    started = datetime.fromisoformat(str(info.started)).astimezone(UTC)
+    fingerprint = str(info.fingerprint or "0" * 6)[:6]
     return f"{PREFIX}{started:%y%m%d-%H%M%S}-{fingerprint}"
 
 

@@ -32,11 +32,11 @@ class Place:
 def of_job(run: Run) -> tuple[str | None, str | None, str | None]:
     """Region, bucket and prefix of the job that a run was, if it was one."""
     info = run.info()
-    job = info.get("job")
-    if not job or info.get("rehearsal"):
+    job = info.job
+    if not job or info.rehearsal:
         return None, None, None
-    bucket, folder = split_uri(str(job["output"]))
-    return job["region"], bucket, folder.partition("/jobs/")[0]
+    bucket, folder = split_uri(job.output)
+    return job.region, bucket, folder.partition("/jobs/")[0]
 
 
 def find(options: Hosting, run: Run) -> Place:

@@ -59,14 +59,10 @@ def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
 def _so_far(sweep: Sweep) -> tuple[int, float]:
     """How many trials need no new job, and the USD that the sweep's jobs cost or may cost."""
     done, committed = 0, 0.0
-    for run, info in sweep.runs():
-        if info.get("rehearsal"):
-            done += info["status"] == "completed" and info.get("code") == code()
-            continue
-        live = run.has_live_job()
-        done += (info["status"] == "completed" or live) and info.get("code") == code()
-        job = info.get("job") or {}
-        committed += job.get("ceiling_usd" if live else "cost_usd") or 0.0
-        earlier = info.get("previous_jobs", [])
-        committed += sum(job.get("cost_usd") or 0.0 for job in earlier)
+    for _, info in sweep.runs():
+        live = info.is_live_job
+        done += (info.status == "completed" or live) and info.code == code()
+        committed += info.cost_usd or 0.0
+        if live and info.job:
+            committed += info.job.ceiling_usd or 0.0
     return done, committed

@@ -22,9 +22,9 @@ class Tracked:
     def __init__(self, run: Run, aws: AWS, metric: str) -> None:
         info = run.info()
         self.run, self.aws, self.metric = run, aws, metric
-        self.fingerprint: str = info["fingerprint"]
-        self.name: str = info["job_name"]
-        self.price: float | None = info["job"].get("price_per_hour")
+        self.fingerprint = str(info.fingerprint)
+        self.name = str(info.job_name)
+        self.price = run.info().required_job().price_per_hour
         self.best: float | None = None
         self.description: Description = {}
         self._log = Log(aws, self.name)

@@ -5,11 +5,11 @@ import contextlib
 import tempfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.runs.fingerprint import fingerprint
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.outcome import Outcome, outcome_of, record_failure
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
@@ -89,11 +89,11 @@ class Trials:
         """With a trial that has not completed: the job that is at work on it, or a new one from the
         last one's checkpoint."""
         info = run.info()
-        if info.get("job_name") is None:
+        if info.job_name is None:
             reason = "begun on this machine: go on with it here, or give another hydra.sweep.dir"
             return Outcome(run.path.name, "failed", None, reason)
         assert self.aws is not None
-        if run.has_live_job():
+        if info.is_live_job:
             job = Tracked(run, self.aws, self.metric)
             if not job.look():
                 return job
@@ -108,11 +108,11 @@ class Trials:
         settled: Settled,
         run: Run,
         overrides: list[str],
-        before: dict[str, Any] | None = None,
+        before: RunInfo | None = None,
     ) -> Outcome | Tracked:
         """
         Args:
-            before: run.json of an earlier job, to go on from.
+            before: the record of an earlier job, to go on from.
         """
         assert self.aws is not None
         with tempfile.TemporaryDirectory(prefix="imdb_cls-") as temporary:
@@ -121,7 +121,7 @@ class Trials:
                     *(config, Path(temporary), run, self.recompose, overrides, self.aws),
                     settled=settled,
                     sweep=self.sweep.name,
-                    continues=before["job"].get("checkpoints") if before else None,
+                    continues=before.job.checkpoints if before and before.job else None,
                 )
             except UserError as error:
                 return self._failed(config, run.path, overrides, error)

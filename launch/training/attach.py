@@ -23,15 +23,15 @@ def open_remote(path: str) -> Run:
     """
     run = Run.open(path)
     info = run.info()
-    if info.get("job_name") is None:
+    if info.job_name is None:
         raise UserError(f"{path} ran on this machine: there is no job")
-    if info.get("rehearsal"):
+    if info.rehearsal:
         raise UserError(f"{path} was a rehearsal: its AWS ended with it")
     return run
 
 
 def aws_of(run: Run) -> AWS:
-    return connect(run.info()["job"]["region"])
+    return connect(run.info().required_job().region)
 
 
 def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
@@ -42,7 +42,7 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
         UserError: AWS refuses, an expired login for instance; the job goes on.
     """
     info = run.info()
-    job, price = info["job_name"], info["job"].get("price_per_hour")
+    job, price = str(info.job_name), run.info().required_job().price_per_hour
     again = f"the job itself is not touched: python -m launch.jobs attach {run.path}"
     try:
         description = follow(aws, job, screen.console, poll_seconds, price)
@@ -56,7 +56,7 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
     except (UserError, ConnectionLost) as error:
         raise UserError(f"{error}; once more: python -m launch.jobs fetch {run.path}") from None
     except KeyboardInterrupt:
-        if not info.get("rehearsal"):
+        if not info.rehearsal:
             screen.say(f"not fetched; once more: python -m launch.jobs fetch {run.path}")
         sys.exit(130)
     return ended(run, aws, description, screen)
@@ -65,16 +65,16 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
 def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float:
     """Says how a fetched job ended. Returns `metric`, or ends the process with 1 if the job failed
     or was stopped: then with its cause and its last lines."""
-    job = run.info()["job"]
-    paid = f", ${job['cost_usd']:.2f}" if "cost_usd" in job else ""
+    job = run.info().required_job()
+    paid = "" if job.cost_usd is None else f", ${job.cost_usd:.2f}"
     screen.say(
         f"{description['TrainingJobName']}: {description['TrainingJobStatus']},"
-        f" {job['seconds_billed']} s billed{paid}"
+        f" {job.seconds_billed} s billed{paid}"
     )
     screen.say(f"run directory: {run.path}")
     if description["TrainingJobStatus"] == "Completed":
         if not run.metrics_file.is_file():
-            raise UserError(f"the job completed, but left no metrics.json in {job['output']}")
+            raise UserError(f"the job completed, but left no metrics.json in {job.output}")
         for line in finish(run, screen):
             screen.say(line)
         metric = run.config().metric.removeprefix("val/")
@@ -90,7 +90,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
 
 
 def _detached(run: Run, aws: AWS, job: str, screen: Screen) -> None:
-    if run.info().get("rehearsal"):
+    if run.info().rehearsal:
         stop(aws, job)
         screen.say("stopped: a rehearsal ends with its command")
         return

@@ -9,7 +9,6 @@ from typing import Any
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
-from imdb_cls.storage import write_json
 from launch.aws.client import AWS, explained
 from launch.aws.s3 import split_uri
 from launch.aws.unpack import unpacked
@@ -31,37 +30,30 @@ def fetch(run: Run, aws: AWS, description: Description) -> None:
         UserError: an archive is damaged, or holds a path outside of itself; or the run went on here
             since, and what was done would be lost.
     """
-    if run.info().get("resumed_here"):
+    if run.info().resumed_here:
         raise UserError(f"{run.path} went on on this machine: what its job left is older")
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=run.path) as temporary:
         staging = Path(temporary)
         files = _download(aws, description, staging)
         found = files / "run"
-        theirs = found / "run.json"
-        ours = run.info()
-        record = Run(found).info() if theirs.is_file() else {}
+        theirs = Run(found)
         for path in sorted(found.iterdir()):
-            if path.name not in ("run.json", "config.yaml"):
+            if path.name not in (theirs.record_file.name, theirs.config_file.name):
                 _move(path, run.path / path.name)
         _logger_files(run.config(), files)
-        write_json(run.record_file, {**ours, **record, **{k: ours[k] for k in _OURS if k in ours}})
+        run.record_of(theirs, but=_OURS)
     run.record(**_ending(run, description))
 
 
 def _ending(run: Run, description: Description) -> dict[str, Any]:
     status = _STATUS.get(description["TrainingJobStatus"], "running")
-    job = dict(run.info()["job"])
-    job |= {
-        "status": description["TrainingJobStatus"],
-        "phase": description["SecondaryStatus"],
-        "seconds_billed": round(trained_seconds(description)),
-        "final_metrics": {
-            metric["MetricName"]: metric["Value"]
-            for metric in description.get("FinalMetricDataList", [])
-        },
-    }
-    if job.get("price_per_hour") is not None:
-        job["cost_usd"] = round(cost(description, job["price_per_hour"]), 4)
+    job = run.info().required_job()
+    job.status, job.phase = description["TrainingJobStatus"], description["SecondaryStatus"]
+    job.seconds_billed = round(trained_seconds(description))
+    found = description.get("FinalMetricDataList", [])
+    job.final_metrics = {metric["MetricName"]: metric["Value"] for metric in found}
+    if job.price_per_hour is not None:
+        job.cost_usd = round(cost(description, job.price_per_hour), 4)
     ended = description.get("TrainingEndTime")
     facts: dict[str, Any] = {"status": status, "job": job}
     if status != "completed":

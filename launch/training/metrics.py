@@ -25,7 +25,7 @@ _FIVE_MINUTES_KEPT = timedelta(days=63)
 
 
 def definitions() -> list[dict[str, str]]:
-    """A MetricDefinition for every name, matching the lines of imdb_cls/training/loggers/lines.py."""
+    """A MetricDefinition for every name, matching the lines of training/loggers/lines.py."""
     return [{"Name": name, "Regex": rf"(?:^|\s){name}=({_NUMBER})(?:\s|$)"} for name in LOGGED]
 
 
@@ -50,8 +50,8 @@ def read(aws: AWS, job: str, description: dict[str, Any]) -> list[Row]:
 def read_logged(aws: AWS, run: Run, settings: CloudWatchConfig) -> list[Row]:
     """What logger=cloudwatch put there for a run on this machine."""
     info = run.info()
-    start = datetime.fromisoformat(info["started"])
-    end = datetime.fromisoformat(info["finished"]) if info["finished"] else datetime.now(UTC)
+    start = datetime.fromisoformat(str(info.started))
+    end = datetime.fromisoformat(info.finished) if info.finished else datetime.now(UTC)
     where = {key: as_dimension(value) for key, value in dimensions(run, "local").items()}
     return _read(aws, settings.namespace, where, start, end)
 

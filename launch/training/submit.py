@@ -2,12 +2,12 @@
 
 import contextlib
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from imdb_cls.errors import UserError
+from imdb_cls.runs.info import JobInfo, RunInfo
 from imdb_cls.runs.run import RUN_NAME, Run
-from imdb_cls.storage import write_json
 from launch.aws.client import AWS, ConnectionLost, explained
 from launch.training import secret
 from launch.training.request import Request
@@ -30,7 +30,7 @@ def submit(
     aws: AWS,
     run: Run,
     overrides: list[str],
-    before: dict[str, Any] | None = None,
+    before: RunInfo | None = None,
 ) -> None:
     """Records the run, sends the request.
 
@@ -59,24 +59,24 @@ def submit(
         logger_id=None,
         rehearsal=planned.backend.rehearse,
         sweep=job.sweep,
-        **({"previous_jobs": _previous(before)} if before else {}),
-        job={
-            "region": aws.region,
-            "instance_type": planned.instance.name,
-            "instance_count": planned.backend.instance_count,
-            "spot": planned.backend.spot,
-            "image": job.image,
-            "output": f"{job.folder}/{job.name}",
-            "checkpoints": job.checkpoints,
-            "price_per_hour": planned.instance.price,
-            "ceiling_usd": None if planned.ceiling is None else round(planned.ceiling, 4),
-        },
+        previous_jobs=_previous(before) if before else None,
+        job=JobInfo(
+            region=aws.region,
+            instance_type=planned.instance.name,
+            instance_count=planned.backend.instance_count,
+            spot=planned.backend.spot,
+            image=job.image,
+            output=f"{job.folder}/{job.name}",
+            checkpoints=job.checkpoints,
+            price_per_hour=planned.instance.price,
+            ceiling_usd=None if planned.ceiling is None else round(planned.ceiling, 4),
+        ),
     )
     try:
         _send(submission.request, aws)
     except UserError:
         if before:
-            write_json(run.record_file, before)
+            run.record(**before.as_json())
         else:
             with contextlib.suppress(FileNotFoundError):
                 run.record_file.unlink()
@@ -92,9 +92,9 @@ def submit(
         ) from None
 
 
-def _previous(before: dict[str, Any]) -> list[dict[str, Any]]:
-    earlier: list[dict[str, Any]] = before.get("previous_jobs", [])
-    return [*earlier, {"name": before["job_name"], **before["job"]}]
+def _previous(before: RunInfo) -> list[JobInfo]:
+    assert before.job
+    return [*(before.previous_jobs or []), replace(before.job, name=before.job_name)]
 
 
 def _send(made: Request, aws: AWS) -> None:

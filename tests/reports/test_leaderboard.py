@@ -16,7 +16,7 @@ from imdb_cls.reports.sweep.export import write_csv
 from imdb_cls.reports.sweep.leaderboard import best_trial, leaderboard, ranges
 from imdb_cls.reports.sweep.paired import PairedTest, paired_test
 from imdb_cls.reports.sweep.summary import show
-from imdb_cls.runs.records import plain
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
 from tests.support.made_sweeps import COMMON, Made
@@ -268,7 +268,7 @@ def test_trials_in_a_row_are_named_by_their_ends(names: list[str], label: str) -
     ],
 )
 def test_a_reason_is_what_the_exception_says(reason: str, text: str) -> None:
-    assert plain(reason) == text
+    assert RunInfo(status="failed", reason=reason).plain_reason == text
 
 
 def test_the_command_leaves_the_files_and_shows_the_table(made: Made) -> None:

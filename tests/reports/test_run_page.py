@@ -55,8 +55,8 @@ def test_the_page_shows_the_figures_of_the_run(page: Page, reported: Run) -> Non
     test = reported.metrics()["test"]
     for name in ("accuracy", "precision", "f1", "loss", "ece"):
         assert f"{test[name]:.3f}" in page.words
-    assert reported.info()["resolved"]["data_fingerprint"] in page.words
-    assert reported.info()["resolved"]["weights_sha256"] in page.words
+    assert reported.info().resolved.data_fingerprint in page.words
+    assert reported.info().resolved.weights_sha256 in page.words
     assert "data.train_size" in page.words
 
 
@@ -128,7 +128,7 @@ def test_a_run_that_has_only_begun_has_a_page(copy: Run) -> None:
 
 
 def test_without_its_reviews_the_page_says_why(copy: Run) -> None:
-    resolved = copy.info()["resolved"] | {"data_fingerprint": "0" * 16}
+    resolved = replace(copy.info().resolved, data_fingerprint="0" * 16)
     copy.record(resolved=resolved)
     page = made_again(copy)
     assert page.words.count("the reviews have changed since the run") >= 2
@@ -172,7 +172,7 @@ def test_a_rehearsal_is_not_said_to_have_cost_anything(copy: Run) -> None:
     assert "nothing: a rehearsal, not paid" in page.words
     assert "$1.25" not in page.words
     assert "1 min 30 s" in page.words
-    assert cost(copy.info() | {"rehearsal": False}) == "$1.25"
+    assert cost(replace(copy.info(), rehearsal=False)) == "$1.25"
 
 
 def test_reviews_handed_in_are_not_read_again(

@@ -259,7 +259,7 @@ def test_fifty_trials_are_read_again_in_a_moment(made: Made) -> None:
 
 
 def test_reading_imports_no_library_that_is_slow() -> None:
-    script = "import sys, imdb_cls.sweeps.read; print(*sys.modules)"
+    script = "import sys, imdb_cls.runs.results; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     slow = {"torch", "optuna", "matplotlib", "scipy", "pandas", "transformers", "hydra"}

@@ -65,7 +65,7 @@ def _table(comparison: Comparison, output: Path) -> Content:
     ]
     rows = []
     for name, run, told in zip(comparison.names, comparison.runs, comparison.differs, strict=True):
-        seconds = run.info.get("seconds")
+        seconds = run.info.seconds
         cells = [
             Cell(name, link=_link(run, output)),
             Cell(_chosen(run, comparison.runs[0].metric)),
@@ -74,7 +74,7 @@ def _table(comparison: Comparison, output: Path) -> Content:
             Cell(duration(seconds) if seconds else "", sort=f"{seconds or ''}"),
             *([Cell(cost(run.info))] if paid else []),
             Cell(run.status),
-            Cell(str(run.info.get("device") or "")),
+            Cell(str(run.info.device or "")),
         ]
         rows.append(Line(cells))
     return Content(columns, rows)

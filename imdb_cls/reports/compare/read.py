@@ -75,7 +75,7 @@ def _ingredients(run: Facts) -> Ingredients:
     what those say."""
     overrides = effective(run.config)
     overrides.pop("seed", None)
-    return Ingredients(overrides, run.info.get("seed"), run.config, None, run.info.get("code"))
+    return Ingredients(overrides, run.info.seed, run.config, None, run.info.code)
 
 
 def _names(runs: list[Facts]) -> list[str]:

@@ -13,6 +13,7 @@ from imdb_cls.reports.curves import finite
 from imdb_cls.reports.run import predictions
 from imdb_cls.reports.run.baseline import Baseline, baseline
 from imdb_cls.reports.run.predictions import Predictions
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.records import Curves, curves_of, json_of, status_of, yaml_of
 from imdb_cls.runs.run import Run
 
@@ -22,7 +23,7 @@ class Facts:
     """A run, and the reviews that its model was scored on."""
 
     run: Run
-    info: dict[str, Any]
+    info: RunInfo
     """run.json"""
     config: dict[str, Any]
     """config.yaml, without Hydra's part."""
@@ -113,7 +114,7 @@ def gather(run: Run, splits: Splits | None = None, cache: Path | None = None) ->
     facts = replace(facts, cache=cache or facts.cache)
     no_texts = ""
     if splits is None:
-        splits, no_texts = _splits(run, facts.info, facts.cache)
+        splits, no_texts = _splits(run, facts.cache)
     if splits is not None and facts.scored is not None and not _are(splits.test, facts.scored):
         splits, no_texts = None, "predictions.parquet is not of these reviews"
     reviews = splits.test if splits else None
@@ -147,7 +148,7 @@ def gather_evaluation(directory: Path, run: Run, split: Split | None) -> Facts:
         split: the reviews that were evaluated.
     """
     facts = read(run)
-    splits, no_texts = _splits(run, facts.info, facts.cache)
+    splits, no_texts = _splits(run, facts.cache)
     scores = json_of(directory / "metrics.json") or {}
     scored = predictions.read(directory / "predictions.parquet")
     if split is not None and scored is not None and not _are(split, scored):
@@ -163,21 +164,14 @@ def gather_evaluation(directory: Path, run: Run, split: Split | None) -> Facts:
     )
 
 
-def _splits(run: Run, info: dict[str, Any], cache: Path) -> tuple[Splits | None, str]:
+def _splits(run: Run, cache: Path) -> tuple[Splits | None, str]:
     """The run's reviews, or why they cannot be had."""
-    from imdb_cls.data import load
-    from imdb_cls.data.hub import HubUnreachable
+    from imdb_cls.runs.reviews import splits_of
 
-    expected = (info.get("resolved") or {}).get("data_fingerprint")
-    if expected is None:
-        return None, "the run ended before it had any reviews"
     try:
-        splits = load.load(run.config().data, cache)
-    except (UserError, HubUnreachable) as error:
+        return splits_of(run, cache), ""
+    except UserError as error:
         return None, one_line(error)
-    if splits.fingerprint != expected:
-        return None, "the reviews have changed since the run"
-    return splits, ""
 
 
 def _are(split: Split, scored: Predictions) -> bool:

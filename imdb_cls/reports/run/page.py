@@ -12,7 +12,6 @@ from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
 from imdb_cls.reports.run.training import training
 from imdb_cls.reports.svg import level_colours
-from imdb_cls.runs.records import plain
 from imdb_cls.storage import write_text
 
 
@@ -29,7 +28,7 @@ def _content(facts: Facts) -> dict[str, Any]:
         "evaluation": facts.evaluation,
         "verdict": verdict(facts),
         "facts": _key_figures(facts),
-        "reason": plain(facts.info.get("reason")) if facts.status != "completed" else None,
+        "reason": facts.info.plain_reason if facts.status != "completed" else None,
         "quality": quality(facts),
         "difference": difference(facts),
         "training": training(facts) if facts.evaluation is None else None,
@@ -75,12 +74,12 @@ def _key_figures(facts: Facts) -> list[tuple[str, str]]:
         figures.append(("accuracy", f"{100 * scores['accuracy']:.1f} % [{low}, {high}]"))
     if "auroc" in scores:
         figures.append(("AUROC", f"{scores['auroc']:.3f}"))
-    if info.get("resolved"):
-        figures.append(("weights", str(info["resolved"]["model"])))
-    if info.get("seconds"):
-        figures.append(("took", duration(info["seconds"])))
-    if info.get("device"):
-        figures.append(("on", str(info["device"])))
+    if info.resolved:
+        figures.append(("weights", str(info.resolved.model)))
+    if info.seconds:
+        figures.append(("took", duration(info.seconds)))
+    if info.device:
+        figures.append(("on", str(info.device)))
     if paid := cost(info):
         figures.append(("cost", paid))
     return figures

@@ -9,8 +9,8 @@ import yaml
 from imdb_cls.reports.configs import from_defaults
 from imdb_cls.reports.page import Cell, Column, Content, Line, duration, percent
 from imdb_cls.reports.run.facts import Facts
+from imdb_cls.runs.info import Resolved, RunInfo
 from imdb_cls.runs.overrides import shown
-from imdb_cls.runs.records import cost_of
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Provenance:
 def provenance(facts: Facts) -> Provenance:
     info = facts.info
     return Provenance(
-        command=str(info.get("command") or ""),
+        command=str(info.command or ""),
         facts=[(name, value) for name, value in _facts(facts) if value],
-        parts=_parts(info.get("parts") or {}),
-        versions=list((info.get("versions") or {}).items()),
+        parts=_parts(info.parts or {}),
+        versions=list(info.versions.items()),
         differences=_differences(facts.config),
         config=yaml.safe_dump(facts.config, sort_keys=False),
         fast=fast(facts),
@@ -44,52 +44,55 @@ def provenance(facts: Facts) -> Provenance:
 
 
 def _facts(facts: Facts) -> list[tuple[str, str]]:
-    info, resolved = facts.info, facts.info.get("resolved") or {}
-    sizes = resolved.get("sizes") or {}
-    reviews = ", ".join(f"{n:,} {name}" for name, n in sizes.items())
-    stand_in = " (stand-ins: the Hub was not reached)" if resolved.get("fallback") else ""
+    info, resolved = facts.info, facts.info.resolved
     return [
-        ("reviews", f"{resolved['data']}{stand_in}: {reviews}" if resolved else ""),
-        ("data revision", resolved.get("data_revision") or ""),
-        ("data fingerprint", resolved.get("data_fingerprint") or ""),
-        ("duplicates removed", f"{resolved.get('duplicates_removed', '')}"),
-        ("weights", resolved.get("model") or ""),
-        ("weights revision", resolved.get("revision") or ""),
-        ("SHA-256 of the weights", resolved.get("weights_sha256") or ""),
-        ("device", info.get("device") or ""),
-        ("precision of training", info.get("precision") or ""),
-        ("seed", f"{info.get('seed', '')}"),
-        ("started", _time(info.get("started"))),
-        ("finished", _time(info.get("finished"))),
-        ("took", duration(info["seconds"]) if info.get("seconds") else ""),
+        *(_resolved(resolved) if resolved else []),
+        ("device", info.device or ""),
+        ("precision of training", info.precision or ""),
+        ("seed", "" if info.seed is None else str(info.seed)),
+        ("started", _time(info.started)),
+        ("finished", _time(info.finished)),
+        ("took", duration(info.seconds) if info.seconds else ""),
         *_job(info),
         ("cost", cost(info)),
-        ("sweep", info.get("sweep") or ""),
-        ("git commit", info.get("git_commit") or ""),
-        ("digest of the code", info.get("code") or ""),
-        ("fingerprint of the run", info.get("fingerprint") or ""),
+        ("sweep", info.sweep or ""),
+        ("git commit", info.git_commit or ""),
+        ("digest of the code", info.code or ""),
+        ("fingerprint of the run", info.fingerprint or ""),
     ]
 
 
-def _job(info: dict[str, Any]) -> list[tuple[str, str]]:
-    job = info.get("job") or {}
-    billed = job.get("seconds_billed")
-    price = job.get("price_per_hour")
+def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
+    reviews = ", ".join(f"{n:,} {name}" for name, n in (resolved.sizes or {}).items())
+    stand_in = " (stand-ins: the Hub was not reached)" if resolved.fallback else ""
     return [
-        ("backend", info.get("backend") or "local"),
-        ("job", info.get("job_name") or ""),
-        ("instance", job.get("instance_type") or ""),
-        ("billed", duration(billed) if billed is not None else ""),
-        ("price", f"${price:g} an hour" if price is not None else ""),
+        ("reviews", f"{resolved.data}{stand_in}: {reviews}"),
+        ("data revision", resolved.data_revision or ""),
+        ("data fingerprint", resolved.data_fingerprint),
+        ("duplicates removed", str(resolved.duplicates_removed)),
+        ("weights", resolved.model),
+        ("weights revision", resolved.revision or ""),
+        ("SHA-256 of the weights", resolved.weights_sha256),
     ]
 
 
-def cost(info: dict[str, Any]) -> str:
+def _job(info: RunInfo) -> list[tuple[str, str]]:
+    found = [("backend", info.backend or "local"), ("job", info.job_name or "")]
+    if job := info.job:
+        billed, price = job.seconds_billed, job.price_per_hour
+        found += [
+            ("instance", job.instance_type),
+            ("billed", duration(billed) if billed is not None else ""),
+            ("price", f"${price:g} an hour" if price is not None else ""),
+        ]
+    return found
+
+
+def cost(info: RunInfo) -> str:
     """What was paid; empty for a run on this machine, and if nobody knows."""
-    if info.get("rehearsal"):
+    if info.rehearsal:
         return "nothing: a rehearsal, not paid"
-    paid = cost_of(info)
-    return "" if paid is None else f"${paid:.2f}"
+    return "" if info.cost_usd is None else f"${info.cost_usd:.2f}"
 
 
 def _time(moment: str | None) -> str:

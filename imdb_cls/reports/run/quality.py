@@ -127,4 +127,4 @@ def _notes(facts: Facts, columns: list[Figures]) -> list[str]:
 
 
 def _n(facts: Facts, split: str) -> str:
-    return f"{(facts.info.get('resolved') or {}).get('sizes', {}).get(split, 0):,}"
+    return f"{facts.info.resolved.sizes[split] if facts.info.resolved else 0:,}"

@@ -20,5 +20,5 @@ def as_dimension(value: str) -> str:
 
 def dimensions(run: Run, job: str) -> dict[str, str]:
     """What a value in CloudWatch is told from others by."""
-    sweep = run.info().get("sweep")
+    sweep = run.info().sweep
     return {"Run": run.name, "Job": job, **({"Sweep": sweep} if sweep else {})}

@@ -21,7 +21,6 @@ from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
 from launch.hosting import archive
 from launch.hosting.archive import Archive
-from tests.support.served import fast_run_, packed_  # noqa: F401
 
 # What an inference image has none of, and what is not for it.
 ABSENT = (
@@ -67,7 +66,7 @@ def test_it_holds_the_model_and_the_code_to_label_with_it(packed: Archive, fast_
         members = {member.name: member for member in tar}
         pins = tar.extractfile("code/requirements.txt")
         assert pins
-        tested_with = Path(archive.__file__).parent.parent / "constraints.txt"
+        tested_with = Path(archive.__file__).parents[2] / "constraints.txt"
         assert pins.read().decode().strip() in tested_with.read_text().splitlines()
     code = {name for name in members if name.startswith("code/")}
     assert set(members) - code == {path.name for path in (fast_run / "model").iterdir()}

@@ -10,7 +10,7 @@ import pytest
 from launch.serving import protocol
 from launch.serving.batching import Busy
 from launch.serving.options import Options
-from tests.support.served import OF_JSON, Served, fast_run_, head, run_, served_  # noqa: F401
+from tests.support.served import OF_JSON, Served, head
 
 GOOD = {"inputs": "a"}
 # The answer's status, and what its line says of it.

@@ -4,11 +4,14 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from imdb_cls.errors import UserError
+from imdb_cls.runs.info import JobInfo, Resolved
 from imdb_cls.runs.run import Run
 from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
@@ -59,15 +62,20 @@ def begin(path: Path, *overrides: str) -> Run:
         parsed(*(overrides or ("logger=none",))),
         overrides=["+backend=sagemaker", "seed=1"],
         fingerprint="ours",
-        resolved={"data_fingerprint": "0"},
+        resolved=Resolved.of({"data_fingerprint": "0"}),
         device="ml.p3.2xlarge",
         precision="16-mixed (auto)",
         backend="sagemaker",
         job_name="job-1",
         logger_id=None,
         rehearsal=False,
-        job={"region": REGION, "instance_type": "ml.p3.2xlarge", "price_per_hour": 3.6},
+        job=JobInfo.of({"region": REGION, "instance_type": "ml.p3.2xlarge", "price_per_hour": 3.6}),
     )
+
+
+def recorded(run: Run) -> dict[str, Any]:
+    """run.json"""
+    return dict(json.loads(run.record_file.read_text()))
 
 
 @pytest.fixture
@@ -122,8 +130,8 @@ def test_the_record_is_the_jobs_with_what_the_client_knows_better(
     run: Run, job: TrainingJob
 ) -> None:
     completed(job, seconds=90.0)
-    before, config = run.info(), run.config_file.read_text()
-    after = fetched(run).info()
+    before, config = recorded(run), run.config_file.read_text()
+    after = recorded(fetched(run))
     for key in ("command", "overrides", "fingerprint", "git_commit", "backend", "job_name"):
         assert after[key] == before[key]
     assert after["rehearsal"] is False
@@ -144,9 +152,9 @@ def test_the_record_is_the_jobs_with_what_the_client_knows_better(
 @pytest.mark.usefixtures("left")
 def test_fetching_twice_is_fetching_once(run: Run, job: TrainingJob) -> None:
     completed(job)
-    first = fetched(run).info()
+    first = recorded(fetched(run))
     (run.path / "model" / "config.json").write_text("half")
-    assert fetched(run).info() == first
+    assert recorded(fetched(run)) == first
     assert files(run.path) == WHOLE
     assert (run.model_dir / "config.json").read_text() == "config.json"
 
@@ -161,13 +169,13 @@ def test_the_output_may_lie_below_data(run: Run, job: TrainingJob, put: Put) -> 
 def test_every_instance_is_paid_for(run: Run, job: TrainingJob) -> None:
     job.request["ResourceConfig"]["InstanceCount"] = 2
     completed(job, seconds=100.0)
-    assert fetched(run).info()["job"]["cost_usd"] == 0.2
+    assert recorded(fetched(run))["job"]["cost_usd"] == 0.2
 
 
 def test_without_a_price_there_is_no_cost(run: Run, job: TrainingJob) -> None:
-    run.record(job={**run.info()["job"], "price_per_hour": None})
+    run.record(job=replace(run.info().required_job(), price_per_hour=None))
     completed(job)
-    assert "cost_usd" not in fetched(run).info()["job"]
+    assert "cost_usd" not in recorded(fetched(run))["job"]
 
 
 # Jobs that did not end well
@@ -190,7 +198,7 @@ def test_a_job_that_did_not_end_well_leaves_its_checkpoints(
     job.enter("Downloading")
     job.trained = 30.0
     job.enter(phase, reason)
-    after = fetched(run).info()
+    after = recorded(fetched(run))
     assert run.last_checkpoint.read_text() == "last"
     assert run.table_file.read_text() == "step"
     assert not run.model_dir.exists()
@@ -202,7 +210,7 @@ def test_a_job_that_did_not_end_well_leaves_its_checkpoints(
 
 def test_a_job_that_never_began_leaves_its_reason(run: Run, job: TrainingJob) -> None:
     job.enter("Failed", "CapacityError: Unable to provision requested ML compute capacity.")
-    after = fetched(run).info()
+    after = recorded(fetched(run))
     assert files(run.path) == {"config.yaml", "run.json"}
     assert after["reason"].startswith("CapacityError")
     assert (after["job"]["seconds_billed"], after["job"]["cost_usd"]) == (0, 0)
@@ -285,13 +293,13 @@ def test_a_damaged_archive_is_one_line_and_changes_nothing(
     put(f"{OUTPUT}/model.tar.gz", damaged)
     put(f"{CHECKPOINTS}/run/metrics.csv", "step")
     completed(job)
-    before = run.info()
+    before = recorded(run)
     with pytest.raises(UserError) as error:
         fetched(run)
     assert len(str(error.value).splitlines()) == 1
     assert str(error.value).startswith("model.tar.gz is damaged")
     assert files(run.path) == {"config.yaml", "run.json"}
-    assert run.info() == before
+    assert recorded(run) == before
     # And once it is whole, the next fetch mends everything.
     put(f"{OUTPUT}/model.tar.gz", whole)
     assert len(files(fetched(run).model_dir)) == 200

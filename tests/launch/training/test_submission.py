@@ -189,7 +189,7 @@ def test_the_fingerprint_is_that_of_the_same_run_on_this_machine(submitted: Subm
     settled = settle(config, lambda stand_ins: config)
     record = json.loads((submitted.run / "run.json").read_text())
     assert record["fingerprint"] == fingerprint(settled.config, settled.resolved)
-    assert record["resolved"] == settled.resolved
+    assert record["resolved"] == settled.resolved.as_json()
 
 
 def test_the_run_directory_knows_its_job(submitted: Submitted) -> None:

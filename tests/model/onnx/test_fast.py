@@ -50,10 +50,9 @@ def exported(trained: Path, shared: Path) -> Path:
 
 def rescored(run: Path) -> None:
     """predictions_val.parquet anew: the network was changed."""
-    from imdb_cls.terminal import Screen
-    from imdb_cls.training import complete
+    from imdb_cls.runs.reviews import splits_of
 
-    splits = complete.splits_of(Run(run), Screen())
+    splits = splits_of(Run(run))
     assert splits is not None
     found = open_network(Run(run)).probabilities(list(splits.val.reviews["text"]))
     _with_probabilities(run, found)
@@ -205,7 +204,7 @@ def test_what_completes_a_run_does_not_end_it(
     said = capfd.readouterr()
     assert f"python -m imdb_cls.export run={run.path}" in said.out
     assert "ZeroDivisionError" in said.err
-    assert run.info()["status"] == "completed"
+    assert run.info().status == "completed"
     monkeypatch.undo()
     # Going on with a run that is complete makes what it lacks.
     from imdb_cls.training.fit import resume

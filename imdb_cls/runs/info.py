@@ -1,0 +1,189 @@
+"""run.json as attributes: what the trainer and the client record, and every reader reads."""
+
+import ast
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar, cast
+
+from imdb_cls.errors import one_line
+
+T = TypeVar("T", bound="_Record")
+
+
+# Of a field that the file leaves out while it is None.
+_IF_KNOWN = {"if_known": True}
+
+
+@dataclass(kw_only=True)
+class _Record:
+    """A part of run.json. A key that an older run lacks is None; keys of other versions are left
+    out when it is read."""
+
+    @classmethod
+    def of(cls: type[T], values: dict[str, Any]) -> T:
+        return cls(**{name: values.get(name) for name in cls.names()})
+
+    @classmethod
+    def names(cls) -> set[str]:
+        return {item.name for item in fields(cast(Any, cls))}
+
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the file."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        left_out = [i.name for i in fields(self) if i.metadata and values[i.name] is None]
+        return dict(plain_values({name: v for name, v in values.items() if name not in left_out}))
+
+
+def plain_values(facts: Any) -> Any:
+    """Records, and lists and objects of them, as JSON has them."""
+    if isinstance(facts, _Record):
+        return facts.as_json()
+    if isinstance(facts, list):
+        return [plain_values(fact) for fact in facts]
+    if isinstance(facts, dict):
+        return {name: plain_values(fact) for name, fact in facts.items()}
+    return facts
+
+
+@dataclass(kw_only=True)
+class Resolved(_Record):
+    """What the names in a config came to."""
+
+    model: str
+    """The name of the pretrained weights."""
+    revision: str | None
+    """Their commit on the Hub."""
+    weights_sha256: str
+    data: str
+    """The name or the path of the reviews."""
+    data_revision: str | None
+    data_fingerprint: str
+    """Of all three splits: their texts and labels in their order."""
+    fallback: bool
+    """Whether packaged weights or reviews stand in for those of the Hub."""
+    sizes: dict[str, int]
+    """Reviews of train, val and test."""
+    duplicates_removed: int
+
+
+@dataclass(kw_only=True)
+class JobInfo(_Record):
+    """The SageMaker job that a run is, or an earlier attempt at it."""
+
+    name: str | None = field(default=None, metadata=_IF_KNOWN)
+    """Of an earlier attempt; that of the run itself is RunInfo.job_name."""
+    region: str
+    instance_type: str
+    instance_count: int
+    spot: bool
+    image: str
+    """The URI of its container's image."""
+    output: str
+    """Where in S3 it leaves its results."""
+    checkpoints: str | None
+    """Where in S3 its checkpoints are; those of the attempts before it lie there too."""
+    price_per_hour: float | None
+    """USD, of one instance; None: not known."""
+    ceiling_usd: float | None
+    """What it can cost at most."""
+    status: str | None = field(default=None, metadata=_IF_KNOWN)
+    """TrainingJobStatus when its results were fetched."""
+    phase: str | None = field(default=None, metadata=_IF_KNOWN)
+    """SecondaryStatus at that time."""
+    seconds_billed: int | None = field(default=None, metadata=_IF_KNOWN)
+    final_metrics: dict[str, float] | None = field(default=None, metadata=_IF_KNOWN)
+    """The last value of each metric that SageMaker found in the log."""
+    cost_usd: float | None = field(default=None, metadata=_IF_KNOWN)
+
+
+@dataclass(kw_only=True)
+class RunInfo(_Record):
+    """Everything on record of a run. Times are in ISO 8601, UTC."""
+
+    status: str
+    """running, completed, failed or stopped."""
+    command: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    seconds: float | None = None
+    """Of training and testing, over all attempts on the same machine."""
+    seed: int | None = None
+    overrides: list[str] = field(default_factory=list)
+    """Of the task, as typed."""
+    fingerprint: str | None = None
+    """Equal for runs with the same numbers; None of one that failed before it had any reviews."""
+    resolved: Resolved | None = None
+    device: str | None = None
+    """The name of the processor, of a job that of its instance."""
+    precision: str | None = None
+    backend: str | None = None
+    """local or sagemaker."""
+    job_name: str | None = None
+    logger_id: str | None = None
+    """The id of the run in wandb."""
+    rehearsal: bool | None = field(default=None, metadata=_IF_KNOWN)
+    """Of a job: whether its AWS was a rehearsal's."""
+    sweep: str | None = None
+    """The name of the sweep that this is a trial of."""
+    previous_jobs: list[JobInfo] | None = field(default=None, metadata=_IF_KNOWN)
+    """Earlier attempts, in whose place this one stands."""
+    job: JobInfo | None = field(default=None, metadata=_IF_KNOWN)
+    code: str | None = None
+    """A hash of the source that shapes a run's numbers."""
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    reason: str | None = field(default=None, metadata=_IF_KNOWN)
+    """Why it failed, or was pruned."""
+    pruned: bool | None = field(default=None, metadata=_IF_KNOWN)
+    """Whether its sweep ended it, because other trials are better."""
+    parts: dict[str, float] | None = field(default=None, metadata=_IF_KNOWN)
+    """Seconds of prepare, train, test, export and report."""
+    resumed_here: bool | None = field(default=None, metadata=_IF_KNOWN)
+    """Whether the run of a job went on on this machine."""
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "RunInfo":
+        info = super().of(values)
+        info.overrides, info.versions = info.overrides or [], info.versions or {}
+        if values.get("resolved"):
+            info.resolved = Resolved.of(values["resolved"])
+        if values.get("job"):
+            info.job = JobInfo.of(values["job"])
+        info.previous_jobs = [JobInfo.of(job) for job in values.get("previous_jobs") or []] or None
+        return info
+
+    @property
+    def plain_reason(self) -> str | None:
+        """`reason` on one line. run.json has an exception as Python writes it; a person wants what
+        it says."""
+        reason = self.reason
+        if not reason:
+            return None
+        if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
+            try:
+                said = ast.literal_eval(match[2])
+            except (ValueError, SyntaxError):
+                said = None
+            if isinstance(said, str):
+                reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+        return one_line(Exception(reason))
+
+    def required_job(self) -> JobInfo:
+        """`job`, of a run that is known to be one."""
+        assert self.job is not None
+        return self.job
+
+    @property
+    def is_live_job(self) -> bool:
+        """Whether, as far as is known here, a remote job is at work on the run. A rehearsal's is
+        not: it ended with its command."""
+        return bool(self.job_name) and not self.rehearsal and self.status == "running"
+
+    @property
+    def cost_usd(self) -> float | None:
+        """USD that were paid for all its jobs; None if none were, or nobody knows."""
+        if self.rehearsal:
+            return None
+        jobs = [*(self.previous_jobs or []), *([self.job] if self.job else [])]
+        known = [float(job.cost_usd) for job in jobs if job.cost_usd is not None]
+        return sum(known) if known else None
