@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import ListConfig
 
+from imdb_cls.config.steps import warmup_steps
 from imdb_cls.errors import UserError, nearest
 from imdb_cls.names import SCALARS, lower_is_better
 
@@ -96,29 +97,6 @@ def check(config: Config) -> None:
     _check_sweep(config.sweep, config.metric)
     if config.backend:
         _check_backend(config, config.backend)
-
-
-def training_steps(config: Config, reviews: int) -> int:
-    """Optimizer steps of the whole run over `reviews` training reviews."""
-    batches = math.ceil(reviews / config.data.batch_size)
-    return math.ceil(batches / config.trainer.accumulate_grad_batches) * config.trainer.max_epochs
-
-
-def warmup_steps(config: Config, reviews: int) -> int:
-    """Steps over which the learning rate rises.
-
-    Raises:
-        UserError: more of them than the run has.
-    """
-    total = training_steps(config, reviews)
-    if config.model.warmup_steps is None:
-        return round(config.model.warmup_ratio * total)
-    if config.model.warmup_steps > total:
-        raise UserError(
-            f"model.warmup_steps={config.model.warmup_steps} is longer than the run of {total}"
-            " steps: take fewer, or set model.warmup_ratio instead"
-        )
-    return config.model.warmup_steps
 
 
 def _check_sweep(sweep: SweepConfig, metric: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 
 from imdb_cls.config import Config
-from imdb_cls.config.checks import training_steps, warmup_steps
+from imdb_cls.config.steps import training_steps, warmup_steps
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
 from imdb_cls.inference import tokenizer as tokenizers

@@ -1,5 +1,8 @@
 """After training: the best checkpoint is calibrated on val, saved as a model, and tested once."""
 
+import csv
+from pathlib import Path
+
 import torch
 from pytorch_lightning import Trainer
 
@@ -16,7 +19,6 @@ from imdb_cls.runs.run import Run
 from imdb_cls.storage import replacing_directory, write_json
 from imdb_cls.terminal import Screen
 from imdb_cls.training import checkpoints
-from imdb_cls.training.loggers.table import best_validation
 from imdb_cls.training.prepare import Prepared
 
 
@@ -41,7 +43,7 @@ def test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> None
     tested.write_predictions(run.predictions_file)
 
     lower = checkpoints.mode(config.metric) == "min"
-    validated = best_validation(run.table_file, config.metric, lower)
+    validated = _best_validation(run.table_file, config.metric, lower)
     validated["samples"] = len(prepared.splits.val)
     calibrated = {
         "temperature": temperature,
@@ -78,3 +80,16 @@ def _before_and_after(before: Evaluation, after: Evaluation) -> dict[str, float]
         for name in ("ece", "loss")
         for when, split in (("before", before), ("after", after))
     }
+
+
+def _best_validation(path: Path, metric: str, lower_is_better: bool) -> dict[str, float]:
+    """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
+    first of those with the best `metric`."""
+    by_step: dict[str, dict[str, float]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["name"].startswith("val/"):
+                by_step.setdefault(row["step"], {})[row["name"]] = float(row["value"])
+    choose = min if lower_is_better else max
+    best = choose(by_step.values(), key=lambda values: values[metric])
+    return {name.removeprefix("val/"): value for name, value in best.items()}

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import config as schema
-from imdb_cls.config import CONF_DIR, Config, checks, known_keys, parse
+from imdb_cls.config import CONF_DIR, Config, known_keys, parse
 from imdb_cls.errors import UserError
 
 GROUPS = ("data", "model", "trainer", "logger", "sweep", "experiment")
@@ -105,9 +105,9 @@ def test_the_original_experiment_is_the_originals_protocol() -> None:
     sizes = (config.data.train_size, config.data.test_size, config.data.batch_size)
     assert sizes == (5000, 5000, 32)
     assert (config.model.learning_rate, config.trainer.max_epochs) == (5e-5, 3)
-    assert checks.training_steps(config, 5000) == 471
+    assert steps.training_steps(config, 5000) == 471
     # 500 steps of warm-up in 471: the rate rose to the end.
-    assert checks.warmup_steps(config, 5000) == 471
+    assert steps.warmup_steps(config, 5000) == 471
 
 
 def test_numbers_are_numbers_however_yaml_writes_them() -> None:
@@ -261,7 +261,7 @@ def test_a_warm_up_longer_than_the_run_is_refused() -> None:
     # 96 reviews are 6 batches, 2 steps of 4 batches each, twice.
     run = ("data.train_size=96", "data.batch_size=16", "trainer.accumulate_grad_batches=4")
     epochs = "trainer.max_epochs=2"
-    assert checks.warmup_steps(parsed(*run, epochs, "model.warmup_steps=4"), 96) == 4
+    assert steps.warmup_steps(parsed(*run, epochs, "model.warmup_steps=4"), 96) == 4
     line = refused(*run, epochs, "model.warmup_steps=5")
     assert "model.warmup_steps=5 is longer than the run of 4 steps" in line
     assert "model.warmup_ratio" in line
@@ -269,9 +269,9 @@ def test_a_warm_up_longer_than_the_run_is_refused() -> None:
 
 
 def test_a_warm_up_in_steps_stands_instead_of_the_ratio() -> None:
-    assert checks.warmup_steps(parsed(), 5000) == 47
-    assert checks.warmup_steps(parsed("model.warmup_steps=0"), 5000) == 0
-    assert checks.warmup_steps(parsed("model.warmup_steps=9"), 5000) == 9
+    assert steps.warmup_steps(parsed(), 5000) == 47
+    assert steps.warmup_steps(parsed("model.warmup_steps=0"), 5000) == 0
+    assert steps.warmup_steps(parsed("model.warmup_steps=9"), 5000) == 9
 
 
 @pytest.mark.parametrize(

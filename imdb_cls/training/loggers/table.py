@@ -38,16 +38,3 @@ class TableLogger(NumbersLogger):
         ]
         with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(kept)
-
-
-def best_validation(path: Path, metric: str, lower_is_better: bool) -> dict[str, float]:
-    """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
-    first of those with the best `metric`."""
-    by_step: dict[str, dict[str, float]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["name"].startswith("val/"):
-                by_step.setdefault(row["step"], {})[row["name"]] = float(row["value"])
-    choose = min if lower_is_better else max
-    best = choose(by_step.values(), key=lambda values: values[metric])
-    return {name.removeprefix("val/"): value for name, value in best.items()}
