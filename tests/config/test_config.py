@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import config as schema
-from imdb_cls.config import CONF_DIR, Config, known_keys, parse
+from imdb_cls.config import CONF_DIR, Config, known_keys, parse, steps
 from imdb_cls.errors import UserError
 
 GROUPS = ("data", "model", "trainer", "logger", "sweep", "experiment")
