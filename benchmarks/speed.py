@@ -90,8 +90,8 @@ def batches(recipe: Recipe, tokens: Tokens, size: int, steps: int, pad_id: int) 
 
 def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float:
     """Reviews per second, after two steps of warm-up."""
-    settled = device.settle(replace(config.trainer, precision=recipe.precision))
-    where = device.torch_device(settled.accelerator)
+    resolved = device.choose(replace(config.trainer, precision=recipe.precision))
+    where = device.torch_device(resolved.accelerator)
     found = locate(config.model.pretrained)
     shape = replace(
         config.model, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
@@ -108,8 +108,8 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
         every = eval_batches(tokens.lengths, size)
         chosen = every[:: max(1, len(every) // (steps + 2))][: steps + 2]
         made = [pad(tokens.ids(r), tokens.labels[r], tokenizer.pad_id) for r in chosen]
-    optimizer, _ = build(network, config.model, 1, 1000, fused=settled.precision != "16-mixed")
-    kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(settled.precision)
+    optimizer, _ = build(network, config.model, 1, 1000, fused=resolved.precision != "16-mixed")
+    kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(resolved.precision)
     network.train(training)
     start, reviews = 0.0, 0
     for number, batch in enumerate(made):
@@ -141,9 +141,9 @@ def main() -> None:
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     quiet_loaded_libraries(bars=False)
     config = base_config()
-    settled = device.settle(config.trainer)
+    resolved = device.choose(config.trainer)
     console = Console(highlight=False)
-    console.print(f"{settled.name}, native precision {settled.precision}, {steps} steps each")
+    console.print(f"{resolved.name}, native precision {resolved.precision}, {steps} steps each")
     for title, recipes, training in (("training", TRAINING, True), ("testing", TESTING, False)):
         rows: list[dict[str, str]] = []
         first = 0.0

@@ -69,20 +69,22 @@ def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float
     from imdb_cls.training.checkpoints import Stopped
     from imdb_cls.training.fit import resume, train
 
-    if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
-        from imdb_cls.sweeps.trial import run_trial
-
-        return run_trial(config, directory, overrides, recompose)
+    in_sweep = not OmegaConf.is_missing(HydraConfig.get().job, "num")
     try:
-        if config.resume:
-            return resume(config.resume, directory, overrides)
-        if Sweep.around(directory) and not config.container:
+        if in_sweep or (Sweep.around(directory) and not (config.resume or config.container)):
+            # Not in a job, whose image lacks what a sweep needs.
+            from imdb_cls.sweeps import local
             from imdb_cls.sweeps.trial import Trial
 
-            outcome = Trial(config, directory, overrides, recompose).run()
+            trial = Trial(config, directory, overrides, recompose)
+            if in_sweep:
+                return local.run_in_sweep(trial)
+            outcome = local.run(trial)
             if not outcome.again:
                 Screen().say(str(outcome))
             return outcome
+        if config.resume:
+            return resume(config.resume, directory, overrides)
         return train(config, directory, recompose, overrides)
     except Stopped as stop:
         sys.exit(128 + stop.signum)

@@ -125,8 +125,8 @@ def _train(config: Config, path: Path, recompose: Recompose, overrides: list[str
         aws = None if backend.dry_run else connect(backend.region)
         with tempfile.TemporaryDirectory(prefix="imdb_cls-") as temporary:
             submission = prepare(config, Path(temporary), run, recompose, overrides, aws)
-            if submission.settled.announcement:
-                screen.warn("the Hub cannot be reached", submission.settled.announcement)
+            if submission.resolved.announcement:
+                screen.warn("the Hub cannot be reached", submission.resolved.announcement)
             submission.plan.show(screen.console)
             if aws is None:
                 path.mkdir(parents=True, exist_ok=True)

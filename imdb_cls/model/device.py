@@ -24,7 +24,7 @@ class Device:
     eval_precision: str
 
 
-def settle(config: TrainerConfig) -> Device:
+def choose(config: TrainerConfig) -> Device:
     """What `auto` means here.
 
     Raises:

@@ -50,13 +50,13 @@ def open_network(
     asked = replace(config.trainer, accelerator=accelerator, devices="auto", precision="auto")
     if precision:
         asked.eval_precision = precision
-    settled = devices.settle(asked)
+    chosen = devices.choose(asked)
     settings = settings_of(run)
     tokenizer = tokenizer_of(run.model_dir, settings)
     engine = load_engine(
         run.model_dir,
         tokenizer.pad_id,
-        settled,
+        chosen,
         batch_size or config.data.eval_batch_size,
     )
     return Labeller(engine, tokenizer, settings.temperature)

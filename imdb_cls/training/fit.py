@@ -13,7 +13,7 @@ from imdb_cls.container import job_name
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
-from imdb_cls.runs.fingerprint import fingerprint, versions
+from imdb_cls.runs.fingerprint import versions
 from imdb_cls.runs.run import SWEEP_NAME, Clock, Run, to_yaml
 from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_loaded_libraries
@@ -24,7 +24,7 @@ from imdb_cls.training.loggers.table import TableLogger
 from imdb_cls.training.prepare import Prepared, prepare
 from imdb_cls.training.progress import FitProgress
 from imdb_cls.training.recording import locked, recorded
-from imdb_cls.training.resolve import Recompose, Settled
+from imdb_cls.training.resolve import Recompose, ResolvedConfig
 from imdb_cls.training.resume import resumed_config
 from imdb_cls.training.test_split import test
 
@@ -36,14 +36,14 @@ def train(
     overrides: list[str],
     *,
     sweep: str | None = None,
-    settled: Settled | None = None,
+    resolved: ResolvedConfig | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> float:
     """Trains, tests and fills the run directory `path`. Returns `metric` of the best checkpoint.
 
     Args:
         sweep: the name of the sweep that this is a trial of.
-        settled: what the config came to, if that is known.
+        resolved: what the config came to, if that is known.
         callbacks: of the Trainer, beside those that every run has.
     """
     screen, clock = Screen(config.trainer.progress), Clock()
@@ -52,14 +52,14 @@ def train(
     if is_rank_zero():
         run.check_free()
     with clock.part("prepare"):
-        prepared = prepare(config, recompose, settled)
+        prepared = prepare(config, recompose, resolved)
     if is_rank_zero():
         Run.create(
             path,
             prepared.config,
             overrides=overrides,
-            fingerprint=fingerprint(prepared.config, prepared.resolved),
-            resolved=prepared.resolved,
+            fingerprint=prepared.resolved.fingerprint,
+            resolved=prepared.resolved.record,
             device=prepared.device.name,
             precision=prepared.device.precision,
             backend="sagemaker" if config.container else "local",
@@ -75,7 +75,7 @@ def resume(
     path: Path,
     overrides: list[str],
     *,
-    settled: Settled | None = None,
+    resolved: ResolvedConfig | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> float:
     """Goes on with a run where its last checkpoint stopped, in its own directory. For a trial of a
@@ -101,7 +101,7 @@ def resume(
         return float(run.metrics()["val"][config.metric.removeprefix("val/")])
     clock.seconds = dict(info.parts or {})
     with clock.part("prepare"):
-        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), settled)
+        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), resolved)
     if prepared.splits.fingerprint != info.resolved.data_fingerprint:
         raise UserError(
             f"resume={path}: the reviews are not those the run began with"
@@ -112,7 +112,7 @@ def resume(
         if info.job_name and job_name() is None:
             run.record(resumed_here=True)
         run.record(
-            fingerprint=fingerprint(config, prepared.resolved),
+            fingerprint=prepared.resolved.fingerprint,
             device=prepared.device.name,
             precision=prepared.device.precision,
             versions=versions(),
@@ -136,8 +136,8 @@ def _carry_out(
     with locked(run):
         with recorded(run, clock):
             screen.say(f"run directory: {run.path}")
-            if prepared.announcement:
-                screen.warn("the Hub cannot be reached", prepared.announcement)
+            if prepared.resolved.announcement:
+                screen.warn("the Hub cannot be reached", prepared.resolved.announcement)
             _describe(run, prepared, screen)
             with clock.part("train"):
                 trainer = _fit(run, prepared, screen, callbacks)
@@ -147,7 +147,7 @@ def _carry_out(
         last = [] if prepared.config.container else finish(run, screen, prepared.splits)
     metrics = run.metrics()
     screen.summary(
-        f"{prepared.resolved.data}, {metrics['test']['samples']:,} test reviews",
+        f"{prepared.resolved.record.data}, {metrics['test']['samples']:,} test reviews",
         metrics["test"],
         prepared.config.reference,
         [*_notes(run, prepared), *last],
@@ -226,7 +226,8 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Call
 
 
 def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
-    sizes, resolved = prepared.resolved.sizes, prepared.resolved
+    resolved = prepared.resolved.record
+    sizes = resolved.sizes
     screen.say(f"device: {prepared.device.name}, {prepared.device.precision}")
     screen.say(f"model: {resolved.model}")
     screen.say(

@@ -10,6 +10,7 @@ from imdb_cls.data.hub import HubUnreachable
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
 from imdb_cls.model.weights import Pretrained, locate
+from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.runs.info import Resolved
 
 Recompose = Callable[[list[str]], Config]
@@ -19,7 +20,7 @@ STAND_INS = {"model": "distilbert_minilm", "data": "imdb_packaged"}
 
 
 @dataclass(frozen=True)
-class Settled:
+class ResolvedConfig:
     """What the names in a config came to."""
 
     config: Config
@@ -29,8 +30,8 @@ class Settled:
     """The groups that were chosen anew, as overrides."""
 
     @property
-    def resolved(self) -> Resolved:
-        """For run.json."""
+    def record(self) -> Resolved:
+        """`resolved` of run.json."""
         weights, data = self.config.model.pretrained, self.config.data
         # The Hub's cache names a directory by its commit: known even if the config pins none.
         on_hub = weights.source == "hub" and not weights.path
@@ -47,6 +48,10 @@ class Settled:
         )
 
     @property
+    def fingerprint(self) -> str:
+        return fingerprint(self.config, self.record)
+
+    @property
     def announcement(self) -> str | None:
         """What stands in for what."""
         if not self.stand_ins:
@@ -60,7 +65,7 @@ class Settled:
         )
 
 
-def settle(config: Config, recompose: Recompose) -> Settled:
+def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
     """The weights and the reviews of a config, or the packaged ones where the Hub does not answer.
 
     Args:
@@ -88,7 +93,7 @@ def settle(config: Config, recompose: Recompose) -> Settled:
     stand_ins = [f"{group}={STAND_INS[group]}" for group in absent]
     if stand_ins:
         config = recompose(stand_ins)
-    return Settled(
+    return ResolvedConfig(
         config,
         pretrained or locate(config.model.pretrained),
         splits or load.load(config.data, cache),

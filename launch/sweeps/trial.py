@@ -15,7 +15,7 @@ from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen
-from imdb_cls.training.resolve import Recompose, Settled, settle
+from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 from launch.aws.client import AWS
 from launch.sweeps.live_job import Tracked
 from launch.training.submission import Submission, prepare
@@ -51,24 +51,24 @@ class Trials:
         assert config.backend is not None
         self._group(config)
         try:
-            settled = settle(config, self.recompose)
+            resolved = resolve(config, self.recompose)
         except UserError as error:
             return self._failed(config, wanted, overrides, error)
-        self._group(settled.config)
-        mark = fingerprint(settled.config, settled.resolved)
+        self._group(resolved.config)
+        mark = fingerprint(resolved.config, resolved.record)
         if mark in active:
             return None
         found = self.sweep.find(mark, rehearsed=config.backend.rehearse)
         if found is None:
             path = self.sweep.place(wanted, overrides)
-            return self._submit(config, settled, Run(path), overrides)
+            return self._submit(config, resolved, Run(path), overrides)
         if found.path.absolute() != wanted.absolute():
             with contextlib.suppress(OSError):  # the empty directory that Hydra made for it
                 wanted.rmdir()
         done = outcome_of(found, self.metric, again=False)
         if done and done.status in ("completed", "pruned"):
             return done
-        return self._go_on(config, settled, found, overrides)
+        return self._go_on(config, resolved, found, overrides)
 
     def dry(self, config: Config, wanted: Path, overrides: list[str]) -> Outcome:
         """Writes a trial's request."""
@@ -84,7 +84,7 @@ class Trials:
         return Outcome(wanted.name, "submitted")
 
     def _go_on(
-        self, config: Config, settled: Settled, run: Run, overrides: list[str]
+        self, config: Config, resolved: ResolvedConfig, run: Run, overrides: list[str]
     ) -> Outcome | Tracked:
         """With a trial that has not completed: the job that is at work on it, or a new one from the
         last one's checkpoint."""
@@ -100,12 +100,12 @@ class Trials:
             done = job.ended()
             if done.status == "completed":
                 return done
-        return self._submit(config, settled, run, overrides, run.info())
+        return self._submit(config, resolved, run, overrides, run.info())
 
     def _submit(
         self,
         config: Config,
-        settled: Settled,
+        resolved: ResolvedConfig,
         run: Run,
         overrides: list[str],
         before: RunInfo | None = None,
@@ -119,7 +119,7 @@ class Trials:
             try:
                 made = prepare(
                     *(config, Path(temporary), run, self.recompose, overrides, self.aws),
-                    settled=settled,
+                    resolved=resolved,
                     sweep=self.sweep.name,
                     continues=before.job.checkpoints if before and before.job else None,
                 )
@@ -144,8 +144,8 @@ class Trials:
         """The plan of the first stands for all."""
         if not self._announced:
             self._announced = True
-            if made.settled.announcement:
-                self.screen.warn("the Hub cannot be reached", made.settled.announcement)
+            if made.resolved.announcement:
+                self.screen.warn("the Hub cannot be reached", made.resolved.announcement)
             made.plan.show(self.screen.console)
 
     def _group(self, config: Config) -> None:

@@ -1,4 +1,4 @@
-"""What a job will be, will need and may cost: settled and shown before anything is sent."""
+"""What a job will be, will need and may cost: decided and shown before anything is sent."""
 
 import math
 import secrets

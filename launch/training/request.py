@@ -11,7 +11,7 @@ from imdb_cls import container
 from imdb_cls.config import Config
 from imdb_cls.config.overrides import key_of, quoted, without_place
 from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME
-from imdb_cls.training.resolve import Settled
+from imdb_cls.training.resolve import ResolvedConfig
 from launch.training import metrics
 
 ROOT = str(container.ROOT)
@@ -62,14 +62,14 @@ class Job:
 
 def job_overrides(
     given: list[str],
-    settled: Settled,
+    resolved: ResolvedConfig,
     channels: set[str],
     processes: int,
     region: str,
 ) -> list[str]:
     """What imdb_cls.train is called with in the job: the user's overrides without those of this
     machine, then what ties them to the container."""
-    config = settled.config
+    config = resolved.config
     backend, wandb = config.backend, config.logger.wandb
     assert backend is not None
     fixed = {
@@ -81,7 +81,7 @@ def job_overrides(
     if "weights" in channels:
         fixed["model.pretrained.path"] = f"{_DATA}/weights"
     else:
-        fixed["model.pretrained.revision"] = settled.pretrained.path.name
+        fixed["model.pretrained.revision"] = resolved.pretrained.path.name
     fixed["model.pretrained.fallback"] = "false"
     if backend.instance_count > 1:
         fixed["trainer.num_nodes"] = str(backend.instance_count)

@@ -9,7 +9,7 @@ from imdb_cls.training.loggers.wandb_key import VARIABLE
 from launch.aws.client import AWS, explained
 
 
-def settle(config: Config) -> list[str]:
+def choose_mode(config: Config) -> list[str]:
     """Has the job read the key in Secrets Manager if the config names where it is: there, or in a
     variable of this machine, logger.wandb.key_env. Returns a line for the plan.
 

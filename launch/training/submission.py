@@ -12,11 +12,10 @@ from imdb_cls.config import CONF_DIR, BackendConfig, Config
 from imdb_cls.config.checks import check as check_config
 from imdb_cls.data import load
 from imdb_cls.errors import UserError
-from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.runs.run import Run, to_yaml
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.training.loggers.aws import region as default_region
-from imdb_cls.training.resolve import Recompose, Settled, settle, with_stand_ins
+from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve, with_stand_ins
 from launch.aws import images, instances, limits
 from launch.aws.client import AWS, check_region, explained
 from launch.aws.store import Channel, Store, copy, of_directory
@@ -35,7 +34,7 @@ class Submission:
 
     plan: Plan
     job: Job
-    settled: Settled
+    resolved: ResolvedConfig
     request: Request
     store: Store
     channels: list[Channel]
@@ -58,7 +57,7 @@ def prepare(
     overrides: list[str],
     aws: AWS | None,
     *,
-    settled: Settled | None = None,
+    resolved: ResolvedConfig | None = None,
     sweep: str | None = None,
     continues: str | None = None,
 ) -> Submission:
@@ -66,7 +65,7 @@ def prepare(
     Args:
         staging: a directory for the files that are to be sent.
         aws: None: a dry run, which needs neither an account nor a network.
-        settled: what the config came to, if that is known.
+        resolved: what the config came to, if that is known.
         sweep: the name of the sweep that it is a trial of.
         continues: the checkpoints of an earlier job of this run.
 
@@ -84,23 +83,23 @@ def prepare(
     place = _place(backend, aws)
     image = images.for_training(backend.image, instance, place.region)
 
-    settled = settled or settle(config, recompose)
-    # Stand-ins are composed anew, without what a rehearsal settled about the backend.
-    settled = replace(settled, config=replace(settled.config, backend=backend))
-    check_config(settled.config)
-    notes = secret.settle(settled.config)
-    channels = _data(settled, staging, image.python)
+    resolved = resolved or resolve(config, recompose)
+    # Stand-ins are composed anew, without what a rehearsal resolved about the backend.
+    resolved = replace(resolved, config=replace(resolved.config, backend=backend))
+    check_config(resolved.config)
+    notes = secret.choose_mode(resolved.config)
+    channels = _data(resolved, staging, image.python)
     if own_config:
-        write_text(staging / "config" / "config.yaml", to_yaml(settled.config))
+        write_text(staging / "config" / "config.yaml", to_yaml(resolved.config))
         channels.append(of_directory("config", staging / "config"))
-    given = with_stand_ins(overrides, settled.stand_ins) if settled.stand_ins else overrides
+    given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
     names = {channel.name for channel in channels}
     ours = request.job_overrides(
-        [] if own_config else given, settled, names, processes, place.region
+        [] if own_config else given, resolved, names, processes, place.region
     )
     job = Job(
         name=backend.job_name or plan.new_job_name(),
-        config=settled.config,
+        config=resolved.config,
         overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
         processes=processes,
         image=image.uri,
@@ -109,7 +108,7 @@ def prepare(
         max_seconds=seconds,
         channels={channel.name: place.store.uri(channel) for channel in channels},
         code=code.stage(code.code(), staging / "code", isolated=backend.network_isolation),
-        fingerprint=fingerprint(settled.config, settled.resolved),
+        fingerprint=resolved.fingerprint,
         run_name=run.name,
         region=place.region,
         sweep=sweep,
@@ -128,12 +127,12 @@ def prepare(
         channels=channels,
         present={channel.name: place.store.has(channel) for channel in channels},
         command=request.shown_command(job),
-        notes=[*_notes(settled, names), *notes],
+        notes=[*_notes(resolved, names), *notes],
         warnings=plan.warnings_of(
-            settled.config, instance, code.untracked(), place.role == _NO_ROLE
+            resolved.config, instance, code.untracked(), place.role == _NO_ROLE
         ),
     )
-    return Submission(planned, job, settled, made, place.store, channels)
+    return Submission(planned, job, resolved, made, place.store, channels)
 
 
 def preflight(backend: BackendConfig, aws: AWS | None) -> None:
@@ -158,7 +157,7 @@ def _place(backend: BackendConfig, aws: AWS | None) -> _Place:
             check_region(region)
         account = _NO_ACCOUNT
     else:
-        # Who asks is settled first: S3 does not say that credentials have expired.
+        # Who asks is resolved first: S3 does not say that credentials have expired.
         region, account = aws.region, aws.account()
     default = f"sagemaker-{region}-{account}"
     store = Store(aws, backend.bucket or default, backend.prefix, backend.output_kms_key)
@@ -187,16 +186,16 @@ def _check_sources(overrides: list[str]) -> bool:
     return job.config_name != "train" or bool(elsewhere)
 
 
-def _data(settled: Settled, staging: Path, python: str) -> list[Channel]:
+def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]:
     """The reviews, and what else the job could not get by itself."""
-    backend, weights = settled.config.backend, settled.config.model.pretrained
+    backend, weights = resolved.config.backend, resolved.config.model.pretrained
     assert backend is not None
-    load.write(settled.splits, staging / "reviews")
+    load.write(resolved.splits, staging / "reviews")
     channels = [of_directory("reviews", staging / "reviews")]
     if weights.source != "hub" or backend.network_isolation:
-        channels.append(code.weights(settled.pretrained.path))
+        channels.append(code.weights(resolved.pretrained.path))
     if backend.network_isolation:
-        cache = Path(settled.config.cache_dir)
+        cache = Path(resolved.config.cache_dir)
         channels.append(of_directory("wheels", wheels.collect(python, cache)))
     return channels
 
@@ -226,14 +225,14 @@ def _forget_source(described: Path) -> None:
         write_json(described, {**values, "source_dir": f"{request.ROOT}/input/data/code"})
 
 
-def _notes(settled: Settled, channels: set[str]) -> list[str]:
+def _notes(resolved: ResolvedConfig, channels: set[str]) -> list[str]:
     notes = []
-    assert settled.config.backend is not None
-    if settled.config.backend.rehearse:
+    assert resolved.config.backend is not None
+    if resolved.config.backend.rehearse:
         notes.append(
             "rehearsal: here, with this machine's packages, for the instance and the image"
         )
     if "weights" not in channels:
-        name, revision = settled.config.model.pretrained.name, settled.pretrained.path.name
+        name, revision = resolved.config.model.pretrained.name, resolved.pretrained.path.name
         notes.append(f"weights: from the Hub in the job, {name}@{revision[:12]}")
     return notes

@@ -19,7 +19,7 @@ _LOST_ANSWER = timedelta(minutes=10)
 
 def upload(submission: Submission, aws: AWS) -> int:
     """Puts what the job needs where it finds it. Returns how many files were not there yet."""
-    secret.send(submission.settled.config, aws)
+    secret.send(submission.resolved.config, aws)
     for channel in submission.channels:
         submission.store.put(channel)
     return len(submission.store.uploaded)
@@ -48,10 +48,10 @@ def submit(
     # On record before the job exists: whatever happens now, the run directory knows its name.
     Run.create(
         run.path,
-        submission.settled.config,
+        submission.resolved.config,
         overrides=overrides,
         fingerprint=job.fingerprint,
-        resolved=submission.settled.resolved,
+        resolved=submission.resolved.record,
         device=planned.instance.name,
         precision=planned.precision,
         backend="sagemaker",

@@ -49,19 +49,19 @@ def test_this_machines_flags_are_read() -> None:
 
 
 def test_a_precision_can_be_set() -> None:
-    settled = device.settle(TrainerConfig(accelerator="cpu", precision="32-true"))
-    assert (settled.accelerator, settled.precision) == ("cpu", "32-true")
+    resolved = device.choose(TrainerConfig(accelerator="cpu", precision="32-true"))
+    assert (resolved.accelerator, resolved.precision) == ("cpu", "32-true")
 
 
 def test_fp16_on_a_cpu_is_refused() -> None:
     with pytest.raises(UserError, match=r"trainer.precision=16-mixed: a CPU has no fp16"):
-        device.settle(TrainerConfig(accelerator="cpu", precision="16-mixed"))
+        device.choose(TrainerConfig(accelerator="cpu", precision="16-mixed"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match=r"trainer.accelerator=gpu: "):
-        device.settle(TrainerConfig(accelerator="gpu"))
+        device.choose(TrainerConfig(accelerator="gpu"))
 
 
 @pytest.mark.parametrize(

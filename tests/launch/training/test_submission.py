@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.runs.fingerprint import fingerprint
-from imdb_cls.training.resolve import settle
+from imdb_cls.training.resolve import resolve
 from launch.aws import limits
 from tests.conftest import once
 from tests.launch.conftest import BUCKET, REGION, ROLE, local_aws
@@ -186,10 +186,10 @@ def test_the_fingerprint_is_that_of_the_same_run_on_this_machine(submitted: Subm
     here = [o for o in submitted.words if "backend" not in o.split("=")[0]]
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         config = parse(compose("train", here))
-    settled = settle(config, lambda stand_ins: config)
+    resolved = resolve(config, lambda stand_ins: config)
     record = json.loads((submitted.run / "run.json").read_text())
-    assert record["fingerprint"] == fingerprint(settled.config, settled.resolved)
-    assert record["resolved"] == settled.resolved.as_json()
+    assert record["fingerprint"] == fingerprint(resolved.config, resolved.record)
+    assert record["resolved"] == resolved.record.as_json()
 
 
 def test_the_run_directory_knows_its_job(submitted: Submitted) -> None:
