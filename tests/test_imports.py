@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import imdb_cls
-from tests.launch.rehearsal.test_rehearsal import SHOWING, imported_in, local_run
+from tests.support.processes import SHOWING, imported_in
 
 PACKAGE = Path(imdb_cls.__file__).parent
 AWS = {"sagemaker", "sagemaker_core", "boto3", "botocore", "moto"}
@@ -30,8 +30,8 @@ def test_help_imports_no_aws_and_no_torch() -> None:
     assert not names & {*AWS, "launch", "torch"}
 
 
-def test_a_local_run_imports_no_aws(shared: Path, tiny: list[str]) -> None:
-    names = imported_in((local_run(shared, tiny).parent / "said").read_text())
+def test_a_local_run_imports_no_aws(local_run: Path) -> None:
+    names = imported_in((local_run.parent / "said").read_text())
     assert {"torch", "pytorch_lightning", "transformers"} <= names
     # A job has none of what sweeps, pages and exports need.
     assert not names & {"optuna", "joblib", "captum", "cleanlab", "onnxruntime"}

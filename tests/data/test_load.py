@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,8 @@ from imdb_cls.config import DataConfig
 from imdb_cls.data import load
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError
-from tests.test_train import read, rows, without_times
+from tests.support.runs import Train, metrics_of, values
 
-Train = Callable[..., Path]
 NAMES = ("train", "val", "test")
 FILES = {*(f"{name}.arrow" for name in NAMES), "splits.json"}
 
@@ -124,16 +122,8 @@ def test_a_run_that_is_sent_its_splits_and_weights_is_the_run_that_finds_them_it
     weights = shutil.copytree(tiny_model, tmp_path / "weights")
     here = train_here(name="here")
     there = train_here(f"data.splits={sent}", f"model.pretrained.path={weights}", name="there")
-    assert without_times(read(there, "metrics.json")) == without_times(read(here, "metrics.json"))
-    timed = ("test/runtime_s", "test/samples_per_second")
-    ours, theirs = (
-        [
-            (r["step"], r["epoch"], r["name"], r["value"])
-            for r in rows(run)
-            if r["name"] not in timed
-        ]
-        for run in (here, there)
-    )
+    assert metrics_of(there) == metrics_of(here)
+    ours, theirs = values(here), values(there)
     assert len(ours) > 20
     assert ours == theirs
     predictions = [pq.read_table(run / "predictions.parquet") for run in (here, there)]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.conftest import REGION
 from tests.support.doubles import Following, Said
-from tests.test_train import read
+from tests.support.local_aws import REGION
+from tests.support.runs import read
 
 
 def test_fetch_waits_for_nobody_and_can_be_repeated(following: Following) -> None:

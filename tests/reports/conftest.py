@@ -6,8 +6,8 @@ import pytest
 
 from imdb_cls.reports.run.report import write
 from imdb_cls.runs.run import Run
-from tests.conftest import once
 from tests.support.made_runs import made_run
+from tests.support.once import once
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,10 @@ from imdb_cls import report
 from imdb_cls.reports.compare.page import write
 from imdb_cls.reports.compare.read import read
 from imdb_cls.runs.run import Run
-from tests.conftest import once
 from tests.reports.test_page import EVIL, Page
 from tests.support.browser import look, needs_chromium
 from tests.support.made_runs import made_run
+from tests.support.once import once
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,10 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
 from launch.rehearsal.logs import LogWriter
-from tests.launch.conftest import BUCKET, REGION, ROLE
-from tests.launch.rehearsal.test_rehearsal import IMPATIENT, files_of, started
-from tests.test_train import FILES, read
+from tests.support.local_aws import BUCKET, REGION, ROLE
+from tests.support.processes import started
+from tests.support.rehearsed import IMPATIENT
+from tests.support.runs import FILES, files_of, read
 
 LINES = ["Starting training script", "step=1 epoch=0 train/loss=0.5", "", "ünïcode"]
 

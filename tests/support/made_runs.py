@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from imdb_cls.evaluate import Arguments, evaluate
 from imdb_cls.model import calibration
 from imdb_cls.runs.run import Run
-from tests.test_predict import decided
+from tests.support.runs import decided
 
 
 def made_run(trained: Path, target: Path) -> Run:

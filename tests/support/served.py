@@ -1,9 +1,8 @@
-"""Archives of the tiny model, and servers that serve it."""
+"""Servers of `python -m launch.endpoint serve`, and what they are asked."""
 
 import contextlib
 import json
 import re
-import shutil
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,14 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
-from launch.hosting import archive
-from launch.hosting.archive import Archive
-from tests.conftest import once
-from tests.test_predict import decided
 
 SAMPLES = ["i liked the movie", "i hated the movie", "the movie was okay"]
 JSON = {"Content-Type": "application/json"}
@@ -40,28 +33,6 @@ def with_fast(run: Path) -> Path:
     data = Run(run).config().data
     Settings(data.max_length, data.head_fraction, 1.6, "model.fp32.onnx").write(model)
     return run
-
-
-@pytest.fixture(scope="session", name="fast_run")
-def fast_run_(trained: Path, shared: Path) -> Path:
-    """A run with a fast model. Tests read it and change nothing in it."""
-
-    def make(path: Path) -> None:
-        with_fast(shutil.copytree(trained, path / "run"))
-
-    return once(shared, "fast", make) / "run"
-
-
-@pytest.fixture(scope="session", name="packed")
-def packed_(fast_run: Path, shared: Path) -> Archive:
-    """Its archive."""
-
-    def make(path: Path) -> None:
-        built = archive.build(Run.open(fast_run), path / "model.tar.gz")
-        (path / "made.json").write_text(json.dumps([built.sha256, built.size]))
-
-    path = once(shared, "packed", make)
-    return Archive(path / "model.tar.gz", *json.loads((path / "made.json").read_text()))
 
 
 @dataclass
@@ -146,27 +117,3 @@ def starting(python: list[str]) -> Iterator[Start]:
     for process in begun:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture(scope="module", name="run")
-def run_(fast_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that tells reviews apart, with the fast model of those weights."""
-    return with_fast(decided(fast_run, tmp_path_factory.mktemp("served") / "run"))
-
-
-@pytest.fixture(scope="module", name="served")
-def served_(run: Path, python: list[str]) -> Iterator[Served]:
-    """One server for most tests: impatient with bodies, so that slow ones cost a second."""
-    with starting(python) as start:
-        server = start(run, "body_seconds=1", "threads=1")
-        yield server
-        server.process.terminate()
-        said = server.process.communicate(timeout=60)
-        # Not a word about all that was asked of it.
-        assert (server.process.returncode, said) == (0, ("", ""))
-
-
-@pytest.fixture(name="start")
-def start_(python: list[str]) -> Iterator[Start]:
-    with starting(python) as function:
-        yield function

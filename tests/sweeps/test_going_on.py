@@ -1,6 +1,5 @@
 """A sweep that is killed ends, run again, as if nothing had been; no finished trial runs twice."""
 
-import csv
 import json
 import os
 import signal
@@ -12,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Command
-from tests.test_train import FILES, read
+from tests.support.processes import Command
+from tests.support.runs import FILES, files_of, read
+from tests.support.sweeps import begun, statuses, table
 
 Begin = Callable[..., "subprocess.Popen[str]"]
 
@@ -40,25 +40,6 @@ def wait_for(log: Path, text: str) -> None:
     while not (log.is_file() and text in log.read_text()):
         assert time.monotonic() < until, f"no {text!r} in {log}"
         time.sleep(0.02)
-
-
-def table(sweep: Path) -> list[dict[str, str]]:
-    with (sweep / "sweep.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def statuses(sweep: Path) -> dict[str, str]:
-    return {row["trial"]: row["status"] for row in table(sweep)}
-
-
-def begun(sweep: Path, trial: str) -> int:
-    """How often a trial was begun or gone on with."""
-    log = sweep / trial / "train.log"
-    return log.read_text().count("INFO run directory: ") if log.is_file() else 0
-
-
-def files_of(path: Path) -> set[str]:
-    return {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()}
 
 
 # Trial 3 is long enough to be killed in its second epoch, and trial 5 cannot be had.

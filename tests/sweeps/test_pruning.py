@@ -8,8 +8,7 @@ import pytest
 
 from imdb_cls.sweeps.pruning import Halving, should_prune
 from imdb_cls.training.loggers.table import COLUMNS
-from tests.conftest import Train
-from tests.test_train import read, rows
+from tests.support.runs import Train, read, rows
 
 
 def trial(sweep: Path, name: str, losses: list[float]) -> Path:

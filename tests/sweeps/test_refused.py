@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Command
+from tests.support.processes import Command
 
 CASES = {
     "a wrong metric": (["metric=val/acuracy", "seed=1,2"], "metric=val/acuracy: allowed are"),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from imdb_cls.sweeps import worker as sharing
-from tests.conftest import Command
-from tests.sweeps.test_going_on import begun, files_of, statuses
-from tests.test_train import FILES
+from tests.support.processes import Command
+from tests.support.runs import FILES, files_of
+from tests.support.sweeps import begun, statuses
 
 
 def test_joblib_trains_them_in_processes_of_their_own(

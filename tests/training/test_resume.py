@@ -5,7 +5,6 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,10 +12,9 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.training.recording import locked
 from imdb_cls.training.resume import resumed_config
-from tests.conftest import once
-from tests.test_train import FILES, read, rows, without_times
-
-Command = Callable[..., Any]
+from tests.support.once import once
+from tests.support.processes import Command
+from tests.support.runs import FILES, files_of, metrics_of, read, values
 
 # Long enough to be stopped in the middle; a checkpoint every 0.6 s.
 LONG = ("data.train_size=480", "data.max_length=64", "trainer.checkpoint_minutes=0.01")
@@ -87,16 +85,9 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 
 
 def assert_the_same(run: Path, untouched: Path) -> None:
-    assert without_times(read(run, "metrics.json")) == without_times(
-        read(untouched, "metrics.json")
-    )
-    timed = ("test/runtime_s", "test/samples_per_second")
-    ours, theirs = (
-        [(r["step"], r["epoch"], r["name"], r["value"]) for r in rows(p) if r["name"] not in timed]
-        for p in (run, untouched)
-    )
-    assert ours == theirs
-    assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == FILES
+    assert metrics_of(run) == metrics_of(untouched)
+    assert values(run) == values(untouched)
+    assert files_of(run) == FILES
     assert read(run, "run.json")["status"] == "completed"
 
 
@@ -111,7 +102,7 @@ def test_a_stop_at_the_last_step_loses_nothing(
     assert read(run, "run.json")["status"] == "stopped"
     done = command("train", f"resume={run}")
     assert done.returncode == 0, done.stderr
-    assert {str(p.relative_to(run)) for p in run.rglob("*") if p.is_file()} == FILES
+    assert files_of(run) == FILES
 
 
 def test_a_run_without_a_checkpoint_begins_anew_in_its_directory(

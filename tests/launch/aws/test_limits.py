@@ -7,7 +7,7 @@ import pytest
 
 from imdb_cls.errors import UserError
 from launch.aws import limits
-from tests.launch.conftest import minimal_request
+from tests.support.local_aws import minimal_request
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from imdb_cls.errors import UserError
 from launch.batches import options
 from launch.rehearsal.server import NotStarted, Running
-from tests.conftest import Command
-from tests.launch.conftest import BUCKET, REGION, ROLE, Put
 from tests.support.hosted import IMAGE, Account
+from tests.support.local_aws import BUCKET, REGION, ROLE, Put
+from tests.support.processes import Command
 
 TEXTS = [f"{word}, number {number}" for number in range(70) for word in ("good", "a bad one")]
 

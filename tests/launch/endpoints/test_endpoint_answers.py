@@ -11,12 +11,9 @@ from imdb_cls.runs.run import Run
 from launch import endpoint
 from launch.endpoints import names
 from launch.endpoints.rehearse import SAMPLES
-from tests.conftest import Command
-from tests.launch.conftest import BUCKET, REGION
-from tests.launch.rehearsal.test_rehearsal import local, processes_of, rehearsal
 from tests.support.hosted import IMAGE, Account
-
-__all__ = ["local", "rehearsal"]
+from tests.support.local_aws import BUCKET, REGION
+from tests.support.processes import Command, processes_of
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 
 from launch.endpoints import names
 from launch.rehearsal.server import NotStarted, Running
-from tests.launch.conftest import REGION, ROLE
 from tests.support.doubles import Door
 from tests.support.hosted import ACCOUNT, IMAGE, Account, Killed, Shared, kill
+from tests.support.local_aws import REGION, ROLE
 
 SCALED = ("min_instances=1", "max_instances=3")
 NOTHING: dict[str, list[str]] = {"endpoints": [], "configs": [], "models": []}

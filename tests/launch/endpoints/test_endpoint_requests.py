@@ -15,9 +15,9 @@ from launch import endpoint
 from launch.batches.options import Options as BatchOptions
 from launch.endpoints import options
 from launch.hosting.options import in_our_words
-from tests.launch.conftest import BUCKET, ROLE
 from tests.support.doubles import Said
 from tests.support.hosted import IMAGE, Account
+from tests.support.local_aws import BUCKET, ROLE
 
 STORE = f"s3://{BUCKET}/imdb_cls"
 

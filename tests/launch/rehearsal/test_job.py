@@ -23,19 +23,12 @@ from imdb_cls.config import CONF_DIR
 from imdb_cls.names import LOGGED
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.host import Host
-from tests.launch.conftest import BUCKET, REGION, ROLE
-from tests.launch.rehearsal.test_rehearsal import (
-    IMPATIENT,
-    PLANTED,
-    contents,
-    files_of,
-    leaks,
-    once,
-    plant,
-    started,
-    until,
-)
-from tests.test_train import FILES, read, rows
+from tests.support.local_aws import BUCKET, REGION, ROLE
+from tests.support.once import once
+from tests.support.planted import PLANTED, contents, leaks, plant
+from tests.support.processes import started, until
+from tests.support.rehearsed import IMPATIENT
+from tests.support.runs import FILES, files_of, read, rows
 
 _ACCOUNT = "123456789012"
 _KEY = "89abcdef0123456789abcdef0123456789planted"

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,17 +18,9 @@ from imdb_cls.errors import UserError
 from launch.rehearsal.container import namespaces
 from launch.training import code as inputs
 from launch.training import wheels
-from tests.launch.rehearsal.test_rehearsal import (
-    REHEARSED,
-    SMALL,
-    files_of,
-    local_run,
-    once,
-    values,
-)
-from tests.test_train import FILES, read, without_times
-
-Train = Callable[..., Path]
+from tests.support.once import once
+from tests.support.rehearsed import REHEARSED, SMALL
+from tests.support.runs import FILES, Train, files_of, metrics_of, read, values
 
 NOBODY = 65534
 # As root: gives $work the place /mnt, and the Python below $base a place that an ordinary user can
@@ -54,11 +45,6 @@ import importlib.util, subprocess
 assert importlib.util.find_spec("torch") and importlib.util.find_spec("imdb_cls.train")
 subprocess.run(["unshare", "--user", "--map-root-user", "--mount", "true"], check=True)
 """
-
-
-@pytest.fixture(scope="session")
-def local(shared: Path, tiny: list[str]) -> Path:
-    return local_run(shared, tiny)
 
 
 # Wheels of 1 MB instead of 120, and one that nobody has: it must come from the channel.
@@ -99,27 +85,30 @@ def interrupted(shared: Path, tiny: list[str], cache: Path) -> Path:
     return once(shared, "interrupted", make)
 
 
-def test_an_interrupted_spot_job_ends_as_one_that_was_not(local: Path, interrupted: Path) -> None:
+def test_an_interrupted_spot_job_ends_as_one_that_was_not(
+    local_run: Path, interrupted: Path
+) -> None:
     said, run = read(interrupted, "seen.json")["said"], interrupted / "run"
     (resumed,) = [line for line in said.splitlines() if line.startswith("going on after step ")]
     assert 10 <= int(resumed.split()[-1]) < 30
     assert said.index("stopped: go on with") < said.index(resumed)
-    assert without_times(read(run, "metrics.json")) == without_times(read(local, "metrics.json"))
+    assert metrics_of(run) == metrics_of(local_run)
     # No step twice, none left out.
-    assert values(run) == values(local)
+    assert values(run) == values(local_run)
     assert files_of(run) == FILES
 
 
-def test_its_record_is_whole(local: Path, interrupted: Path) -> None:
+def test_its_record_is_whole(local_run: Path, interrupted: Path) -> None:
     record = read(interrupted / "run", "run.json")
     assert (record["status"], record["reason"], record["job"]["spot"]) == ("completed", None, True)
-    assert record["fingerprint"] == read(local, "run.json")["fingerprint"]
+    assert record["fingerprint"] == read(local_run, "run.json")["fingerprint"]
     assert record["job"]["seconds_billed"] >= record["seconds"]
 
 
-def test_main_returns_what_a_local_run_returns(local: Path, interrupted: Path) -> None:
+def test_main_returns_what_a_local_run_returns(local_run: Path, interrupted: Path) -> None:
     assert (
-        read(interrupted, "seen.json")["returned"] == read(local, "metrics.json")["val"]["accuracy"]
+        read(interrupted, "seen.json")["returned"]
+        == read(local_run, "metrics.json")["val"]["accuracy"]
     )
 
 

@@ -18,6 +18,7 @@ from imdb_cls.inference.labeller import Labeller
 from launch.hosting.archive import Archive
 from launch.serving import server
 from launch.serving.options import Options, check
+from tests.support.runs import reviews
 from tests.support.served import (
     OF_JSON,
     SAMPLES,
@@ -26,7 +27,6 @@ from tests.support.served import (
     answer_on,
     head,
 )
-from tests.test_predict import reviews
 
 
 def test_it_says_in_one_line_what_it_serves_and_where(served: Served, run: Path) -> None:

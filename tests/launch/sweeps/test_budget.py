@@ -12,7 +12,7 @@ from imdb_cls.runs.sweep import Sweep
 from launch.aws.instances import find
 from launch.sweeps import budget
 from launch.training.plan import affordable_seconds, ceiling
-from tests.launch.conftest import parsed
+from tests.support.local_aws import parsed
 
 
 @pytest.fixture

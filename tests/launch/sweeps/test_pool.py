@@ -1,7 +1,5 @@
 """The trials of a sweep as jobs: side by side, attached to again, and paid for once."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -11,19 +9,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from imdb_cls.runs.results import read as results
 from launch.rehearsal.job import TrainingJob
-from tests.launch.conftest import BUCKET, ROLE
-from tests.support.doubles import Actor, Said
-from tests.sweeps.test_going_on import statuses
-from tests.test_train import FILES, read
-
-if TYPE_CHECKING:
-    from tests.support.doubles import Door
+from tests.support.doubles import Actor, Door, Said
+from tests.support.local_aws import BUCKET, ROLE
+from tests.support.runs import FILES, files_of, read
+from tests.support.sweeps import statuses
 
 Sweep = Callable[..., Said]
 
@@ -101,10 +95,6 @@ def sweep(
         return Said(code, *capfd.readouterr())
 
     return run
-
-
-def files_of(path: Path) -> set[str]:
-    return {str(p.relative_to(path)) for p in path.rglob("*") if p.is_file()}
 
 
 def test_jobs_run_side_by_side_and_leave_whole_runs(

@@ -5,10 +5,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.conftest import Command
-from tests.launch.rehearsal.test_rehearsal import processes_of
-from tests.sweeps.test_going_on import begun, files_of, statuses
-from tests.test_train import FILES, read
+from tests.support.processes import Command, processes_of
+from tests.support.runs import FILES, files_of, read
+from tests.support.sweeps import begun, statuses
 
 # One that ended before, one that is killed in its second epoch, one that cannot be had.
 SIZES = "data.train_size=96,1600,999999"

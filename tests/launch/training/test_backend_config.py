@@ -1,8 +1,6 @@
 """What a backend cannot mean is refused in one line, and leaves nothing behind."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -12,9 +10,8 @@ from omegaconf import OmegaConf
 from imdb_cls.cli import explain
 from imdb_cls.config import CONF_DIR, BackendConfig, CloudWatchConfig, Config, parse
 from imdb_cls.errors import UserError
-from tests.launch.conftest import ROLE, composed, parsed
-
-Command = Callable[..., Any]
+from tests.support.local_aws import ROLE, composed, parsed
+from tests.support.processes import Command
 
 
 def refused(*overrides: str) -> str:

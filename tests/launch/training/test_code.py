@@ -15,7 +15,7 @@ from launch.aws.client import AWS
 from launch.aws.store import Channel, Store, of_directory
 from launch.rehearsal.aws import LocalAWS
 from launch.training import code as inputs
-from tests.launch.conftest import BUCKET, REGION
+from tests.support.local_aws import BUCKET, REGION
 
 ROOT = CONF_DIR.parent
 

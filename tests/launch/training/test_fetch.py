@@ -18,7 +18,7 @@ from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
 from launch.training.fetch import fetch
 from launch.training.follow import describe
-from tests.launch.conftest import BUCKET, REGION, completed, minimal_request, parsed
+from tests.support.local_aws import BUCKET, REGION, completed, minimal_request, parsed
 
 Put = Callable[..., None]
 OUTPUT = "imdb_cls/jobs/job-1/output"

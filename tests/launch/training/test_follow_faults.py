@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.rehearsal.test_rehearsal import files_of, rest_of, until
 from tests.support.doubles import LINES, Following
-from tests.test_train import read
+from tests.support.processes import rest_of, until
+from tests.support.runs import files_of, read
 
 
 def test_attach_follows_to_the_end_and_fetches(following: Following, trained: Path) -> None:

@@ -20,8 +20,8 @@ from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
 from launch.training import metrics
 from launch.training.metrics import Row
-from tests.launch.conftest import REGION
-from tests.test_train import rows
+from tests.support.local_aws import REGION
+from tests.support.runs import rows
 
 REGEXES = {d["Name"]: re.compile(d["Regex"]) for d in metrics.definitions()}
 # Those that a float's shortest decimal can look like.

@@ -14,7 +14,7 @@ from launch.aws.instances import find
 from launch.aws.store import Channel
 from launch.training import plan
 from launch.training.plan import Plan
-from tests.launch.conftest import parsed
+from tests.support.local_aws import parsed
 
 TABLE = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
 

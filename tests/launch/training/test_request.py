@@ -1,8 +1,6 @@
 """Every knob is in its place in the request, and every argument survives."""
 
-import re
 import shlex
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,25 +14,7 @@ from imdb_cls.config.overrides import quoted
 from launch.aws import limits
 from launch.training import metrics, request
 from launch.training.request import Job
-from tests.launch.conftest import BUCKET, REGION, ROLE, parsed
-
-
-def shell_words(script: str) -> list[str]:
-    """What a shell makes of the command in the SDK's script."""
-    (shown,) = re.findall(
-        r"<<'SAGEMAKER_BASE_COMMAND_EOF'\n(.*)\nSAGEMAKER_BASE_COMMAND_EOF", script
-    )
-    assert shown.count("exec ") == 1
-    words = subprocess.run(
-        ["bash", "-c", 'CMD=$(cat)\neval "$CMD"'],
-        input=shown.replace("exec ", r"printf '%s\0' ", 1),
-        env={"HOME": "/root", "PATH": "/usr/bin:/bin", "SM_CURRENT_HOST_RANK": "1"},
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    return words.stdout.split("\0")[:-1]
-
+from tests.support.local_aws import BUCKET, REGION, ROLE, parsed, shell_words
 
 Make = Callable[..., dict[str, Any]]
 

@@ -3,7 +3,7 @@
 import functools
 import json
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +16,10 @@ from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.training.resolve import resolve
 from launch.aws import limits
-from tests.conftest import once
-from tests.launch.conftest import BUCKET, REGION, ROLE, local_aws
-from tests.launch.training.test_request import shell_words
+from tests.support.local_aws import BUCKET, REGION, ROLE, local_aws, shell_words
+from tests.support.once import once
+from tests.support.processes import Command
 
-Command = Callable[..., Any]
 WANDB_KEY = "0123456789abcdef0123456789abcdef01234567"
 AWS_KEY = "AKIAPLANTEDPLANTED00"
 # Quotes, spaces, what a shell would take for its own, a list, a dict.

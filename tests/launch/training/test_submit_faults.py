@@ -8,9 +8,9 @@ import pytest
 from botocore.config import Config as BotoConfig
 
 from imdb_cls.train import main
-from tests.launch.conftest import BUCKET, REGION, minimal_request
 from tests.support.doubles import Door, Said, words_of
-from tests.test_train import read
+from tests.support.local_aws import BUCKET, REGION, minimal_request
+from tests.support.runs import read
 
 Submit = Callable[..., Said]
 

@@ -23,9 +23,9 @@ from imdb_cls.model.onnx.encoder import Encoder
 from imdb_cls.model.onnx.per_token import per_token
 from imdb_cls.model.open import open_labeller, open_network
 from imdb_cls.runs.run import Run
-from tests.conftest import Command, once
-from tests.launch.rehearsal.test_rehearsal import SHOWING, imported_in
-from tests.test_predict import decided, reviews
+from tests.support.once import once
+from tests.support.processes import SHOWING, Command, imported_in
+from tests.support.runs import decided, reviews
 
 
 def export(run: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,9 @@ from imdb_cls.training.loggers import cloudwatch
 from imdb_cls.training.loggers.aws import dimensions
 from imdb_cls.training.loggers.cloudwatch import CloudWatchLogger
 from launch.rehearsal.aws import LocalAWS
-from tests.launch.conftest import REGION, local_aws
-from tests.test_train import rows
+from tests.support.local_aws import REGION, local_aws
+from tests.support.runs import Train, rows
 
-Train = Callable[..., Path]
 DIMENSIONS = {"Run": "2026-11-22/22-41-00", "Job": "job-1"}
 
 

@@ -10,7 +10,7 @@ from imdb_cls.config import WandbConfig
 from imdb_cls.errors import UserError
 from imdb_cls.training.loggers import build, wandb_key
 from launch.rehearsal.aws import LocalAWS
-from tests.launch.conftest import REGION, local_aws
+from tests.support.local_aws import REGION, local_aws
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 

@@ -1,0 +1,107 @@
+"""A local AWS that every AWS client of the process is led to, and what is asked of it."""
+
+import contextlib
+import functools
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.loaders import JSONFileLoader
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from imdb_cls.config import CONF_DIR, Config, parse
+from launch.rehearsal.aws import LocalAWS
+from launch.rehearsal.job import TrainingJob
+
+REGION = "us-east-1"
+BUCKET = "sagemaker-us-east-1-123456789012"
+ROLE = "arn:aws:iam::123456789012:role/sagemaker-training"
+# What a developer may have set, and no test may see.
+_OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET", "WANDB_API_KEY")
+
+Put = Callable[..., None]
+"""Puts an object into BUCKET."""
+
+_loaded = functools.cache(JSONFileLoader().load_file)
+
+
+@contextlib.contextmanager
+def local_aws() -> Iterator[LocalAWS]:
+    """A local AWS with BUCKET and ROLE, and an environment that leads to it alone."""
+    with LocalAWS() as local, pytest.MonkeyPatch.context() as patch:
+        for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
+            patch.delenv(name, raising=False)
+        for name, value in local.environment(REGION).items():
+            patch.setenv(name, value)
+        # Every client reads the description of its service, megabytes of JSON: once is enough.
+        patch.setattr(JSONFileLoader, "load_file", lambda self, path: _loaded(path))
+        # boto3.client() keeps a session of its own otherwise.
+        patch.setattr(boto3, "DEFAULT_SESSION", None)
+        local.prepare(REGION, BUCKET, ROLE)
+        yield local
+
+
+@functools.cache
+def composed(*choices: str) -> DictConfig:
+    """conf/train.yaml with +backend=sagemaker and these group=option choices."""
+    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return compose("train", ["+backend=sagemaker", *choices])
+
+
+def parsed(*overrides: str) -> Config:
+    """The config of `imdb_cls.train +backend=sagemaker …`, checked."""
+    groups = ("data", "model", "trainer", "logger", "experiment")
+    choices = [o for o in overrides if o.partition("=")[0] in groups]
+    config = OmegaConf.create(composed(*choices))
+    OmegaConf.set_struct(config, False)
+    config.merge_with_dotlist([o for o in overrides if o not in choices])
+    return parse(config)
+
+
+def minimal_request(name: str = "job-1", **others: Any) -> dict[str, Any]:
+    """What CreateTrainingJob takes, and little more."""
+    return {
+        "TrainingJobName": name,
+        "AlgorithmSpecification": {"TrainingImage": "image", "TrainingInputMode": "File"},
+        "RoleArn": ROLE,
+        "OutputDataConfig": {"S3OutputPath": f"s3://{BUCKET}/imdb_cls/jobs"},
+        "CheckpointConfig": {"S3Uri": f"s3://{BUCKET}/imdb_cls/jobs/{name}/checkpoints"},
+        "ResourceConfig": {
+            "InstanceType": "ml.g5.xlarge",
+            "InstanceCount": 1,
+            "VolumeSizeInGB": 30,
+        },
+        "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+        **others,
+    }
+
+
+def completed(job: TrainingJob, seconds: float = 90.0) -> None:
+    """A runner: a job that trains for `seconds` and completes."""
+    for phase in ("Downloading", "Training", "Uploading"):
+        job.enter(phase)
+    job.trained = seconds
+    job.enter("Completed")
+
+
+def shell_words(script: str) -> list[str]:
+    """What a shell makes of the command in the SDK's script."""
+    (shown,) = re.findall(
+        r"<<'SAGEMAKER_BASE_COMMAND_EOF'\n(.*)\nSAGEMAKER_BASE_COMMAND_EOF", script
+    )
+    assert shown.count("exec ") == 1
+    words = subprocess.run(
+        ["bash", "-c", 'CMD=$(cat)\neval "$CMD"'],
+        input=shown.replace("exec ", r"printf '%s\0' ", 1),
+        env={"HOME": "/root", "PATH": "/usr/bin:/bin", "SM_CURRENT_HOST_RANK": "1"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return words.stdout.split("\0")[:-1]
