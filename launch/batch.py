@@ -71,7 +71,7 @@ def _carry_out(run: "Run", source: str, options: "Options", screen: "Screen") ->
             sent = {"CreateModel": plan.model, "CreateTransformJob": plan.job}
             write_json(file, [{"operation": o, "request": r} for o, r in sent.items()])
             return screen.say(f"dry run: nothing was sent; the requests are in {file}")
-        job.carry_out(plan, plan.place.aws or connect(options.region), screen)
+        job.carry_out(plan, plan.account.aws or connect(options.region), screen)
     return None
 
 
@@ -85,12 +85,9 @@ def main() -> None:
         if any(word in ("-h", "--help") for word in words):
             return print(USAGE.strip())
         from launch.aws.client import ConnectionLost
-        from launch.hosting.options import in_our_words
 
         try:
             return run(words)
-        except UserError as error:
-            raise in_our_words(error) from None
         except ConnectionLost as error:
             raise UserError(f"{error}; the same command goes on from there") from None
 

@@ -99,7 +99,7 @@ def deploy(words: list[str]) -> None:
             file = found.path / "endpoint-requests.json"
             write_json(file, planned.requests.as_json())
             return screen.say(f"dry run: nothing was sent; the requests are in {file}")
-        deploy(planned, planned.place.aws or connect(chosen.region), screen)
+        deploy(planned, planned.account.aws or connect(chosen.region), screen)
     if chosen.wait:
         screen.say(f'python -m launch.endpoint predict {path} "i liked the movie"')
         screen.say(f"It is billed until: python -m launch.endpoint delete {path}")
@@ -181,12 +181,9 @@ def main() -> None:
             print(USAGE.format(serve="  " + SERVE.strip("\n").replace("\n", "\n  ")).strip())
             return
         from launch.aws.client import ConnectionLost
-        from launch.hosting.options import in_our_words
 
         try:
             run(words)
-        except UserError as error:
-            raise in_our_words(error) from None
         except ConnectionLost as error:
             raise UserError(f"{error}; the same command goes on from there") from None
 

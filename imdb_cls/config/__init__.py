@@ -2,6 +2,7 @@
 
 from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, with_type
 from imdb_cls.config.schema import (
+    AwsConfig,
     BackendConfig,
     CloudWatchConfig,
     Config,
@@ -18,6 +19,7 @@ from imdb_cls.config.schema import (
 
 __all__ = [
     "CONF_DIR",
+    "AwsConfig",
     "BackendConfig",
     "CloudWatchConfig",
     "Config",

@@ -135,23 +135,15 @@ class SweepConfig:
 
 
 @dataclass
-class BackendConfig:
-    """Where a run goes that does not stay on this machine."""
+class AwsConfig:
+    """What a training job, an endpoint and a batch job can all be told."""
 
-    name: str = "sagemaker"
     role: str | None = None
     bucket: str | None = None
-    prefix: str = "imdb_cls"
+    prefix: str | None = None
     region: str | None = None
-    job_name: str | None = None
-    instance_type: str = "ml.p3.2xlarge"
-    instance_count: int = 1
-    volume_gb: int = 30
-    max_seconds: int = 36000
-    spot: bool = False
-    max_wait_seconds: int | None = None
-    keep_alive_seconds: int = 0
-    max_cost: float | None = None
+    instance_type: str | None = None
+    instance_count: int | None = None
     price_per_hour: float | None = None
     image: str = "auto"
     network_isolation: bool = False
@@ -161,11 +153,43 @@ class BackendConfig:
     output_kms_key: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     wait: bool = True
-    poll_seconds: float = 3.0
+    poll_seconds: float = 5.0
     dry_run: bool = False
     rehearse: bool = False
+
+    @property
+    def count(self) -> int:
+        """Of the instances."""
+        return self.instance_count or 1
+
+    @staticmethod
+    def key(name: str) -> str:
+        """How a user writes the field `name`: the same for an endpoint and a batch job."""
+        return name
+
+
+@dataclass
+class BackendConfig(AwsConfig):
+    """A run as a SageMaker training job."""
+
+    prefix: str = "imdb_cls"
+    instance_type: str = "ml.p3.2xlarge"
+    instance_count: int = 1
+    poll_seconds: float = 3.0
+    name: str = "sagemaker"
+    job_name: str | None = None
+    volume_gb: int = 30
+    max_seconds: int = 36000
+    spot: bool = False
+    max_wait_seconds: int | None = None
+    keep_alive_seconds: int = 0
+    max_cost: float | None = None
     interrupt_at_step: int | None = None
     max_parallel: int = 4
+
+    @staticmethod
+    def key(name: str) -> str:
+        return f"backend.{name}"
 
 
 @dataclass

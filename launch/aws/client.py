@@ -57,7 +57,8 @@ def connect(asked: str | None) -> AWS:
         found = region(asked)
         if found is None:
             raise UserError(
-                "no AWS region: set backend.region=…, AWS_REGION, or a profile's region"
+                "no AWS region: set AWS_REGION, a profile's region, or region=… (of a training job"
+                " backend.region=…)"
             )
         check_region(found)
         return AWS(found)
@@ -72,9 +73,7 @@ def check_region(name: str) -> None:
     partitions = session.get_available_partitions()
     known = [r for p in partitions for r in session.get_available_regions("sagemaker", p)]
     if name not in known:
-        raise UserError(
-            f"backend.region={name}: SageMaker knows no such region.{nearest(name, known)}"
-        )
+        raise UserError(f"region={name}: SageMaker knows no such region.{nearest(name, known)}")
 
 
 @contextlib.contextmanager
@@ -130,7 +129,10 @@ def _explain(code: str, said: str, hints: dict[str, str]) -> str:
     if code in _EXPIRED:
         return f"the AWS credentials have expired or are unknown ({said}): log in again"
     if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
-        return f"not allowed ({said}): docs/sagemaker.md has the policy that is needed"
+        return (
+            f"not allowed ({said}): docs/sagemaker.md has the policy for training jobs,"
+            " docs/serving.md has the policy for endpoints and batch jobs"
+        )
     if code == "ResourceLimitExceeded":
-        return f"{said} Ask for a higher quota, or take another backend.instance_type"
+        return f"{said} Ask for a higher quota, or take another instance_type"
     return f"{said} ({code})"

@@ -1,12 +1,16 @@
 """SageMaker's instances, their GPUs and prices: conf/instances.yaml."""
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
-from imdb_cls.config import CONF_DIR, BackendConfig
+from imdb_cls.config import CONF_DIR, AwsConfig
 from imdb_cls.errors import UserError, nearest
+
+# Of an endpoint and a batch job; it is the original's.
+DEFAULT = "ml.m5.xlarge"
 
 
 @dataclass(frozen=True)
@@ -39,35 +43,51 @@ class Instance:
         return "bf16-mixed" if self.has_bf16 else "16-mixed"
 
 
-def find(backend: BackendConfig) -> Instance:
-    """The instance that a backend asks for.
+def instance_of(config: AwsConfig) -> Instance:
+    """The instance that a job, an endpoint or a batch job asks for, at the price that it is given.
 
     Raises:
-        UserError: the table does not know it, and neither its price nor its image is given.
+        UserError: conf/instances.yaml does not know it, and its price or its image is not given;
+            or a key for a volume is given that the instance does not have.
     """
-    table = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
-    row: dict[str, Any] | None = table["instances"].get(backend.instance_type)
-    if row is None and (backend.price_per_hour is None or backend.image == "auto"):
+    name, key = config.instance_type or DEFAULT, config.key
+    found = find(name)
+    if not found.known and (config.price_per_hour is None or config.image == "auto"):
         raise UserError(
-            f"backend.instance_type={backend.instance_type} is not in conf/instances.yaml."
-            f"{nearest(backend.instance_type, table['instances'])} For another one set"
-            " backend.price_per_hour and backend.image"
+            f"{key('instance_type')}={name} is not in conf/instances.yaml."
+            f"{nearest(name, _table()['instances'])} For another one set"
+            f" {key('price_per_hour')} and {key('image')}"
         )
-    described = row or {}
-    gpu = described.get("gpu")
-    capability = table["gpus"][gpu]["capability"] if gpu else None
-    price, note = described.get("price"), f"list price, {table['region']}, {table['date']}"
-    if backend.price_per_hour is not None:
-        price, note = backend.price_per_hour, "backend.price_per_hour"
+    if config.volume_kms_key and found.local_storage:
+        raise UserError(
+            f"{key('volume_kms_key')}: {name} has disks of its own, which AWS encrypts with its"
+            " keys: leave it out"
+        )
+    if config.price_per_hour is None:
+        return found
+    return replace(found, price=config.price_per_hour, price_note=key("price_per_hour"))
+
+
+def find(name: str) -> Instance:
+    """What conf/instances.yaml says of an instance; of one that it does not know, very little."""
+    table = _table()
+    row = table["instances"].get(name, {})
+    gpu = table["gpus"][row["gpu"]] if "gpu" in row else {}
+    capability = gpu.get("capability")
     return Instance(
-        name=backend.instance_type,
-        gpu=gpu,
-        memory_gb=table["gpus"][gpu]["memory_gb"] if gpu else None,
-        count=described.get("count", 0),
+        name=name,
+        gpu=row.get("gpu"),
+        memory_gb=gpu.get("memory_gb"),
+        count=row.get("count", 0),
         capability=(int(capability), round(10 * capability) % 10) if capability else None,
-        price=price,
-        price_note=note,
-        local_storage=backend.instance_type.rpartition(".")[0] in table["local_storage"],
-        retiring=bool(described.get("retiring")),
-        known=row is not None,
+        price=row.get("price"),
+        price_note=f"list price, {table['region']}, {table['date']}",
+        local_storage=name.rpartition(".")[0] in table["local_storage"],
+        retiring=bool(row.get("retiring")),
+        known=name in table["instances"],
     )
+
+
+@functools.cache
+def _table() -> dict[str, Any]:
+    return dict(yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8")))

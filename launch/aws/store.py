@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from imdb_cls.errors import UserError
 from imdb_cls.storage import sha256_of
 from launch.aws import s3
 from launch.aws.client import AWS, explained
@@ -55,6 +54,10 @@ class Store:
         self.aws, self.bucket, self.prefix, self.kms_key = aws, bucket, prefix.strip("/"), kms_key
         self.uploaded: list[str] = []
 
+    def folder(self, *names: str) -> str:
+        """s3://bucket/prefix/…"""
+        return "/".join(filter(None, [f"s3://{self.bucket}", self.prefix, *names]))
+
     def uri(self, channel: Channel) -> str:
         return f"s3://{self.bucket}/{self._key(channel)}"
 
@@ -73,27 +76,6 @@ class Store:
                 s3.upload(client, self.bucket, files, extra if self.kms_key else None)
             self.uploaded += [f"{channel.name}/{name}" for name in missing]
         return self.uri(channel)
-
-    def check_bucket(self, owner: str | None) -> None:
-        """
-        Args:
-            owner: the account that it must belong to. Names of default buckets can be guessed.
-
-        Raises:
-            UserError: there is no such bucket, or it is somebody else's, or in another region.
-        """
-        if self.aws is None:
-            return
-        owned = {"ExpectedBucketOwner": owner} if owner else {}
-        create = f"create it with `aws s3 mb s3://{self.bucket}`, or set backend.bucket"
-        with explained(f"bucket {self.bucket}", **{"404": create, "NoSuchBucket": create}):
-            found = self.aws.client("s3").head_bucket(Bucket=self.bucket, **owned)
-        region = found.get("BucketRegion", self.aws.region)
-        if region != self.aws.region:
-            raise UserError(
-                f"bucket {self.bucket} lies in {region}, the job in {self.aws.region}:"
-                " SageMaker wants both in one region"
-            )
 
     def _key(self, channel: Channel) -> str:
         return "/".join(filter(None, [self.prefix, "inputs", channel.name, channel.digest])) + "/"

@@ -16,14 +16,14 @@ from imdb_cls.terminal import Screen, as_table
 from launch.aws import images, s3, waiting
 from launch.aws.client import AWS, explained
 from launch.aws.images import Image
+from launch.aws.instances import instance_of
 from launch.aws.store import Channel
 from launch.batches import request, reviews
 from launch.batches.options import Options
 from launch.batches.reviews import Written
 from launch.endpoints.names import Request
 from launch.endpoints.remove import unless_gone
-from launch.hosting import account
-from launch.hosting.account import Place
+from launch.hosting.account import Account, account_for
 from launch.hosting.archive import build
 
 _ARCHIVE, _REVIEWS = "model.tar.gz", "reviews.jsonl"
@@ -36,7 +36,7 @@ class Plan:
     run: Run
     source: str
     options: Options
-    place: Place
+    account: Account
     image: Image
     archive: Channel
     reviews: Channel | None
@@ -55,13 +55,13 @@ class Plan:
         return Path(given).expanduser() if given else self.run.path / f"{self.name}.jsonl"
 
     def show(self, console: Console) -> None:
-        options, instance = self.options, self.options.instance()
+        options, instance = self.options, instance_of(self.options)
         count = f": {self.written.texts:,}" if self.written else ""
         cost = "unknown: set price_per_hour"
         if options.ceiling is not None:
             cost = f"${options.ceiling:.2f} ({options.max_seconds:,} s), while this command waits"
         facts = {
-            "job": f"{self.name} in {self.place.region}",
+            "job": f"{self.name} in {self.account.region}",
             "run": str(self.run.path),
             "reviews": self.source + count,
             "instance": f"{options.count} x {instance.name}",
@@ -102,19 +102,19 @@ def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
             f"{source}: in S3, reviews are JSON lines of requests, as"
             ' {"inputs": "i liked the movie"}: bring the file here, and give it instead'
         )
-    where = account.find(options, run)
-    image = images.for_inference(options.image, options.instance(), where.region)
+    account = account_for(run, options)
+    image = images.for_inference(options.image, instance_of(options), account.region)
     packed = build(run, staging / _ARCHIVE, options.network_isolation)
     archive = Channel("model", {_ARCHIVE: packed.path})
     model, job = request.build(
         options,
         run,
-        where,
+        account,
         image.uri,
-        archive=where.store.uri(archive) + _ARCHIVE,
-        reviews=where.store.uri(channel) + _REVIEWS if channel else source,
+        archive=account.store.uri(archive) + _ARCHIVE,
+        reviews=account.store.uri(channel) + _REVIEWS if channel else source,
     )
-    return Plan(run, source, options, where, image, archive, channel, written, model, job)
+    return Plan(run, source, options, account, image, archive, channel, written, model, job)
 
 
 def carry_out(plan: Plan, aws: AWS, screen: Screen) -> None:
@@ -163,7 +163,7 @@ def _begin(plan: Plan, aws: AWS, screen: Screen, last: str, again: bool) -> str:
     if again:
         number = int(last.removeprefix(plan.name).lstrip("-") or 1) + 1
         name = f"{plan.name}-{number}"
-    store = plan.place.store
+    store = plan.account.store
     for channel in filter(None, (plan.archive, plan.reviews)):
         store.put(channel)
     if store.uploaded:
@@ -219,7 +219,7 @@ def _stop(aws: AWS, name: str, there: dict[str, Any] | None, screen: Screen) -> 
 
 
 def _paid(plan: Plan, there: dict[str, Any]) -> str:
-    price = plan.options.instance().price
+    price = instance_of(plan.options).price
     if price is None or plan.options.rehearse:
         return ""
     return f", ${request.seconds(there) / 3600 * price * plan.options.count:.2f}"

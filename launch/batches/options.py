@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 
 from imdb_cls import outputs
+from imdb_cls.config import AwsConfig
+from imdb_cls.config.checks import between, check_aws
 from imdb_cls.errors import UserError
-from launch.hosting.options import Hosting, between, check_hosting, merged
+from launch.aws.instances import instance_of
+from launch.hosting.options import merged
 
 
 @dataclass
-class Options(Hosting):
+class Options(AwsConfig):
     """conf/batch.yaml."""
 
     text: str = "text"
@@ -20,7 +23,7 @@ class Options(Hosting):
     @property
     def ceiling(self) -> float | None:
         """USD that the job can cost at most while somebody waits for it."""
-        price = self.instance().price
+        price = instance_of(self).price
         return None if price is None else price * self.count * self.max_seconds / 3600
 
 
@@ -31,16 +34,13 @@ def read(given: list[str]) -> Options:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
     options = merged(Options, "batch.yaml", given)
-    check_hosting(options)
+    between("instance_count", options.instance_count, 1, 1000)
+    between("poll_seconds", options.poll_seconds, 0.05, 600)
     between("max_concurrency", options.max_concurrency, 1, 100)
     between("max_seconds", options.max_seconds, 60, 28 * 86400)
+    check_aws(options)
     outputs.check(options.output)
-    machine = options.instance()
-    if options.volume_kms_key and machine.local_storage:
-        raise UserError(
-            f"volume_kms_key: {machine.name} has disks of its own, which AWS encrypts with its"
-            " keys: leave it out"
-        )
+    instance_of(options)  # refused if there is no such instance
     for other in ("dry_run", "rehearse"):
         if options.stop and getattr(options, other):
             raise UserError(f"stop=true stops a job, {other}=true never has one: choose one")

@@ -6,16 +6,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imdb_cls.runs.run import Run
+from launch.aws.instances import instance_of
 from launch.aws.limits import check
 from launch.batches.options import Options
 from launch.endpoints import names
 from launch.endpoints.names import Request, tags
-from launch.hosting.account import Place
+from launch.hosting.account import Account
 from launch.hosting.model import model as model_request
 
 
 def build(
-    options: Options, run: Run, place: Place, image: str, archive: str, reviews: str
+    options: Options, run: Run, account: Account, image: str, archive: str, reviews: str
 ) -> tuple[Request, Request]:
     """CreateModel's and CreateTransformJob's request.
 
@@ -26,7 +27,7 @@ def build(
     Raises:
         UserError: AWS would refuse it.
     """
-    model = model_request(options, place, image, archive)
+    model = model_request(options, account, image, archive)
     job = _job(options, reviews)
     # What it does decides its name: the same command finds the same job.
     content = json.dumps([model, job], sort_keys=True).encode()
@@ -40,7 +41,7 @@ def build(
             "ModelName": name,
             **job,
             "TransformOutput": {
-                "S3OutputPath": place.uri("batch", name),
+                "S3OutputPath": account.store.folder("batch", name),
                 "Accept": "application/json",
                 "AssembleWith": "Line",
                 **kms,
@@ -67,7 +68,7 @@ def _job(options: Options, reviews: str) -> Request:
             "SplitType": "Line",
         },
         "TransformResources": {
-            "InstanceType": options.instance().name,
+            "InstanceType": instance_of(options).name,
             "InstanceCount": options.count,
             **kms,
         },

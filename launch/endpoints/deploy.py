@@ -81,7 +81,7 @@ def _settled(plan: Plan, aws: AWS, screen: Screen) -> describe.Description | Non
 
 def _send(plan: Plan, aws: AWS, screen: Screen, there: describe.Description | None) -> None:
     """Uploads and creates what is not there yet; then the endpoint is on its way."""
-    requests, store, client = plan.requests, plan.place.store, aws.client("sagemaker")
+    requests, store, client = plan.requests, plan.account.store, aws.client("sagemaker")
     store.put(plan.channel)
     if store.uploaded:
         screen.say(f"uploaded {plan.archive.size / 1e6:.1f} MB to s3://{store.bucket}")
@@ -105,7 +105,9 @@ def _send(plan: Plan, aws: AWS, screen: Screen, there: describe.Description | No
 def _update(plan: Plan, aws: AWS, there: describe.Description) -> None:
     """Lets an endpoint go over to the new configuration."""
     client, endpoint = aws.client("sagemaker"), plan.requests.endpoint
-    retained = bool(plan.requests.scaling) and _machine(aws, there) == plan.options.instance().name
+    instance = plan.options.instance
+    same = instance is not None and _machine(aws, there) == instance.name
+    retained = bool(plan.requests.scaling) and same
     if not retained:
         # AWS changes no machines of an endpoint that is in autoscaling.
         scaling.remove(aws, plan.endpoint)

@@ -1,11 +1,11 @@
 """What is running, since when, and what it has cost."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
 
-from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import Screen, as_table
 from launch.aws.client import AWS, explained
@@ -107,8 +107,8 @@ def _price(variant: dict[str, Any], tags: dict[str, str]) -> Instance | None:
     given = tags.get(names.PRICE_TAG)
     try:
         price = float(given) if given else None
-        return find(BackendConfig(instance_type=kind, price_per_hour=price, image="none"))
-    except (UserError, ValueError):
+        return find(kind) if price is None else replace(find(kind), price=price)
+    except ValueError:
         return None
 
 

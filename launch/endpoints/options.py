@@ -4,8 +4,11 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from imdb_cls.errors import UserError, nearest
-from launch.hosting.options import Hosting, between, check_hosting, merged
+from imdb_cls.config import AwsConfig
+from imdb_cls.config.checks import between, check_aws, one_of
+from imdb_cls.errors import UserError
+from launch.aws.instances import Instance, instance_of
+from launch.hosting.options import merged
 
 _NAME = r"[a-zA-Z0-9](-?[a-zA-Z0-9])*"
 # What a setting of a kind means nothing to.
@@ -17,7 +20,7 @@ _OF_SERVERLESS = ("memory_mb", "max_concurrency")
 
 
 @dataclass
-class Options(Hosting):
+class Options(AwsConfig):
     """conf/endpoint.yaml."""
 
     name: str | None = None
@@ -30,6 +33,11 @@ class Options(Hosting):
     max_concurrency: int | None = None
     data_capture: bool = False
     capture_percent: int | None = None
+
+    @property
+    def instance(self) -> Instance | None:
+        """None: a serverless endpoint has none of its own."""
+        return None if self.kind == "serverless" else instance_of(self)
 
     @property
     def bounds(self) -> tuple[int, int] | None:
@@ -58,14 +66,15 @@ def check(options: Options) -> None:
     Raises:
         UserError: the first value that is not allowed, or that another one contradicts.
     """
-    _one_of("kind", options.kind, ("instance", "serverless", "async"))
-    check_hosting(options)
+    one_of("kind", options.kind, ("instance", "serverless", "async"))
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
         raise UserError(
             f"name={options.name}: allowed are 1 to 63 letters, digits and single hyphens, the"
             " first and the last of them no hyphen"
         )
     for name, low, high in (
+        ("instance_count", 1, 1000),
+        ("poll_seconds", 0.05, 600),
         ("min_instances", 0, 1000),
         ("max_instances", 1, 1000),
         ("invocations_per_instance", 1, 10**6),
@@ -74,6 +83,7 @@ def check(options: Options) -> None:
         ("max_concurrency", 1, 200),
     ):
         between(name, getattr(options, name), low, high)
+    check_aws(options)
     if options.memory_mb not in (None, *range(1024, 6145, 1024)):
         raise UserError(
             f"memory_mb={options.memory_mb}: allowed are 1024, 2048, 3072, 4096, 5120 and 6144"
@@ -104,12 +114,7 @@ def _check_kind(options: Options) -> None:
         )
     if options.capture_percent is not None and not options.data_capture:
         raise UserError(f"capture_percent={options.capture_percent} needs data_capture=true")
-    machine = None if kind == "serverless" else options.instance()
-    if machine and options.volume_kms_key and machine.local_storage:
-        raise UserError(
-            f"volume_kms_key: {machine.name} has disks of its own, which AWS encrypts with its"
-            " keys: leave it out"
-        )
+    assert options.instance or kind == "serverless"  # refused if there is no such instance
 
 
 def _check_scaling(options: Options) -> None:
@@ -132,10 +137,3 @@ def _check_scaling(options: Options) -> None:
 
 def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _one_of(key: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise UserError(
-            f"{key}={value}: allowed are {', '.join(allowed)}.{nearest(value, allowed)}"
-        )

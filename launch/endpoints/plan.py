@@ -13,8 +13,7 @@ from launch.aws.store import Channel
 from launch.endpoints import names, prices, request
 from launch.endpoints.options import Options
 from launch.endpoints.request import Requests
-from launch.hosting import account
-from launch.hosting.account import NO_ROLE, Place
+from launch.hosting.account import Account, account_for
 from launch.hosting.archive import Archive, build
 
 _ARCHIVE = "model.tar.gz"
@@ -25,7 +24,7 @@ class Plan:
     endpoint: str
     run: Run
     options: Options
-    place: Place
+    account: Account
     image: Image
     archive: Archive
     channel: Channel
@@ -38,7 +37,7 @@ class Plan:
     def warnings(self) -> list[str]:
         """What a user should know before paying."""
         found = []
-        if self.place.role == NO_ROLE:
+        if not self.options.role:
             found.append("role is not set: a placeholder stands in the requests")
         if self.options.data_capture:
             found.append("data_capture=true keeps your users' texts in S3, until you delete them")
@@ -47,8 +46,8 @@ class Plan:
                 "network_isolation=true: the container cannot install onnxruntime, so it answers"
                 " with torch, and slower"
             )
-        if self.options.kind != "serverless" and self.options.instance().retiring:
-            found.append(f"{self.options.instance().name}: AWS is retiring the family")
+        if (instance := self.options.instance) and instance.retiring:
+            found.append(f"{instance.name}: AWS is retiring the family")
         return found
 
     def rows(self) -> list[dict[str, str]]:
@@ -56,7 +55,7 @@ class Plan:
         there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}
         options = self.options
         facts = {
-            "endpoint": f"{self.endpoint} in {self.place.region}",
+            "endpoint": f"{self.endpoint} in {self.account.region}",
             "run": str(self.run.path),
             **self._capacity(),
             "image": f"{self.image.uri}\n{self.image.why}",
@@ -65,7 +64,7 @@ class Plan:
         if options.data_capture:
             facts["captured"] = (
                 f"{options.capture_percent or 100} % of requests and answers, below"
-                f" {self.place.uri('endpoints', self.endpoint, 'captured')}"
+                f" {self.account.store.folder('endpoints', self.endpoint, 'captured')}"
             )
         facts["price"] = prices.line(options)
         if options.rehearse:
@@ -78,11 +77,10 @@ class Plan:
             console.print(f"WARNING {warning}", markup=False)
 
     def _capacity(self) -> dict[str, str]:
-        options = self.options
-        if options.kind == "serverless":
+        options, instance, bounds = self.options, self.options.instance, self.options.bounds
+        if instance is None:
             concurrent = options.max_concurrency or 5
             return {"serverless": f"{options.memory_mb or 4096} MB, {concurrent} requests at once"}
-        instance, bounds = options.instance(), options.bounds
         gpu = f"{instance.count} x {instance.gpu}" if instance.gpu else "no GPU"
         scaled = f", scaled from {bounds[0]} to {bounds[1]}" if bounds else ""
         return {options.kind: f"{options.count} x {instance.name} ({gpu}){scaled}"}
@@ -96,9 +94,8 @@ def prepare(run: Run, options: Options, staging: Path) -> Plan:
     Raises:
         UserError: whatever a user can mend.
     """
-    where = account.find(options, run)
-    instance = None if options.kind == "serverless" else options.instance()
-    image = images.for_inference(options.image, instance, where.region)
+    account, instance = account_for(run, options), options.instance
+    image = images.for_inference(options.image, instance, account.region)
     archive = build(run, staging / _ARCHIVE, options.network_isolation)
     channel = Channel("model", {_ARCHIVE: archive.path})
     endpoint = options.name or names.of_run(run)
@@ -106,10 +103,10 @@ def prepare(run: Run, options: Options, staging: Path) -> Plan:
         options,
         run,
         endpoint,
-        where,
+        account,
         image.uri,
-        where.store.uri(channel) + _ARCHIVE,
+        account.store.uri(channel) + _ARCHIVE,
         instance.price if instance else None,
     )
-    present = where.store.has(channel)
-    return Plan(endpoint, run, options, where, image, archive, channel, present, requests)
+    present = account.store.has(channel)
+    return Plan(endpoint, run, options, account, image, archive, channel, present, requests)

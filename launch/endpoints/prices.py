@@ -13,9 +13,9 @@ _GB_MOVED = 0.016
 
 def line(options: Options) -> str:
     """For the plan: what is billed, and until when."""
-    if options.kind == "serverless":
+    instance = options.instance
+    if instance is None:
         return f"{serverless(options.memory_mb or 4096)}; nothing while nobody asks"
-    instance = options.instance()
     if instance.price is None:
         return "unknown: set price_per_hour"
     note, bounds = instance.price_note, options.bounds

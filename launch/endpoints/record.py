@@ -9,7 +9,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from launch.endpoints import names
-from launch.hosting import account
+from launch.hosting.account import of_job
 
 FILE = "endpoint.json"
 
@@ -75,4 +75,4 @@ def target(word: str, region: str | None) -> Target:
     record = read(run)
     if record and region in (None, record.region):
         return Target(record.name, record.region, run)
-    return Target(names.of_run(run), region or account.of_job(run)[0], run)
+    return Target(names.of_run(run), region or of_job(run)[0], run)

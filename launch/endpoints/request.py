@@ -9,7 +9,7 @@ from launch.aws.limits import check
 from launch.endpoints import names, scaling
 from launch.endpoints.names import VARIANT, Request, tags
 from launch.endpoints.options import Options
-from launch.hosting.account import Place
+from launch.hosting.account import Account
 from launch.hosting.model import model
 
 
@@ -35,7 +35,7 @@ def build(
     options: Options,
     run: Run,
     endpoint: str,
-    place: Place,
+    account: Account,
     image: str,
     archive: str,
     price: float | None,
@@ -52,9 +52,9 @@ def build(
     if price is not None:
         ours[names.PRICE_TAG] = f"{price:g}"
     marks = {"Tags": tags(**ours)}
-    made = model(options, place, image, archive)
+    made = model(options, account, image, archive)
     model_name = names.of_part(endpoint, made)
-    config = _config(options, place, endpoint, model_name)
+    config = _config(options, account, endpoint, model_name)
     config_name = names.of_part(endpoint, config)
     requests = Requests(
         model={"ModelName": model_name, **made, **marks},
@@ -68,23 +68,23 @@ def build(
     return requests
 
 
-def _config(options: Options, place: Place, endpoint: str, model_name: str) -> Request:
+def _config(options: Options, account: Account, endpoint: str, model_name: str) -> Request:
     variant: Request = {"VariantName": VARIANT, "ModelName": model_name}
-    if options.kind == "serverless":
+    if options.instance is None:
         variant["ServerlessConfig"] = {
             "MemorySizeInMB": options.memory_mb or 4096,
             "MaxConcurrency": options.max_concurrency or 5,
         }
     else:
-        variant |= _machines(options.instance(), options.count)
+        variant |= _machines(options.instance, options.count)
     kms = {"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}
     folder = f"endpoints/{endpoint}"
     config: Request = {"ProductionVariants": [variant]}
     if options.kind == "async":
         config["AsyncInferenceConfig"] = {
             "OutputConfig": {
-                "S3OutputPath": place.uri(folder, "output"),
-                "S3FailurePath": place.uri(folder, "failed"),
+                "S3OutputPath": account.store.folder(folder, "output"),
+                "S3FailurePath": account.store.folder(folder, "failed"),
                 **kms,
             },
             "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2},
@@ -93,7 +93,7 @@ def _config(options: Options, place: Place, endpoint: str, model_name: str) -> R
         config["DataCaptureConfig"] = {
             "EnableCapture": True,
             "InitialSamplingPercentage": options.capture_percent or 100,
-            "DestinationS3Uri": place.uri(folder, "captured"),
+            "DestinationS3Uri": account.store.folder(folder, "captured"),
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
             **kms,

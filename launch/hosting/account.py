@@ -1,32 +1,86 @@
-"""Where an endpoint or a batch job goes: region, role and bucket."""
+"""Where in AWS a job or an endpoint goes: region, role and bucket."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from imdb_cls.config import AwsConfig
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.training.loggers.aws import region as default_region
 from launch.aws.client import AWS, check_region, connect, explained
 from launch.aws.s3 import split_uri
 from launch.aws.store import Store
-from launch.hosting.options import Hosting
 
-# What a dry run without an account writes in their place.
+# What a dry run writes, which asks for no account.
 _NO_ACCOUNT = "000000000000"
-NO_ROLE = f"arn:aws:iam::{_NO_ACCOUNT}:role/role-is-not-set"
 
 
 @dataclass(frozen=True)
-class Place:
+class Account:
     region: str
     role: str
     store: Store
     aws: AWS | None
     """None: a dry run, which needs neither an account nor a network."""
 
-    def uri(self, *path: str) -> str:
-        """s3://bucket/prefix/…"""
-        return "/".join(filter(None, [f"s3://{self.store.bucket}", self.store.prefix, *path]))
+
+def account_of(config: AwsConfig, aws: AWS | None) -> Account:
+    """
+    Args:
+        aws: None: a dry run. A placeholder stands for the role and the account that are not known.
+
+    Raises:
+        UserError: no role, no such bucket, or one of somebody else's.
+    """
+    if aws is None:
+        with explained("finding the region"):
+            region = default_region(config.region) or "us-east-1"
+            check_region(region)
+        number = _NO_ACCOUNT
+    else:
+        if not config.role:
+            raise UserError(
+                f"{config.key('role')} is not set: the ARN of the role that the container runs as,"
+                " or SAGEMAKER_ROLE (docs/sagemaker.md and docs/serving.md say what it must be"
+                " allowed to do)"
+            )
+        # Credentials are tried here first: S3 does not say that they have expired.
+        region, number = aws.region, aws.account()
+    role = config.role or f"arn:aws:iam::{_NO_ACCOUNT}:role/{config.key('role')}-is-not-set"
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
+        raise UserError(
+            f"{config.key('role')}={role} is not the ARN of a role:"
+            " arn:aws:iam::<account>:role/<name>"
+        )
+    store = Store(
+        aws,
+        config.bucket or f"sagemaker-{region}-{number}",
+        "imdb_cls" if config.prefix is None else config.prefix,
+        config.output_kms_key,
+    )
+    if aws:
+        owner = None if config.bucket else number
+        check_bucket(aws, store.bucket, owner, config.key("bucket"))
+    return Account(region, role, store, aws)
+
+
+def account_for(run: Run, config: AwsConfig) -> Account:
+    """The same for something that is made of a run: where the run was a job and the config does not
+    say otherwise, it goes where the job went.
+
+    Raises:
+        UserError: no region either.
+    """
+    region, bucket, prefix = of_job(run)
+    if config.region not in (None, region):
+        bucket = prefix = None  # a bucket lies in one region
+    config = replace(
+        config,
+        region=config.region or region,
+        bucket=config.bucket or bucket,
+        prefix=config.prefix or prefix,
+    )
+    return account_of(config, None if config.dry_run else connect(config.region))
 
 
 def of_job(run: Run) -> tuple[str | None, str | None, str | None]:
@@ -39,40 +93,22 @@ def of_job(run: Run) -> tuple[str | None, str | None, str | None]:
     return job.region, bucket, folder.partition("/jobs/")[0]
 
 
-def find(options: Hosting, run: Run) -> Place:
+def check_bucket(aws: AWS, bucket: str, owner: str | None, key: str) -> None:
     """
+    Args:
+        owner: the account that it must belong to. Names of default buckets can be guessed.
+        key: how a user sets another bucket.
+
     Raises:
-        UserError: no region, no role, no such bucket, or one of somebody else's.
+        UserError: there is no such bucket, or it is somebody else's, or in another region.
     """
-    region, bucket, prefix = of_job(run)
-    # Another region than the job's is another bucket, too.
-    if options.region and options.region != region:
-        bucket = prefix = None
-    asked = options.region or region
-    if options.dry_run:
-        with explained("finding the region"):
-            there = default_region(asked) or "us-east-1"
-            check_region(there)
-        aws, account = None, _NO_ACCOUNT
-    else:
-        aws = connect(asked)
-        there = aws.region
-        if not options.role:
-            raise UserError(
-                "role is not set: the ARN of the role that the container runs as, or SAGEMAKER_ROLE"
-                " (docs/serving.md says what it must be allowed to do)"
-            )
-        # Who asks is settled first: S3 does not say that credentials have expired.
-        account = aws.account()
-    role = options.role or NO_ROLE
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
-        raise UserError(f"role={role} is not the ARN of a role: arn:aws:iam::<account>:role/<name>")
-    named = options.bucket or bucket
-    store = Store(
-        aws,
-        named or f"sagemaker-{there}-{account}",
-        options.prefix or prefix or "imdb_cls",
-        options.output_kms_key,
-    )
-    store.check_bucket(None if named else account)
-    return Place(there, role, store, aws)
+    owned = {"ExpectedBucketOwner": owner} if owner else {}
+    create = f"create it with `aws s3 mb s3://{bucket}`, or set {key}"
+    with explained(f"bucket {bucket}", **{"404": create, "NoSuchBucket": create}):
+        found = aws.client("s3").head_bucket(Bucket=bucket, **owned)
+    region = found.get("BucketRegion", aws.region)
+    if region != aws.region:
+        raise UserError(
+            f"bucket {bucket} lies in {region}, the job in {aws.region}:"
+            " SageMaker wants both in one region"
+        )

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from launch.hosting.account import Place
-from launch.hosting.options import Hosting
+from imdb_cls.config import AwsConfig
+from launch.hosting.account import Account
 
 
-def model(options: Hosting, place: Place, image: str, archive: str) -> dict[str, Any]:
+def model(options: AwsConfig, account: Account, image: str, archive: str) -> dict[str, Any]:
     """CreateModel's body without name and tags."""
     vpc = {"Subnets": options.subnets, "SecurityGroupIds": options.security_groups}
     return {
@@ -20,10 +20,10 @@ def model(options: Hosting, place: Place, image: str, archive: str) -> dict[str,
                 "SAGEMAKER_CONTAINER_LOG_LEVEL": "20",
                 # One model on all cores: else there is one a core, each with memory of its own.
                 "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
-                "SAGEMAKER_REGION": place.region,
+                "SAGEMAKER_REGION": account.region,
             },
         },
-        "ExecutionRoleArn": place.role,
+        "ExecutionRoleArn": account.role,
         **({"VpcConfig": vpc} if options.subnets else {}),
         **({"EnableNetworkIsolation": True} if options.network_isolation else {}),
     }

@@ -150,18 +150,6 @@ def precision_on(config: Config, instance: Instance) -> str:
     return f"{instance.precision} (auto)" if asked == "auto" else asked
 
 
-def check_volume(backend: BackendConfig, instance: Instance) -> None:
-    """
-    Raises:
-        UserError: a key for a volume that the instance does not have: it has disks of its own.
-    """
-    if backend.volume_kms_key and instance.local_storage:
-        raise UserError(
-            f"backend.volume_kms_key: {instance.name} has disks of its own, which AWS encrypts with"
-            " its keys: leave it out"
-        )
-
-
 def processes_on(config: Config, instance: Instance) -> int:
     """How many processes train on one host: one a device.
 

@@ -1,7 +1,6 @@
 """Everything about a job that can be known, and refused, before anything is sent."""
 
 import json
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,18 +13,15 @@ from imdb_cls.data import load
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run, to_yaml
 from imdb_cls.storage import write_json, write_text
-from imdb_cls.training.loggers.aws import region as default_region
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve, with_stand_ins
-from launch.aws import images, instances, limits
-from launch.aws.client import AWS, check_region, explained
+from launch.aws import images, limits
+from launch.aws.client import AWS
+from launch.aws.instances import instance_of
 from launch.aws.store import Channel, Store, copy, of_directory
+from launch.hosting.account import account_of
 from launch.training import code, plan, request, secret, wheels
 from launch.training.plan import Plan
 from launch.training.request import Job, Request
-
-# What a dry run without an account writes in their place.
-_NO_ACCOUNT = "000000000000"
-_NO_ROLE = f"arn:aws:iam::{_NO_ACCOUNT}:role/backend.role-is-not-set"
 
 
 @dataclass(frozen=True)
@@ -38,15 +34,6 @@ class Submission:
     request: Request
     store: Store
     channels: list[Channel]
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a job goes."""
-
-    region: str
-    role: str
-    store: Store
 
 
 def prepare(
@@ -74,17 +61,16 @@ def prepare(
     """
     backend = config.backend
     assert backend is not None
-    instance = instances.find(backend)
+    instance = instance_of(backend)
     seconds = plan.affordable_seconds(backend, instance)
-    plan.check_volume(backend, instance)
     precision = plan.precision_on(config, instance)
     processes = plan.processes_on(config, instance)
     own_config = _check_sources(overrides)
-    place = _place(backend, aws)
-    image = images.for_training(backend.image, instance, place.region)
+    account = account_of(backend, aws)
+    image = images.for_training(backend.image, instance, account.region)
 
     resolved = resolved or resolve(config, recompose)
-    # Stand-ins are composed anew, without what a rehearsal resolved about the backend.
+    # Stand-ins are composed anew, without what a rehearsal set in the backend.
     resolved = replace(resolved, config=replace(resolved.config, backend=backend))
     check_config(resolved.config)
     notes = secret.choose_mode(resolved.config)
@@ -95,7 +81,7 @@ def prepare(
     given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
     names = {channel.name for channel in channels}
     ours = request.job_overrides(
-        [] if own_config else given, resolved, names, processes, place.region
+        [] if own_config else given, resolved, names, processes, account.region
     )
     job = Job(
         name=backend.job_name or plan.new_job_name(),
@@ -103,18 +89,18 @@ def prepare(
         overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
         processes=processes,
         image=image.uri,
-        role=place.role,
-        bucket=place.store.bucket,
+        role=account.role,
+        bucket=account.store.bucket,
         max_seconds=seconds,
-        channels={channel.name: place.store.uri(channel) for channel in channels},
+        channels={channel.name: account.store.uri(channel) for channel in channels},
         code=code.stage(code.code(), staging / "code", isolated=backend.network_isolation),
         fingerprint=resolved.fingerprint,
         run_name=run.name,
-        region=place.region,
+        region=account.region,
         sweep=sweep,
         continues=continues,
     )
-    made = _request(job, aws, staging, place.store, channels)
+    made = _request(job, aws, staging, account.store, channels)
     limits.check(made)
     planned = Plan(
         job_name=job.name,
@@ -125,14 +111,12 @@ def prepare(
         processes=processes,
         max_seconds=seconds,
         channels=channels,
-        present={channel.name: place.store.has(channel) for channel in channels},
+        present={channel.name: account.store.has(channel) for channel in channels},
         command=request.shown_command(job),
         notes=[*_notes(resolved, names), *notes],
-        warnings=plan.warnings_of(
-            resolved.config, instance, code.untracked(), place.role == _NO_ROLE
-        ),
+        warnings=plan.warnings_of(resolved.config, instance, code.untracked(), not backend.role),
     )
-    return Submission(planned, job, resolved, made, place.store, channels)
+    return Submission(planned, job, resolved, made, account.store, channels)
 
 
 def preflight(backend: BackendConfig, aws: AWS | None) -> None:
@@ -141,33 +125,9 @@ def preflight(backend: BackendConfig, aws: AWS | None) -> None:
     Raises:
         UserError: no job could be sent.
     """
-    images.for_training(backend.image, instances.find(backend), _place(backend, aws).region)
+    region = account_of(backend, aws).region
+    images.for_training(backend.image, instance_of(backend), region)
     code.check_chosen({})
-
-
-def _place(backend: BackendConfig, aws: AWS | None) -> _Place:
-    if not backend.role and aws is not None:
-        raise UserError(
-            "backend.role is not set: the ARN of the role that the job runs as, or SAGEMAKER_ROLE"
-            " (docs/sagemaker.md says what it must be allowed to do)"
-        )
-    if aws is None:
-        with explained("finding the region"):
-            region = default_region(backend.region) or "us-east-1"
-            check_region(region)
-        account = _NO_ACCOUNT
-    else:
-        # Who asks is resolved first: S3 does not say that credentials have expired.
-        region, account = aws.region, aws.account()
-    default = f"sagemaker-{region}-{account}"
-    store = Store(aws, backend.bucket or default, backend.prefix, backend.output_kms_key)
-    store.check_bucket(None if backend.bucket else account)
-    role = backend.role or _NO_ROLE
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
-        raise UserError(
-            f"backend.role={role} is not the ARN of a role: arn:aws:iam::<account>:role/<name>"
-        )
-    return _Place(region, role, store)
 
 
 def _check_sources(overrides: list[str]) -> bool:

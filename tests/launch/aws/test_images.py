@@ -1,10 +1,7 @@
 """The image fits the GPU, whoever chose it."""
 
-from functools import partial
-
 import pytest
 
-from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from launch.aws import images
 from launch.aws.instances import Instance, find
@@ -15,11 +12,9 @@ NEWEST = "2.9.0-transformers5.3.0-gpu-py312-cu130-ubuntu22.04"
 NEITHER_SURE = "2.8.0-transformers4.56.2-gpu-py312-cu129-ubuntu22.04"
 WITHOUT_VOLTA = ("2.7.1-transformers4.55.0-gpu-py312-cu128-ubuntu22.04", NEWEST)
 
-instance = partial(BackendConfig, "sagemaker")
-
 
 def on(kind: str) -> Instance:
-    return find(instance(instance_type=kind))
+    return find(kind)
 
 
 @pytest.mark.parametrize("kind", ["ml.p3.2xlarge", "ml.p3.16xlarge", "ml.p3dn.24xlarge"])

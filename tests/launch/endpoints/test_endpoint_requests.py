@@ -14,7 +14,6 @@ from imdb_cls.errors import UserError
 from launch import endpoint
 from launch.batches.options import Options as BatchOptions
 from launch.endpoints import options
-from launch.hosting.options import in_our_words
 from tests.support.doubles import Said
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, ROLE
@@ -236,7 +235,7 @@ def test_every_knob_is_documented_in_its_file(file: str, schema: type) -> None:
 def test_contradictions_are_refused(words: list[str], part: str) -> None:
     with pytest.raises(UserError) as error:
         options.read(words)
-    said = str(in_our_words(error.value))
+    said = str(error.value)
     assert part in said
     assert "\n" not in said + part
     assert "backend." not in said

@@ -9,7 +9,7 @@ import pytest
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.sweep import Sweep
-from launch.aws.instances import find
+from launch.aws.instances import instance_of
 from launch.sweeps import budget
 from launch.training.plan import affordable_seconds, ceiling
 from tests.support.local_aws import parsed
@@ -50,7 +50,7 @@ def test_the_share_of_a_trial_never_adds_up_to_more_than_the_limit(sweep: Sweep)
         found = of(sweep, total, "backend.max_cost=5")
         backend = parsed("backend.instance_type=ml.g5.xlarge", f"backend.max_cost={found.each}")
         assert backend.backend is not None
-        instance = find(backend.backend)
+        instance = instance_of(backend.backend)
         one = ceiling(backend.backend, instance, affordable_seconds(backend.backend, instance))
         assert one is not None
         assert total * one <= 5

@@ -41,7 +41,7 @@ def test_the_defaults_are_the_originals() -> None:
 def test_the_schemas_defaults_are_confs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SAGEMAKER_ROLE", raising=False)
     monkeypatch.delenv("SAGEMAKER_BUCKET", raising=False)
-    assert parsed().backend == BackendConfig("sagemaker")
+    assert parsed().backend == BackendConfig()
     assert parsed("logger=cloudwatch").logger.cloudwatch == CloudWatchConfig()
 
 

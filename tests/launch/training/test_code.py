@@ -13,6 +13,7 @@ from imdb_cls.config import CONF_DIR
 from imdb_cls.errors import UserError
 from launch.aws.client import AWS
 from launch.aws.store import Channel, Store, of_directory
+from launch.hosting.account import check_bucket
 from launch.rehearsal.aws import LocalAWS
 from launch.training import code as inputs
 from tests.support.local_aws import BUCKET, REGION
@@ -154,16 +155,15 @@ def test_uploads_are_encrypted_with_the_key_that_is_asked_for(
 def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
     store = Store(None, BUCKET, "imdb_cls", None)
     channel = of_directory("reviews", files(tmp_path, CONTENTS))
-    store.check_bucket(None)
     assert store.has(channel) is None
     assert store.put(channel).startswith(f"s3://{BUCKET}/")
     assert store.uploaded == []
 
 
-def test_a_missing_bucket_is_one_line_that_says_what_to_do(aws: LocalAWS, store: Store) -> None:
-    store.check_bucket("123456789012")
+def test_a_missing_bucket_is_one_line_that_says_what_to_do(aws: LocalAWS) -> None:
+    check_bucket(AWS(REGION), BUCKET, "123456789012", "bucket")
     with pytest.raises(UserError) as error:
-        Store(AWS(REGION), "nobodys-bucket", "imdb_cls", None).check_bucket(None)
+        check_bucket(AWS(REGION), "nobodys-bucket", None, "backend.bucket")
     line = str(error.value)
     assert len(line.splitlines()) == 1
     assert line.startswith("bucket nobodys-bucket: ")
@@ -176,7 +176,7 @@ def test_a_bucket_in_another_region_is_refused(aws: LocalAWS) -> None:
         Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
     )
     with pytest.raises(UserError, match="far-away lies in eu-west-1, the job in us-east-1"):
-        Store(AWS(REGION), "far-away", "imdb_cls", None).check_bucket(None)
+        check_bucket(AWS(REGION), "far-away", None, "bucket")
 
 
 # The code
