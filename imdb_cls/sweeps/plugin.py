@@ -25,7 +25,7 @@ from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.run import now
 from imdb_cls.runs.sweep import Sweep, begun, identity
 from imdb_cls.sweeps import search
-from imdb_cls.sweeps.runners import Jobs, Runner, local_runner
+from imdb_cls.sweeps.runners import HydraSweep, Runner, local_runner
 from imdb_cls.sweeps.search import Grid, Search
 from imdb_cls.terminal import Screen
 
@@ -84,7 +84,7 @@ class TrialSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.jobs = Jobs(hydra_context, task_function, config)
+        self.hydra = HydraSweep(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Ends the process with 1 if a trial failed, as a run that fails does.
@@ -104,8 +104,8 @@ class TrialSweeper(Sweeper):
     def _plan(self, arguments: list[str]) -> _Plan:
         overrides = self._overrides(arguments)
         search.check_keys(overrides)
-        settings, metric = self.jobs.settings, self.jobs.metric
-        backend = self.jobs.config.get("backend")
+        settings, metric = self.hydra.settings, self.hydra.metric
+        backend = self.hydra.config.get("backend")
         backend = None if backend is None else with_type(BackendConfig, backend)
         where = "local"
         if backend is not None:
@@ -117,7 +117,7 @@ class TrialSweeper(Sweeper):
         planned = sweep.info().get("planned", []) if goes_on else []
         found = self._search(overrides, settings, metric, planned)
         self._check(found.samples(), metric)
-        self.jobs.place(sweep.path)
+        self.hydra.place(sweep.path)
         facts = {
             "status": "running",
             "command": shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
@@ -136,7 +136,7 @@ class TrialSweeper(Sweeper):
     def _overrides(self, arguments: list[str]) -> list[Override]:
         """Of the command line, and of the config's search space what that leaves open. Of a key
         that is given twice the last counts, as in a single run."""
-        parser = OverridesParser.create(config_loader=self.jobs.context.config_loader)
+        parser = OverridesParser.create(config_loader=self.hydra.context.config_loader)
         given = {o.get_key_element(): o for o in parser.parse_overrides(arguments)}
         keys = {key.lstrip("+~") for key in given}
         space = [f"{key}={value}" for key, value in self.params.items() if key not in keys]
@@ -144,9 +144,9 @@ class TrialSweeper(Sweeper):
 
     def _place(self, mark: str, fresh: bool) -> tuple[Sweep, bool]:
         """The directory, and whether this very sweep was begun there."""
-        sweep = Sweep(Path(self.jobs.config.hydra.sweep.dir).absolute())
+        sweep = Sweep(Path(self.hydra.config.hydra.sweep.dir).absolute())
         asked_for = any(
-            o.startswith("hydra.sweep.dir=") for o in self.jobs.config.hydra.overrides.hydra
+            o.startswith("hydra.sweep.dir=") for o in self.hydra.config.hydra.overrides.hydra
         )
         if not fresh and not asked_for:
             sweep = begun(sweep.path, mark) or sweep
@@ -164,7 +164,7 @@ class TrialSweeper(Sweeper):
 
     def _check(self, samples: list[list[str]], metric: str) -> None:
         for number, overrides in enumerate(samples):
-            composed = self.jobs.compose(overrides, number)
+            composed = self.hydra.compose(overrides, number)
             if Path(subdir := str(composed.hydra.sweep.subdir)).name != subdir:
                 raise UserError(
                     f"hydra.sweep.subdir={subdir}: trials lie side by side: it may have no slash"
@@ -180,16 +180,16 @@ class TrialSweeper(Sweeper):
     @contextlib.contextmanager
     def _runner(self, plan: _Plan, screen: Screen) -> Iterator[Runner]:
         if plan.backend is None:
-            yield local_runner(self.jobs, plan.sweep, plan.search, screen)
+            yield local_runner(self.hydra, plan.sweep, plan.search, screen)
             return
-        if self.jobs.launcher_name != "basic":
+        if self.hydra.launcher_name != "basic":
             raise UserError(
-                f"hydra/launcher={self.jobs.launcher_name}: jobs run side by side by themselves,"
+                f"hydra/launcher={self.hydra.launcher_name}: jobs run side by side by themselves,"
                 " backend.max_parallel at once: leave it out"
             )
         module, recompose = self.remote.backend(), self.remote.recompose
         with module.sweep(
-            self.jobs, plan.backend, plan.sweep, plan.search, screen, recompose
+            self.hydra, plan.backend, plan.sweep, plan.search, screen, recompose
         ) as runner:
             yield runner
 

@@ -29,7 +29,7 @@ class Runner(Protocol):
         """Runs trials, of which the first has this number. Gives their outcomes in that order."""
 
 
-class Jobs:
+class HydraSweep:
     """Trials as Hydra's jobs, each with its own composed config."""
 
     def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
@@ -100,23 +100,23 @@ class Jobs:
             self.config.hydra.overrides.hydra.append(override)
 
 
-def local_runner(jobs: Jobs, sweep: Sweep, search: Search, screen: Screen) -> Runner:
-    if jobs.launcher_name == "basic":
-        return OneByOne(jobs, search, screen)
+def local_runner(hydra: HydraSweep, sweep: Sweep, search: Search, screen: Screen) -> Runner:
+    if hydra.launcher_name == "basic":
+        return OneByOne(hydra, search, screen)
     at_once = 1
-    if "n_jobs" in jobs.config.hydra.launcher:
+    if "n_jobs" in hydra.config.hydra.launcher:
         import joblib
 
         from imdb_cls.sweeps.worker import trials_at_once
 
         asked = any(
-            o.startswith("hydra.launcher.n_jobs=") for o in jobs.config.hydra.overrides.hydra
+            o.startswith("hydra.launcher.n_jobs=") for o in hydra.config.hydra.overrides.hydra
         )
         # joblib's own default is a trial for every core.
-        count = jobs.config.hydra.launcher.n_jobs if asked else trials_at_once()
+        count = hydra.config.hydra.launcher.n_jobs if asked else trials_at_once()
         at_once = joblib.effective_n_jobs(count)
-        jobs.fix_launcher("n_jobs", at_once)
-    return SideBySide(jobs, sweep, at_once, screen)
+        hydra.fix_launcher("n_jobs", at_once)
+    return SideBySide(hydra, sweep, at_once, screen)
 
 
 class OneByOne:
@@ -124,15 +124,15 @@ class OneByOne:
 
     at_once = 1
 
-    def __init__(self, jobs: Jobs, search: Search, screen: Screen) -> None:
-        self.jobs, self.search, self.screen = jobs, search, screen
+    def __init__(self, hydra: HydraSweep, search: Search, screen: Screen) -> None:
+        self.hydra, self.search, self.screen = hydra, search, screen
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         outcomes = []
         for number, overrides in enumerate(batch, start=first):
             which = f"{number + 1} of {self.search.total}"
             self.screen.rule(f"trial {number} ({which}): {self.search.label(overrides)}")
-            (outcome,) = self.jobs.launch([overrides], number)
+            (outcome,) = self.hydra.launch([overrides], number)
             self.screen.say(str(outcome))
             outcomes.append(outcome)
         return outcomes
@@ -141,8 +141,8 @@ class OneByOne:
 class SideBySide:
     """As many at once as the launcher allows, in processes of their own, under one live table."""
 
-    def __init__(self, jobs: Jobs, sweep: Sweep, at_once: int, screen: Screen) -> None:
-        self.jobs, self.sweep, self.at_once, self.screen = jobs, sweep, at_once, screen
+    def __init__(self, hydra: HydraSweep, sweep: Sweep, at_once: int, screen: Screen) -> None:
+        self.hydra, self.sweep, self.at_once, self.screen = hydra, sweep, at_once, screen
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         from imdb_cls.sweeps.live import watched
@@ -150,7 +150,7 @@ class SideBySide:
         # The same trial twice at once would be in its own way.
         different = [list(trial) for trial in dict.fromkeys(map(tuple, batch))]
         with _patient(self.screen), watched(self.sweep, self.screen):
-            outcomes = self.jobs.launch(different, first)
+            outcomes = self.hydra.launch(different, first)
         if any(outcome.status == "stopped" for outcome in outcomes):
             sys.exit(128 + signal.SIGINT)
         return [outcomes[different.index(trial)] for trial in batch]

@@ -26,8 +26,9 @@ class QuotaReached(UserError):
     """The account may run no more jobs of this kind at once."""
 
 
-class ConnectionLost(Exception):
-    """AWS did not answer, or was too busy to, however often it was asked."""
+class ConnectionLost(UserError):
+    """AWS did not answer, or was too busy to, however often it was asked. What was asked for may
+    have happened all the same."""
 
 
 class AWS:
@@ -111,9 +112,7 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         raise UserError(f"{doing}: {one_line(error)}") from None
 
 
-def _translated(
-    error: boto.ClientError, doing: str, hints: dict[str, str]
-) -> UserError | ConnectionLost:
+def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> UserError:
     code = str(error.response["Error"].get("Code", ""))
     said = one_line(Exception(error.response["Error"].get("Message") or error))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)

@@ -52,7 +52,6 @@ class Store:
 
     def __init__(self, aws: AWS | None, bucket: str, prefix: str, kms_key: str | None) -> None:
         self.aws, self.bucket, self.prefix, self.kms_key = aws, bucket, prefix.strip("/"), kms_key
-        self.uploaded: list[str] = []
 
     def folder(self, *names: str) -> str:
         """s3://bucket/prefix/…"""
@@ -65,17 +64,16 @@ class Store:
         """Whether all of it is there; None: nobody was asked."""
         return None if self.aws is None else not self._missing(channel)
 
-    def put(self, channel: Channel) -> str:
-        """Uploads the files that are not there yet. Returns the channel's URI."""
-        if self.aws is not None:
-            extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
-            missing = self._missing(channel)
-            files = {self._key(channel) + name: channel.files[name] for name in missing}
-            with explained(f"uploading {channel.name} to s3://{self.bucket}"):
-                client = self.aws.client("s3")
-                s3.upload(client, self.bucket, files, extra if self.kms_key else None)
-            self.uploaded += [f"{channel.name}/{name}" for name in missing]
-        return self.uri(channel)
+    def put(self, channel: Channel) -> list[str]:
+        """Uploads the files that are not there yet. Returns their names, behind the channel's."""
+        assert self.aws is not None
+        extra = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.kms_key}
+        missing = self._missing(channel)
+        files = {self._key(channel) + name: channel.files[name] for name in missing}
+        with explained(f"uploading {channel.name} to s3://{self.bucket}"):
+            client = self.aws.client("s3")
+            s3.upload(client, self.bucket, files, extra if self.kms_key else None)
+        return [f"{channel.name}/{name}" for name in missing]
 
     def _key(self, channel: Channel) -> str:
         return "/".join(filter(None, [self.prefix, "inputs", channel.name, channel.digest])) + "/"

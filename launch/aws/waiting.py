@@ -1,4 +1,4 @@
-"""Looks at something in AWS until it is over, and shows how it stands."""
+"""Looks at what goes on in AWS until it is over, with one patience for all of it."""
 
 import time
 from collections.abc import Callable
@@ -15,6 +15,39 @@ T = TypeVar("T")
 
 # Seconds without an answer after which watching gives up; what is watched goes on.
 _PATIENCE = 1800.0
+_LONGEST_PAUSE = 30.0
+
+
+def look_until_over(
+    look: Callable[[], bool], poll_seconds: float, say: Callable[[str], None], meanwhile: str = ""
+) -> None:
+    """Calls `look` every `poll_seconds` until it returns True. While AWS does not answer, the
+    pauses grow.
+
+    Args:
+        say: is told when AWS no longer answers, and when it answers again.
+        meanwhile: what goes on nevertheless, such as "the job goes on, ".
+
+    Raises:
+        ConnectionLost: AWS did not answer for half an hour.
+        Exception: whatever else `look` raises.
+    """
+    lost_at, pause = None, poll_seconds
+    while True:
+        try:
+            if look():
+                return
+            if lost_at is not None:
+                say("connected again")
+            lost_at, pause = None, poll_seconds
+        except ConnectionLost as error:
+            if lost_at is None:
+                lost_at = time.monotonic()
+                say(f"{error}; {meanwhile}trying again")
+            if time.monotonic() - lost_at > _PATIENCE:
+                raise
+            pause = min(2 * pause, max(poll_seconds, _LONGEST_PAUSE))
+        time.sleep(pause)
 
 
 def watch(
@@ -31,25 +64,20 @@ def watch(
         UserError: AWS refuses to tell.
         ConnectionLost: AWS did not answer for half an hour.
     """
-    begun, lost_at, shown = time.monotonic(), None, ""
+    begun, shown, found = time.monotonic(), "", list[T]()
+
+    def look_once() -> bool:
+        nonlocal shown
+        found[:] = [look()]
+        said = status(found[0])
+        if console.is_terminal:
+            elapsed = clock(time.monotonic() - begun)
+            live.update(Text(f"{said}, {elapsed}"), refresh=True)
+        elif said != shown:
+            console.print(said, markup=False)
+        shown = said
+        return over(found[0])
+
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        while True:
-            try:
-                found = look()
-            except ConnectionLost as error:
-                if lost_at is None:
-                    lost_at = time.monotonic()
-                    console.print(f"{error}; trying again", markup=False)
-                if time.monotonic() - lost_at > _PATIENCE:
-                    raise
-            else:
-                lost_at, said = None, status(found)
-                if console.is_terminal:
-                    elapsed = clock(time.monotonic() - begun)
-                    live.update(Text(f"{said}, {elapsed}"), refresh=True)
-                elif said != shown:
-                    console.print(said, markup=False)
-                shown = said
-                if over(found):
-                    return found
-            time.sleep(poll_seconds)
+        look_until_over(look_once, poll_seconds, lambda text: console.print(text, markup=False))
+    return found[0]

@@ -14,7 +14,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen, as_table
 from launch.aws import images, s3, waiting
-from launch.aws.client import AWS, explained
+from launch.aws.client import AWS, ConnectionLost, explained
 from launch.aws.images import Image
 from launch.aws.instances import instance_of
 from launch.aws.store import Channel
@@ -165,9 +165,8 @@ def _begin(plan: Plan, aws: AWS, screen: Screen, last: str, again: bool) -> str:
         name = f"{plan.name}-{number}"
     store = plan.account.store
     for channel in filter(None, (plan.archive, plan.reviews)):
-        store.put(channel)
-    if store.uploaded:
-        screen.say(f"uploaded {', '.join(store.uploaded)} to s3://{store.bucket}")
+        if uploaded := store.put(channel):
+            screen.say(f"uploaded {', '.join(uploaded)} to s3://{store.bucket}")
     client = aws.client("sagemaker")
     unless_gone(client.delete_model, ModelName=plan.model["ModelName"])
     with explained("creating the model"):
@@ -176,6 +175,8 @@ def _begin(plan: Plan, aws: AWS, screen: Screen, last: str, again: bool) -> str:
     try:
         with explained("submitting the job", ResourceLimitExceeded=quota):
             client.create_transform_job(**{**plan.job, "TransformJobName": name})
+    except ConnectionLost:
+        raise  # it may have been made
     except UserError:
         unless_gone(client.delete_model, ModelName=plan.model["ModelName"])
         raise

@@ -9,7 +9,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import now
 from imdb_cls.terminal import Screen
 from launch.aws import waiting
-from launch.aws.client import AWS, explained
+from launch.aws.client import AWS, ConnectionLost, explained
 from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.plan import Plan
 from launch.endpoints.record import Record
@@ -82,8 +82,7 @@ def _settled(plan: Plan, aws: AWS, screen: Screen) -> describe.Description | Non
 def _send(plan: Plan, aws: AWS, screen: Screen, there: describe.Description | None) -> None:
     """Uploads and creates what is not there yet; then the endpoint is on its way."""
     requests, store, client = plan.requests, plan.account.store, aws.client("sagemaker")
-    store.put(plan.channel)
-    if store.uploaded:
+    if store.put(plan.channel):
         screen.say(f"uploaded {plan.archive.size / 1e6:.1f} MB to s3://{store.bucket}")
     try:
         with explained("creating the model"):
@@ -95,6 +94,8 @@ def _send(plan: Plan, aws: AWS, screen: Screen, there: describe.Description | No
         else:
             with explained("creating the endpoint", ResourceLimitExceeded=_QUOTA):
                 _unless_there(client.create_endpoint, requests.endpoint)
+    except ConnectionLost:
+        raise  # it may have been made
     except UserError:
         # Refused: nothing that was made for it stays behind.
         remove.parts(aws, plan.endpoint, keep=_kept(aws, there) if there else ())

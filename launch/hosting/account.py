@@ -1,9 +1,12 @@
 """Where in AWS a job or an endpoint goes: region, role and bucket."""
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from imdb_cls.config import AwsConfig
+from imdb_cls.config import AwsConfig, BackendConfig
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.training.loggers.aws import region as default_region
@@ -22,6 +25,35 @@ class Account:
     store: Store
     aws: AWS | None
     """None: a dry run, which needs neither an account nor a network."""
+    poll_seconds: float
+    rehearsal: bool
+    """Whether it is that of a local AWS, which ends with the command."""
+
+    @property
+    def client(self) -> AWS:
+        """`aws`, where it is known that this is no dry run."""
+        assert self.aws is not None
+        return self.aws
+
+
+@contextlib.contextmanager
+def opened(config: AwsConfig, kept: Path | None = None) -> Iterator[Account]:
+    """The account that a command works in: the user's, none in a dry run, and in a rehearsal that
+    of a local AWS for as long as this lasts.
+
+    Args:
+        kept: where a rehearsal keeps the files of its jobs, to go on from; None: nowhere.
+
+    Raises:
+        UserError: as account_of, or this machine cannot rehearse.
+    """
+    with contextlib.ExitStack() as stack:
+        if config.rehearse:
+            from launch.rehearsal import rehearsed
+
+            assert isinstance(config, BackendConfig)
+            config = stack.enter_context(rehearsed(config, kept))
+        yield account_of(config, None if config.dry_run else connect(config.region))
 
 
 def account_of(config: AwsConfig, aws: AWS | None) -> Account:
@@ -61,7 +93,7 @@ def account_of(config: AwsConfig, aws: AWS | None) -> Account:
     if aws:
         owner = None if config.bucket else number
         check_bucket(aws, store.bucket, owner, config.key("bucket"))
-    return Account(region, role, store, aws)
+    return Account(region, role, store, aws, config.poll_seconds, config.rehearse)
 
 
 def account_for(run: Run, config: AwsConfig) -> Account:

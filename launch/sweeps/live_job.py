@@ -10,10 +10,10 @@ from imdb_cls.sweeps.live import Row
 from imdb_cls.terminal import clock
 from launch.aws.client import AWS
 from launch.training.fetch import fetch
-from launch.training.follow import OVER, Description, Log, cost, describe, seconds_since
+from launch.training.follow import OVER, Description, Log, cost, seconds_since
 
 
-class Tracked:
+class LiveJob:
     """
     Args:
         metric: the sweep's, looked for in the job's log.
@@ -22,44 +22,42 @@ class Tracked:
     def __init__(self, run: Run, aws: AWS, metric: str) -> None:
         info = run.info()
         self.run, self.aws, self.metric = run, aws, metric
-        self.fingerprint = str(info.fingerprint)
-        self.name = str(info.job_name)
-        self.price = run.info().required_job().price_per_hour
+        self.fingerprint, self.name = info.fingerprint, str(info.job_name)
+        self.price = info.required_job().price_per_hour
         self.best: float | None = None
         self.description: Description = {}
         self._log = Log(aws, self.name)
         self._value = re.compile(rf"\b{re.escape(metric)}=(\S+)")
 
-    def look(self) -> bool:
-        """Asks how it goes. True: it is over.
+    def look(self, description: Description) -> bool:
+        """Takes note of how it stands, and reads its log. Returns whether it is over.
 
         Raises:
-            UserError: AWS refuses to tell.
-            ConnectionLost: AWS does not answer.
+            UserError: AWS refuses to tell, or does not answer.
         """
-        self.description = describe(self.aws, self.name)
+        self.description = description
         better = min if lower_is_better(self.metric) else max
         for line in self._log.new_lines():
             for found in self._value.findall(line):
                 with contextlib.suppress(ValueError):
                     value = float(found)
                     self.best = value if self.best is None else better(self.best, value)
-        return self.description["TrainingJobStatus"] in OVER
+        return description["TrainingJobStatus"] in OVER
 
     def ended(self) -> Outcome:
         """Fetches what it left."""
         fetch(self.run, self.aws, self.description)
-        outcome = outcome_of(self.run, self.metric)
-        if outcome is None:
-            reason = f"the job was stopped ({self.description['SecondaryStatus']})"
-            outcome = Outcome(self.run.path.name, "failed", None, reason)
-        return outcome
+        if outcome := outcome_of(self.run, self.metric):
+            return outcome
+        reason = f"the job was stopped ({self.description['SecondaryStatus']})"
+        return Outcome(self.run.path.name, "failed", None, reason)
 
     def row(self, label: str) -> Row:
         phase = self.description.get("SecondaryStatus", "Submitted")
         best = "" if self.best is None else f"{self.best:.4f}"
-        elapsed = clock(seconds_since(self.description)) if self.description else ""
-        paid = ""
-        if self.description and self.price is not None:
-            paid = f"${cost(self.description, self.price):.2f}"
+        elapsed = paid = ""
+        if self.description:
+            elapsed = clock(seconds_since(self.description))
+            if self.price is not None:
+                paid = f"${cost(self.description, self.price):.2f}"
         return Row(self.run.path.name, label, phase, best, elapsed, paid)

@@ -2,7 +2,6 @@
 
 import contextlib
 import sys
-import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,28 +10,30 @@ from pathlib import Path
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from imdb_cls.config import BackendConfig, Config, parse
+from imdb_cls.config import BackendConfig, parse
 from imdb_cls.config.overrides import task_overrides
 from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps.live import LiveTable, Row
-from imdb_cls.sweeps.runners import Jobs
+from imdb_cls.sweeps.runners import HydraSweep
 from imdb_cls.sweeps.search import Search
+from imdb_cls.sweeps.trial import Trial
 from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import finish, is_finished
 from imdb_cls.training.resolve import Recompose
-from launch.aws.client import AWS, ConnectionLost, QuotaReached
+from launch.aws.client import QuotaReached
+from launch.aws.waiting import look_until_over
+from launch.hosting.account import Account
 from launch.sweeps.budget import Budget
-from launch.sweeps.live_job import Tracked
-from launch.sweeps.trial import Trials
+from launch.sweeps.live_job import LiveJob
+from launch.sweeps.trial import begin, dry
+from launch.training.follow import describe_all
+from launch.training.submit import Submitter
 
-# Seconds without an answer after which looking gives up; the jobs themselves go on.
-_PATIENCE = 1800.0
 
-
-def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
+def check(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
     """
     Raises:
         UserError: a setting that a single job may have, and a sweep may not.
@@ -41,7 +42,7 @@ def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
         raise UserError(
             f"backend.job_name={backend.job_name} is the name of one job: leave it out of a sweep"
         )
-    if (factor := jobs.settings.reduction_factor) is not None:
+    if (factor := hydra.settings.reduction_factor) is not None:
         raise UserError(
             f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
             " not: leave it out"
@@ -54,29 +55,25 @@ def check(jobs: Jobs, backend: BackendConfig, search: Search) -> None:
 
 
 class Pool:
-    """Runs trials as jobs, at most backend.max_parallel at once.
-
-    Args:
-        aws: None: a dry run.
-    """
+    """Runs trials as jobs, at most backend.max_parallel at once."""
 
     def __init__(
         self,
-        jobs: Jobs,
+        hydra: HydraSweep,
         backend: BackendConfig,
-        aws: AWS | None,
+        account: Account,
         sweep: Sweep,
         search: Search,
         budget: Budget,
         screen: Screen,
         recompose: Recompose,
     ) -> None:
-        self.jobs, self.sweep, self.search, self.screen = jobs, sweep, search, screen
+        self.hydra, self.account, self.sweep, self.search = hydra, account, sweep, search
+        self.screen, self.recompose = screen, recompose
         self.backend = replace(backend, max_cost=budget.each)
-        self.metric = jobs.metric
-        self.trials = Trials(sweep, aws, self.metric, screen, recompose)
+        self.submitter = Submitter(account, screen)
         self.at_once = backend.max_parallel
-        self._active: dict[int, Tracked] = {}
+        self._active: dict[int, LiveJob] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._last: dict[int, Row] = {}
         """What was last shown of a job."""
@@ -89,26 +86,20 @@ class Pool:
         """
         self._waiting = deque(enumerate(batch, start=first))
         labels = {number: self.search.label(overrides) for number, overrides in self._waiting}
-        if self.backend.dry_run:
-            return [self.jobs.run(overrides, n, self._dry) for n, overrides in self._waiting]
-        lost_at: float | None = None
-        with self._detaching(), LiveTable(self.screen, self.metric) as table:
-            while self._waiting or self._active:
-                try:
-                    self._fill()
-                    self._look()
-                    lost_at = None
-                except ConnectionLost as error:
-                    if lost_at is None:
-                        lost_at = time.monotonic()
-                        self.screen.say(f"{error}; the jobs go on, trying again")
-                    if time.monotonic() - lost_at > _PATIENCE:
-                        raise UserError(str(error)) from None
-                table.show([self._row(number, label) for number, label in labels.items()])
-                if not self.backend.wait:
-                    return self._submitted(list(labels))
-                if self._active:
-                    time.sleep(self.backend.poll_seconds)
+        if self.account.aws is None:
+            return [self.hydra.run(o, n, lambda c: dry(*self._trial(c))) for n, o in self._waiting]
+
+        def look() -> bool:
+            self._fill()
+            self._look()
+            table.show([self._row(number, label) for number, label in labels.items()])
+            return not (self.backend.wait and (self._waiting or self._active))
+
+        with self._detaching(), LiveTable(self.screen, self.hydra.metric) as table:
+            seconds = self.account.poll_seconds
+            look_until_over(look, seconds, self.screen.say, "the jobs go on, ")
+        if not self.backend.wait:
+            return self._submitted(list(labels))
         self._finish()
         return [self._outcomes[number] for number in labels]
 
@@ -118,7 +109,7 @@ class Pool:
         while self._waiting and len(self._active) < self.at_once:
             number, overrides = self._waiting[0]
             try:
-                begun = self.jobs.run(overrides, number, self._begin)
+                begun = self.hydra.run(overrides, number, self._begin)
             except QuotaReached as error:
                 if not self._active:
                     raise
@@ -134,22 +125,22 @@ class Pool:
                 self._active[number] = begun
         self._waiting.extend(later)
 
-    def _begin(self, composed: DictConfig) -> Outcome | Tracked | None:
+    def _begin(self, composed: DictConfig) -> Outcome | LiveJob | None:
         active = {job.fingerprint for job in self._active.values()}
-        return self.trials.begin(*self._of(composed), active)
+        return begin(*self._trial(composed), active)
 
-    def _dry(self, composed: DictConfig) -> Outcome:
-        return self.trials.dry(*self._of(composed))
-
-    def _of(self, composed: DictConfig) -> tuple[Config, Path, list[str]]:
+    def _trial(self, composed: DictConfig) -> tuple[Trial, Submitter]:
         config = parse(composed)
         config.backend = self.backend
-        return config, Path(HydraConfig.get().runtime.output_dir), task_overrides()
+        path = Path(HydraConfig.get().runtime.output_dir)
+        return Trial(config, path, task_overrides(), self.recompose), self.submitter
 
     def _look(self) -> None:
         """At every job once; fetches what those left that are over."""
+        known = {job.name: job.description for job in self._active.values()}
+        described = describe_all(self.account.client, known)
         for number, job in list(self._active.items()):
-            if job.look():
+            if job.look(described[job.name]):
                 self._outcomes[number] = job.ended()
                 self._last[number] = job.row("")
                 del self._active[number]
@@ -187,7 +178,7 @@ class Pool:
         try:
             yield
         except KeyboardInterrupt:
-            if not self.backend.rehearse and self._active:
+            if not self.account.rehearsal and self._active:
                 self.screen.say(
                     f"detached: {len(self._active)} jobs go on, and the same command attaches to"
                     f" them. Stop one: python -m launch.jobs stop {self.sweep.path}/…"

@@ -1,9 +1,8 @@
 """A job while it goes on: its log to the last line, its phase, its cost so far."""
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -12,14 +11,15 @@ from rich.live import Live
 from rich.text import Text
 
 from imdb_cls.terminal import clock
-from launch.aws.client import AWS, ConnectionLost, explained
+from launch.aws.client import AWS, explained
+from launch.aws.waiting import look_until_over
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 OVER = ("Completed", "Failed", "Stopped", "Deleting")
 # A log may arrive after the job is over: so many looks in a row must find nothing new.
 _QUIET_LOOKS = 5
-# Seconds without an answer after which following gives up; the job itself goes on.
-_PATIENCE = 1800.0
+# What tells in a list of jobs that one has changed.
+_MOVING = ("LastModifiedTime", "TrainingJobStatus", "SecondaryStatus")
 
 Description = dict[str, Any]
 
@@ -27,6 +27,33 @@ Description = dict[str, Any]
 def describe(aws: AWS, job: str) -> Description:
     with explained(f"looking at {job}"):
         return dict(aws.client("sagemaker").describe_training_job(TrainingJobName=job))
+
+
+def describe_all(aws: AWS, known: dict[str, Description]) -> dict[str, Description]:
+    """How several jobs stand. One call lists them all, and those that have changed are described.
+
+    Args:
+        known: how they stood at the last look, by their names; empty for one that was not looked
+            at yet.
+    """
+    changed = dict.fromkeys(known)
+    if len(known) > 1 and all(known.values()):
+        earliest = min(job["CreationTime"] for job in known.values())
+        with explained("looking at the jobs"):
+            pages = (
+                aws.client("sagemaker")
+                .get_paginator("list_training_jobs")
+                .paginate(
+                    CreationTimeAfter=earliest - timedelta(seconds=1),
+                    PaginationConfig={"PageSize": 100},
+                )
+            )
+            for page in pages:
+                for job in page["TrainingJobSummaries"]:
+                    before = known.get(job["TrainingJobName"])
+                    if before and all(job.get(key) == before.get(key) for key in _MOVING):
+                        del changed[job["TrainingJobName"]]
+    return {**known, **{job: describe(aws, job) for job in changed}}
 
 
 @dataclass
@@ -85,34 +112,29 @@ def follow(
         UserError: AWS refuses to tell, because a login has expired for instance.
         ConnectionLost: AWS did not answer for half an hour.
     """
-    log, quiet, lost_at, phase = Log(aws, job), 0, None, ""
+    log, quiet, phase, description = Log(aws, job), 0, "", Description()
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False)
+
+    def look() -> bool:
+        nonlocal quiet, phase, description
+        description = describe(aws, job)
+        if not console.is_terminal and phase != description["SecondaryStatus"]:
+            phase = description["SecondaryStatus"]
+            say(status_line(job, description, price))
+        quiet += 1
+        for line in log.new_lines():
+            say(line)
+            quiet = 0
+        if description["TrainingJobStatus"] not in OVER:
+            quiet = 0
+        live.update(Text(status_line(job, description, price)), refresh=True)
+        return quiet >= _QUIET_LOOKS
+
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        while True:
-            try:
-                description = describe(aws, job)
-                over = description["TrainingJobStatus"] in OVER
-                if not console.is_terminal and phase != description["SecondaryStatus"]:
-                    phase = description["SecondaryStatus"]
-                    console.print(status_line(job, description, price), markup=False)
-                quiet += 1
-                for line in log.new_lines():
-                    console.print(line, markup=False, highlight=False)
-                    quiet = 0
-                if lost_at is not None:
-                    console.print("connected again")
-                lost_at = None
-            except ConnectionLost as error:
-                if lost_at is None:
-                    lost_at = time.monotonic()
-                    console.print(f"{error}; the job goes on, trying again", markup=False)
-                if time.monotonic() - lost_at > _PATIENCE:
-                    raise
-            else:
-                if over and quiet >= _QUIET_LOOKS:
-                    return description
-                quiet = quiet if over else 0
-                live.update(Text(status_line(job, description, price)), refresh=True)
-            time.sleep(poll_seconds)
+        look_until_over(look, poll_seconds, say, "the job goes on, ")
+    return description
 
 
 def status_line(job: str, description: Description, price: float | None) -> str:

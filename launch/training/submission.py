@@ -1,7 +1,7 @@
 """Everything about a job that can be known, and refused, before anything is sent."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import boto3
@@ -13,12 +13,11 @@ from imdb_cls.data import load
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run, to_yaml
 from imdb_cls.storage import write_json, write_text
-from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve, with_stand_ins
+from imdb_cls.training.resolve import ResolvedConfig, with_stand_ins
 from launch.aws import images, limits
-from launch.aws.client import AWS
-from launch.aws.instances import instance_of
-from launch.aws.store import Channel, Store, copy, of_directory
-from launch.hosting.account import account_of
+from launch.aws.instances import Instance, instance_of
+from launch.aws.store import Channel, copy, of_directory
+from launch.hosting.account import Account
 from launch.training import code, plan, request, secret, wheels
 from launch.training.plan import Plan
 from launch.training.request import Job, Request
@@ -32,51 +31,37 @@ class Submission:
     job: Job
     resolved: ResolvedConfig
     request: Request
-    store: Store
     channels: list[Channel]
 
 
-def prepare(
-    config: Config,
-    staging: Path,
+def assemble(
+    resolved: ResolvedConfig,
+    account: Account,
     run: Run,
-    recompose: Recompose,
     overrides: list[str],
-    aws: AWS | None,
+    staging: Path,
     *,
-    resolved: ResolvedConfig | None = None,
     sweep: str | None = None,
     continues: str | None = None,
 ) -> Submission:
     """
     Args:
         staging: a directory for the files that are to be sent.
-        aws: None: a dry run, which needs neither an account nor a network.
-        resolved: what the config came to, if that is known.
-        sweep: the name of the sweep that it is a trial of.
+        sweep: the name of the sweep that the run is a trial of.
         continues: the checkpoints of an earlier job of this run.
 
     Raises:
         UserError: whatever a user can mend.
     """
-    backend = config.backend
+    config, backend = resolved.config, resolved.config.backend
     assert backend is not None
-    instance = instance_of(backend)
-    seconds = plan.affordable_seconds(backend, instance)
-    precision = plan.precision_on(config, instance)
-    processes = plan.processes_on(config, instance)
-    own_config = _check_sources(overrides)
-    account = account_of(backend, aws)
+    check_config(config)
+    instance, seconds, precision, processes, own_config = check_plan(config, overrides)
     image = images.for_training(backend.image, instance, account.region)
-
-    resolved = resolved or resolve(config, recompose)
-    # Stand-ins are composed anew, without what a rehearsal set in the backend.
-    resolved = replace(resolved, config=replace(resolved.config, backend=backend))
-    check_config(resolved.config)
-    notes = secret.choose_mode(resolved.config)
+    notes = secret.choose_mode(config)
     channels = _data(resolved, staging, image.python)
     if own_config:
-        write_text(staging / "config" / "config.yaml", to_yaml(resolved.config))
+        write_text(staging / "config" / "config.yaml", to_yaml(config))
         channels.append(of_directory("config", staging / "config"))
     given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
     names = {channel.name for channel in channels}
@@ -85,7 +70,7 @@ def prepare(
     )
     job = Job(
         name=backend.job_name or plan.new_job_name(),
-        config=resolved.config,
+        config=config,
         overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
         processes=processes,
         image=image.uri,
@@ -100,7 +85,7 @@ def prepare(
         sweep=sweep,
         continues=continues,
     )
-    made = _request(job, aws, staging, account.store, channels)
+    made = _request(job, account, staging, channels)
     limits.check(made)
     planned = Plan(
         job_name=job.name,
@@ -113,24 +98,38 @@ def prepare(
         channels=channels,
         present={channel.name: account.store.has(channel) for channel in channels},
         command=request.shown_command(job),
-        notes=[*_notes(resolved, names), *notes],
-        warnings=plan.warnings_of(resolved.config, instance, code.untracked(), not backend.role),
+        notes=[*_notes(resolved, account, names), *notes],
+        warnings=plan.warnings_of(config, instance, code.untracked(), not backend.role),
     )
-    return Submission(planned, job, resolved, made, account.store, channels)
+    return Submission(planned, job, resolved, made, channels)
 
 
-def preflight(backend: BackendConfig, aws: AWS | None) -> None:
-    """What holds for every job of a sweep: the account, its bucket, the code.
+def check_plan(config: Config, overrides: list[str]) -> tuple[Instance, int, str, int, bool]:
+    """What is known of a job before its reviews are read: the instance, the seconds it may take,
+    the precision, the processes on each host, and whether the config has to travel whole.
+
+    Raises:
+        UserError: the first of them that cannot be.
+    """
+    backend = config.backend
+    assert backend is not None
+    instance = instance_of(backend)
+    seconds = plan.affordable_seconds(backend, instance)
+    precision = plan.precision_on(config, instance)
+    return instance, seconds, precision, plan.processes_on(config, instance), _own(overrides)
+
+
+def check_for_all(backend: BackendConfig, account: Account) -> None:
+    """What holds for every job of a sweep: the image and the code.
 
     Raises:
         UserError: no job could be sent.
     """
-    region = account_of(backend, aws).region
-    images.for_training(backend.image, instance_of(backend), region)
+    images.for_training(backend.image, instance_of(backend), account.region)
     code.check_chosen({})
 
 
-def _check_sources(overrides: list[str]) -> bool:
+def _own(overrides: list[str]) -> bool:
     """Whether the config comes from elsewhere than conf/, and has to travel whole.
 
     Raises:
@@ -160,9 +159,7 @@ def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]
     return channels
 
 
-def _request(
-    job: Job, aws: AWS | None, staging: Path, store: Store, channels: list[Channel]
-) -> Request:
+def _request(job: Job, account: Account, staging: Path, channels: list[Channel]) -> Request:
     """Adds the directories of the SDK's own making to `channels`, kept beyond its use of them."""
 
     def place(name: str, directory: Path) -> str:
@@ -171,10 +168,10 @@ def _request(
             copy(of_directory(name, directory), kept)
             _forget_source(kept / "sourcecode.json")
         channels.append(of_directory(name, kept))
-        return store.uri(channels[-1])
+        return account.store.uri(channels[-1])
 
     none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
-    session = aws.session if aws else boto3.Session(**none, region_name=job.region)
+    session = account.aws.session if account.aws else boto3.Session(**none, region_name=job.region)
     return request.build(job, session, place)
 
 
@@ -185,10 +182,9 @@ def _forget_source(described: Path) -> None:
         write_json(described, {**values, "source_dir": f"{request.ROOT}/input/data/code"})
 
 
-def _notes(resolved: ResolvedConfig, channels: set[str]) -> list[str]:
+def _notes(resolved: ResolvedConfig, account: Account, channels: set[str]) -> list[str]:
     notes = []
-    assert resolved.config.backend is not None
-    if resolved.config.backend.rehearse:
+    if account.rehearsal:
         notes.append(
             "rehearsal: here, with this machine's packages, for the instance and the image"
         )

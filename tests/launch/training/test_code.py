@@ -92,7 +92,8 @@ def test_pythons_caches_are_no_part_of_a_channel(tmp_path: Path) -> None:
 def test_a_channel_lies_under_its_digest(store: Store, aws: LocalAWS, tmp_path: Path) -> None:
     channel = of_directory("reviews", files(tmp_path, CONTENTS))
     prefix = f"imdb_cls/inputs/reviews/{channel.digest}/"
-    assert store.put(channel) == store.uri(channel) == f"s3://{BUCKET}/{prefix}"
+    assert store.put(channel) == ["reviews/a.txt", "reviews/b/c.txt"]
+    assert store.uri(channel) == f"s3://{BUCKET}/{prefix}"
     assert keys(aws) == {f"{prefix}a.txt": 3, f"{prefix}b/c.txt": 3}
 
 
@@ -106,15 +107,14 @@ def test_without_a_prefix_no_key_begins_with_a_slash(tmp_path: Path) -> None:
 def test_the_second_job_uploads_nothing(store: Store, aws: LocalAWS, tmp_path: Path) -> None:
     channel = of_directory("reviews", files(tmp_path / "1", CONTENTS))
     assert store.has(channel) is False
-    store.put(channel)
-    assert sorted(store.uploaded) == ["reviews/a.txt", "reviews/b/c.txt"]
+    assert store.put(channel) == ["reviews/a.txt", "reviews/b/c.txt"]
     before = aws.client("s3", REGION).list_objects_v2(Bucket=BUCKET)["Contents"]
 
     second = another(store)
     same = of_directory("reviews", files(tmp_path / "2", CONTENTS))
     assert second.has(same) is True
-    assert second.put(same) == store.uri(channel)
-    assert second.uploaded == []
+    assert second.uri(same) == store.uri(channel)
+    assert second.put(same) == []
     assert aws.client("s3", REGION).list_objects_v2(Bucket=BUCKET)["Contents"] == before
 
 
@@ -126,8 +126,7 @@ def test_an_upload_that_broke_off_is_completed(
     put(f"{prefix}a.txt", "one")
     put(f"{prefix}d.txt", "thr")  # of another size: not the file
     assert store.has(channel) is False
-    store.put(channel)
-    assert store.uploaded == ["reviews/b/c.txt", "reviews/d.txt"]
+    assert store.put(channel) == ["reviews/b/c.txt", "reviews/d.txt"]
     assert keys(aws) == {f"{prefix}a.txt": 3, f"{prefix}b/c.txt": 3, f"{prefix}d.txt": 5}
 
 
@@ -156,8 +155,7 @@ def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
     store = Store(None, BUCKET, "imdb_cls", None)
     channel = of_directory("reviews", files(tmp_path, CONTENTS))
     assert store.has(channel) is None
-    assert store.put(channel).startswith(f"s3://{BUCKET}/")
-    assert store.uploaded == []
+    assert store.uri(channel).startswith(f"s3://{BUCKET}/")
 
 
 def test_a_missing_bucket_is_one_line_that_says_what_to_do(aws: LocalAWS) -> None:
