@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls import container
-from imdb_cls.config import CONF_DIR, known_keys
+from imdb_cls.config import CONF_DIR, known_keys, unknown_key
 from imdb_cls.errors import UserError, as_user_error, nearest, one_line
 
 # hydra --hydra-help
@@ -139,7 +139,7 @@ def explain(error: Exception) -> str:
             return f"unknown group '{key}'.{nearest(key, _groups())}"
         if key in set(known_keys()) | {"hydra"}:
             return f"{key}: {text}"
-        return f"unknown key '{key}'.{nearest(key, known_keys())} `--help` lists them"
+        return f"{unknown_key(key)} `--help` lists them"
     if match := re.search(r"parsing override '(.+?)'", text):
         return (
             f"cannot read '{match[1]}': write key=value, in quotes for the shell and for Hydra"

@@ -10,7 +10,7 @@ from omegaconf import ListConfig
 
 from imdb_cls.config.steps import warmup_steps
 from imdb_cls.errors import UserError, nearest
-from imdb_cls.names import SCALARS, lower_is_better
+from imdb_cls.names import SCALARS
 
 if TYPE_CHECKING:
     from imdb_cls.config import AwsConfig, BackendConfig, Config, SweepConfig
@@ -90,24 +90,17 @@ def check(config: Config) -> None:
         between("logger.cloudwatch.flush_seconds", config.logger.cloudwatch.flush_seconds, 0.1, 600)
         if config.logger.cloudwatch.namespace.startswith("AWS/"):
             raise UserError("logger.cloudwatch.namespace: AWS/… is AWS's own: choose another")
-    _check_sweep(config.sweep, config.metric)
+    _check_sweep(config.sweep)
     if config.backend:
         _check_backend(config, config.backend)
 
 
-def _check_sweep(sweep: SweepConfig, metric: str) -> None:
+def _check_sweep(sweep: SweepConfig) -> None:
     one_of("sweep.search", sweep.search, ("grid", "optuna"))
-    one_of("sweep.direction", sweep.direction, ("auto", "maximize", "minimize"))
     at_least("sweep.trials", sweep.trials, 1)
     at_least("sweep.startup_trials", sweep.startup_trials, 0)
     at_least("sweep.reduction_factor", sweep.reduction_factor, 2)
     between("sweep.seed", sweep.seed, 0, 2**32 - 1)
-    better = "minimize" if lower_is_better(metric) else "maximize"
-    if sweep.direction not in ("auto", better):
-        raise UserError(
-            f"sweep.direction={sweep.direction}: metric={metric} is the better the"
-            f" {'lower' if better == 'minimize' else 'higher'} it is: sweep.direction={better}"
-        )
 
 
 def check_aws(config: AwsConfig) -> None:
@@ -137,7 +130,6 @@ def check_aws(config: AwsConfig) -> None:
 
 
 def _check_backend(config: Config, backend: BackendConfig) -> None:
-    one_of("backend.name", backend.name, ("sagemaker",))
     check_aws(backend)
     for name in ("max_parallel", "volume_gb", "max_seconds", "max_wait_seconds"):
         at_least(f"backend.{name}", getattr(backend, name), 1)

@@ -21,6 +21,20 @@ _PACKAGE = Path(__file__).parents[1]
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
 
 
+# Keys of earlier versions, and why they are gone.
+_REMOVED = {
+    "sweep.direction": "`metric` says whether more or less of it is better",
+    "backend.name": "+backend=sagemaker names it",
+}
+
+
+def unknown_key(key: str) -> str:
+    """What to say of a key that the schema does not have."""
+    if key in _REMOVED:
+        return f"{key} is no key any more: {_REMOVED[key]}: leave it out."
+    return f"unknown key '{key}'.{nearest(key, known_keys())}"
+
+
 def known_keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
     """Every key of the schema with its dots: data, data.source, …"""
     for item in fields(schema):
@@ -87,7 +101,7 @@ def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
     key = error.full_key or ""
     message = one_line(error).split(" full_key:")[0]
     if "not in" in message and "Key" in message:
-        return f"unknown key '{key}'.{nearest(key, known_keys())}"
+        return unknown_key(key)
     if "Missing" in message or "missing" in message:
         return f"{key} has no value: set {key}=…"
     value = OmegaConf.select(composed, key, throw_on_missing=False) if key else None

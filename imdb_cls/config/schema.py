@@ -131,7 +131,6 @@ class SweepConfig:
     trials: int = 20
     startup_trials: int = 10
     seed: int = 1
-    direction: str = "auto"
 
 
 @dataclass
@@ -176,7 +175,6 @@ class BackendConfig(AwsConfig):
     instance_type: str = "ml.p3.2xlarge"
     instance_count: int = 1
     poll_seconds: float = 3.0
-    name: str = "sagemaker"
     job_name: str | None = None
     volume_gb: int = 30
     max_seconds: int = 36000

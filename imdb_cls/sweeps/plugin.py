@@ -109,7 +109,7 @@ class TrialSweeper(Sweeper):
         backend = None if backend is None else with_type(BackendConfig, backend)
         where = "local"
         if backend is not None:
-            where = "rehearsal" if backend.rehearse else backend.name
+            where = "rehearsal" if backend.rehearse else "sagemaker"
         # Not how many trials: a study may be made longer.
         sought = [settings.search, settings.startup_trials, settings.seed]
         mark = identity(search.canonical(overrides), where, sought)

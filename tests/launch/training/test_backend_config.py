@@ -162,8 +162,9 @@ def test_a_namespace_of_awss_own_is_refused() -> None:
     assert "logger.cloudwatch.namespace" in line
 
 
-def test_another_backend_is_refused_with_the_one_there_is() -> None:
-    assert "backend.name=sagemakr: allowed are sagemaker." in refused("backend.name=sagemakr")
+def test_a_key_of_an_earlier_version_is_refused_with_the_reason() -> None:
+    line = refused("backend.name=sagemaker")
+    assert line == "backend.name is no key any more: +backend=sagemaker names it: leave it out."
 
 
 @pytest.mark.parametrize(
