@@ -138,13 +138,8 @@ def _row(summary: dict[str, Any]) -> dict[str, str]:
 
 
 def main() -> None:
-    from launch.aws.client import ConnectionLost
-
     with cli.one_line_errors():
-        try:
-            run(cli.arguments(Arguments, sys.argv[1:], USAGE, free="words"))
-        except ConnectionLost as error:
-            raise UserError(str(error)) from None
+        run(cli.arguments(Arguments, sys.argv[1:], USAGE, free="words"))
 
 
 if __name__ == "__main__":

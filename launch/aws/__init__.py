@@ -1,0 +1,1 @@
+"""AWS: clients, S3, instances and images; what a request may hold; waiting for something."""

@@ -1,17 +1,20 @@
-"""AWS as every program sees it: clients from the standard environment, errors on one line."""
+"""Clients of AWS from the standard environment, and its errors on one line."""
 
 import contextlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import boto3
+from boto3.s3.transfer import S3TransferRetriesExceededError
 from botocore import exceptions as boto
 from botocore.config import Config as BotoConfig
 
 from imdb_cls.errors import UserError, nearest, one_line
 from imdb_cls.training.loggers.aws import region
 
-# Throttling, timeouts and 5xx are asked again with growing pauses, half a minute in all.
+T = TypeVar("T")
+
+# Throttling, timeouts and 5xx are tried again after growing pauses, for half a minute in all.
 _CLIENT = BotoConfig(
     retries={"mode": "standard", "total_max_attempts": 8}, connect_timeout=10, read_timeout=60
 )
@@ -20,6 +23,9 @@ _EXPIRED = (
     *("InvalidClientTokenId", "UnrecognizedClientException"),
 )
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
+_GONE = ("ResourceNotFound", "ObjectNotFoundException", "NoSuchKey", "404")
+# SageMaker says it with a ValidationException, which may say anything else, too.
+_SAYS_GONE = ("Could not find", "does not exist", "not found")
 
 
 class QuotaReached(UserError):
@@ -32,7 +38,7 @@ class ConnectionLost(UserError):
 
 
 class AWS:
-    """Clients of one region, each made when it is first asked for."""
+    """The clients of one region. Each is made when it is first needed."""
 
     def __init__(self, region: str) -> None:
         self.region = region
@@ -50,9 +56,10 @@ class AWS:
 
 
 def connect(asked: str | None) -> AWS:
-    """
+    """Clients of the region that is asked for, or that this machine has as its default.
+
     Raises:
-        UserError: no region is known, or it is none.
+        UserError: no region is known, or there is none of that name.
     """
     with explained("connecting to AWS"):
         found = region(asked)
@@ -68,7 +75,7 @@ def connect(asked: str | None) -> AWS:
 def check_region(name: str) -> None:
     """
     Raises:
-        UserError: SageMaker is not there.
+        UserError: SageMaker has no such region.
     """
     session = boto3.Session()
     partitions = session.get_available_partitions()
@@ -79,14 +86,14 @@ def check_region(name: str) -> None:
 
 @contextlib.contextmanager
 def explained(doing: str, **hints: str) -> Iterator[None]:
-    """Turns what AWS refuses into one line of what to do.
+    """Turns AWS's errors into one line that says what to do.
 
     Args:
         doing: what was being done, as "submitting the job".
         hints: what to try, by AWS's error code.
 
     Raises:
-        UserError: AWS, or the lack of credentials, said no.
+        UserError: AWS refused, or there are no credentials.
         ConnectionLost: AWS could not be reached.
     """
     try:
@@ -102,7 +109,7 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         raise UserError(f"{doing}: the AWS login has expired: run `aws sso login`") from None
     except (boto.HTTPClientError, boto.ConnectionError) as error:
         raise ConnectionLost(f"{doing}: AWS cannot be reached: {one_line(error)}") from None
-    except boto3.exceptions.RetriesExceededError as error:
+    except (boto3.exceptions.RetriesExceededError, S3TransferRetriesExceededError) as error:
         raise ConnectionLost(f"{doing}: the transfer broke off: {one_line(error)}") from None
     except boto3.exceptions.Boto3Error as error:
         if isinstance(error.__context__, boto.ClientError):
@@ -110,6 +117,24 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         raise UserError(f"{doing}: {one_line(error)}") from None
     except (boto.BotoCoreError, ValueError) as error:
         raise UserError(f"{doing}: {one_line(error)}") from None
+
+
+def is_gone(error: boto.ClientError) -> bool:
+    """Whether AWS says that there is no such thing."""
+    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+    return code in _GONE or (
+        code == "ValidationException" and any(part in said for part in _SAYS_GONE)
+    )
+
+
+def unless_gone(call: Callable[..., T], **request: Any) -> T | None:
+    """What AWS answers; None: there is no such thing, or it was deleted a moment ago."""
+    try:
+        return call(**request)
+    except boto.ClientError as error:
+        if is_gone(error):
+            return None
+        raise
 
 
 def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> UserError:

@@ -12,31 +12,51 @@ class Image:
     uri: str
     why: str
     python: str
-    """Its Python, as 3.11."""
+    """The version of its Python, as 3.11."""
 
 
 @dataclass(frozen=True)
 class _Release:
-    """Of Hugging Face's images."""
+    """A release of Hugging Face's images."""
 
     torch: str
     transformers: str
     python: str
+    """As 3.11."""
     lowest: tuple[int, int]
     """The oldest compute capability that its torch has kernels for."""
 
+    def image(self, scope: str, region: str, instance_type: str, why: str) -> Image:
+        """
+        Raises:
+            ValueError: the SDK knows no such image in that region.
+        """
+        from sagemaker.core import image_uris
 
-# The newest first. PyTorch's builds for CUDA 12.8 and later leave Volta (7.0) out.
-_RELEASES = (
-    _Release("2.9.0", "5.3.0", "py312", (7, 5)),
-    _Release("2.5.1", "4.49.0", "py311", (5, 0)),
+        uri = image_uris.retrieve(
+            "huggingface",
+            region,
+            version=self.transformers,
+            base_framework_version=f"pytorch{self.torch}",
+            py_version=f"py{self.python.replace('.', '')}",
+            image_scope=scope,
+            instance_type=instance_type,
+        )
+        return Image(
+            uri, f"torch {self.torch}, transformers {self.transformers}: {why}", self.python
+        )
+
+
+# The newest first. PyTorch's builds for CUDA 12.8 and later have no kernels for Volta (7.0).
+_TRAINING = (
+    _Release("2.9.0", "5.3.0", "3.12", (7, 5)),
+    _Release("2.5.1", "4.49.0", "3.11", (5, 0)),
 )
-# The newest of the images for inference whose transformers is 4: version 2.6.0 of the toolkit that
-# they answer with, as PyPI has it, does not import beside transformers 5.
-_INFERENCE = _Release("2.6.0", "4.51.3", "py312", (5, 0))
-_ANY_CPU = "ml.m5.xlarge"
-# The images have one variant, for GPUs, that runs on a CPU too; the SDK asks for an instance.
-_ANY_GPU = "ml.g5.xlarge"
+# The newest of the images for inference that has transformers 4: version 2.6.0 of the toolkit that
+# they answer with, as PyPI has it, cannot be imported beside transformers 5.
+_INFERENCE = _Release("2.6.0", "4.51.3", "3.12", (5, 0))
+# The training images have one variant, for GPUs, which runs on CPUs too; the SDK wants an instance.
+_ANY_GPU, _ANY_CPU = "ml.g5.xlarge", "ml.m5.xlarge"
 
 
 def for_training(asked: str, instance: Instance, region: str) -> Image:
@@ -47,30 +67,37 @@ def for_training(asked: str, instance: Instance, region: str) -> Image:
     """
     if asked != "auto":
         return _given(asked, instance)
-    from sagemaker.core import image_uris
-
-    release = next(r for r in _RELEASES if _runs(r, instance))
+    newest = _TRAINING[0]
+    capability = instance.capability or newest.lowest
+    release = next(r for r in _TRAINING if capability >= r.lowest)
+    why = "the newest of Hugging Face"
+    if release is not newest:
+        why += f" with kernels for {instance.gpu}"
+    elif not instance.gpu:
+        why += "; it runs on CPUs too"
     try:
-        uri = image_uris.retrieve(
-            "huggingface",
-            region,
-            version=release.transformers,
-            base_framework_version=f"pytorch{release.torch}",
-            py_version=release.python,
-            image_scope="training",
-            instance_type=_ANY_GPU,
-        )
+        return release.image("training", region, _ANY_GPU, why)
     except ValueError as error:
         raise UserError(f"backend.image=auto: {one_line(error)}: set backend.image") from None
-    if release is _RELEASES[0]:
-        why = "the newest of Hugging Face" + ("" if instance.gpu else "; it runs on CPUs too")
-    else:
-        why = f"the newest of Hugging Face with kernels for {instance.gpu}"
-    return Image(
-        uri,
-        f"torch {release.torch}, transformers {release.transformers}: {why}",
-        f"3.{release.python[3:]}",
-    )
+
+
+def for_inference(asked: str, instance: Instance | None, region: str) -> Image:
+    """
+    Args:
+        asked: auto, or a URI.
+        instance: None: serverless, which has no GPU.
+
+    Raises:
+        UserError: the SDK knows no image for that region.
+    """
+    if asked != "auto":
+        return Image(asked, "as given", _INFERENCE.python)
+    kind = f"for the {instance.gpu}" if instance and instance.gpu else "for CPUs"
+    name = instance.name if instance else _ANY_CPU
+    try:
+        return _INFERENCE.image("inference", region, name, f"Hugging Face's {kind}")
+    except ValueError as error:
+        raise UserError(f"image=auto: {one_line(error)}: set image") from None
 
 
 def _given(uri: str, instance: Instance) -> Image:
@@ -86,46 +113,12 @@ def _given(uri: str, instance: Instance) -> Image:
 
 
 def _lowest(uri: str) -> tuple[int, int] | None:
-    """What an image's tag says of its kernels; None if it says nothing that is known for sure.
-    PyTorch left Volta out of its CUDA 12.8 builds with 2.7, and of all with CUDA 13; of 2.8's
-    builds for CUDA 12.9 the reports differ."""
+    """The oldest compute capability that an image has kernels for, by its tag; None: the tag does
+    not say it for sure. PyTorch left Volta out of its CUDA 12.8 builds with 2.7, and of all builds
+    with CUDA 13; of 2.8's builds for CUDA 12.9 the reports differ."""
     tag = re.search(r":(\d+)\.(\d+)(?:\.\d+)?-.*cu(\d{2})(\d)", uri)
     if not tag:
         return None
     torch, cuda = (int(tag[1]), int(tag[2])), (int(tag[3]), int(tag[4]))
     without_volta = cuda >= (13, 0) or (torch >= (2, 7) and cuda == (12, 8))
     return (7, 5) if without_volta else None
-
-
-def _runs(release: _Release, instance: Instance) -> bool:
-    return instance.capability is None or instance.capability >= release.lowest
-
-
-def for_inference(asked: str, instance: Instance | None, region: str) -> Image:
-    """
-    Args:
-        asked: auto, or a URI.
-        instance: None: serverless, which has no GPU.
-
-    Raises:
-        UserError: the SDK knows no image for that region.
-    """
-    if asked != "auto":
-        return Image(asked, "as given", f"3.{_INFERENCE.python[3:]}")
-    from sagemaker.core import image_uris
-
-    try:
-        uri = image_uris.retrieve(
-            "huggingface",
-            region,
-            version=_INFERENCE.transformers,
-            base_framework_version=f"pytorch{_INFERENCE.torch}",
-            py_version=_INFERENCE.python,
-            image_scope="inference",
-            instance_type=instance.name if instance else _ANY_CPU,
-        )
-    except ValueError as error:
-        raise UserError(f"image=auto: {one_line(error)}: set image") from None
-    kind = f"for the {instance.gpu}" if instance and instance.gpu else "for CPUs"
-    why = f"torch {_INFERENCE.torch}, transformers {_INFERENCE.transformers}: Hugging Face's {kind}"
-    return Image(uri, why, f"3.{_INFERENCE.python[3:]}")

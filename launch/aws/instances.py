@@ -9,27 +9,31 @@ import yaml
 from imdb_cls.config import CONF_DIR, AwsConfig
 from imdb_cls.errors import UserError, nearest
 
-# Of an endpoint and a batch job; it is the original's.
-DEFAULT = "ml.m5.xlarge"
+# For an endpoint and a batch job that ask for no other.
+_DEFAULT = "ml.m5.xlarge"
 
 
 @dataclass(frozen=True)
 class Instance:
     name: str
     gpu: str | None
-    """None: it has none, or the table does not know it."""
+    """None: it has no GPU, or the table does not know the instance."""
     memory_gb: int | None
-    """Of one GPU."""
+    """The memory of one GPU."""
     count: int
-    """GPUs of one instance."""
+    """How many GPUs one instance has."""
     capability: tuple[int, int] | None
-    """CUDA compute capability."""
+    """The CUDA compute capability of its GPUs."""
     price: float | None
-    """USD an hour, of one instance."""
+    """USD an hour for one instance."""
     price_note: str
+    """Where the price is from."""
     retiring: bool
+    """Whether AWS is retiring the family."""
     local_storage: bool
+    """Whether it has disks of its own in place of a volume."""
     known: bool
+    """Whether it is in conf/instances.yaml."""
 
     @property
     def has_bf16(self) -> bool:
@@ -37,7 +41,7 @@ class Instance:
 
     @property
     def precision(self) -> str:
-        """What the job will make of trainer.precision=auto (model/device.py decides it there)."""
+        """What trainer.precision=auto will be in the job, where model/device.py decides it."""
         if self.capability is None:
             return "what its CPU is made for"
         return "bf16-mixed" if self.has_bf16 else "16-mixed"
@@ -50,7 +54,7 @@ def instance_of(config: AwsConfig) -> Instance:
         UserError: conf/instances.yaml does not know it, and its price or its image is not given;
             or a key for a volume is given that the instance does not have.
     """
-    name, key = config.instance_type or DEFAULT, config.key
+    name, key = config.instance_type or _DEFAULT, config.key
     found = find(name)
     if not found.known and (config.price_per_hour is None or config.image == "auto"):
         raise UserError(
@@ -69,7 +73,7 @@ def instance_of(config: AwsConfig) -> Instance:
 
 
 def find(name: str) -> Instance:
-    """What conf/instances.yaml says of an instance; of one that it does not know, very little."""
+    """An instance as conf/instances.yaml has it. One that it does not have is not `known`."""
     table = _table()
     row = table["instances"].get(name, {})
     gpu = table["gpus"][row["gpu"]] if "gpu" in row else {}

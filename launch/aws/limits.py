@@ -1,4 +1,4 @@
-"""What AWS declares that a request may hold, as botocore knows it: asked before it is sent."""
+"""Checks requests against what AWS declares of them, before they are sent."""
 
 import functools
 import math
@@ -10,10 +10,13 @@ from botocore.validate import ParamValidator
 
 from imdb_cls.errors import UserError, nearest, one_line
 
+Request = dict[str, Any]
+"""The body of a request, as boto3 takes it."""
 
-def check(request: dict[str, Any], operation: str = "CreateTrainingJob") -> None:
-    """Checks a request against botocore's model of the service: types, enums, patterns, lengths.
-    AWS would refuse the same, after the uploads; this answers at once.
+
+def check(request: Request, operation: str = "CreateTrainingJob") -> None:
+    """Checks a request against botocore's model of SageMaker: types, enums, patterns and lengths.
+    AWS refuses the same, but only after the uploads.
 
     Raises:
         UserError: the first thing that is wrong.
@@ -32,7 +35,8 @@ def _sagemaker() -> Any:
 
 
 def problems(value: Any, shape: Any, where: str) -> list[str]:
-    """What botocore's model declares and boto3 does not check: patterns, enums, maxima."""
+    """What is wrong with a value by the parts of botocore's model that boto3 does not check:
+    patterns, enums and maxima."""
     found: list[str] = []
     if shape.type_name == "structure":
         for name, member in value.items():
@@ -50,7 +54,7 @@ def problems(value: Any, shape: Any, where: str) -> list[str]:
             found.append(
                 f"{where}={value} is not one that AWS knows.{nearest(value, rules['enum'])}"
             )
-        # Unicode classes (of tags) are not Python's: AWS checks those.
+        # Patterns of tags have Unicode classes, which Python's re does not know.
         pattern = rules.get("pattern", "")
         if pattern and "\\p{" not in pattern and not re.fullmatch(pattern, value):
             found.append(f"{where}={value} does not look like {pattern}")

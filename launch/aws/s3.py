@@ -1,6 +1,6 @@
-"""Files and prefixes of S3."""
+"""Uploads to S3 and downloads from it: files, and all below a directory or a prefix."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
@@ -19,7 +19,7 @@ def upload(
     """Uploads files to their keys, several at once.
 
     Args:
-        extra: what else the API is told of each, such as a key to encrypt with.
+        extra: further arguments of PutObject, such as a key to encrypt with.
     """
     with create_transfer_manager(client, TransferConfig()) as manager:
         begun = [manager.upload(str(path), bucket, key, extra) for key, path in files.items()]
@@ -28,7 +28,7 @@ def upload(
 
 
 def upload_tree(client: Any, directory: Path, uri: str) -> None:
-    """Every file below a directory, but for links."""
+    """Uploads every file below a directory except symbolic links."""
     bucket, prefix = split_uri(uri.rstrip("/") + "/")
     found = [path for path in directory.rglob("*") if path.is_file() and not path.is_symlink()]
     upload(
@@ -36,17 +36,30 @@ def upload_tree(client: Any, directory: Path, uri: str) -> None:
     )
 
 
-def download_tree(client: Any, uri: str, directory: Path) -> int:
-    """Everything below a prefix, several files at once. Returns how many that were."""
+def download_tree(client: Any, uri: str, directory: Path, hidden: bool = True) -> int:
+    """Downloads what lies below a prefix and is not in the directory yet, several files at once.
+    Names that would lead out of the directory are left alone.
+
+    Args:
+        hidden: whether names that begin with a dot come, too.
+
+    Returns:
+        How many files were downloaded.
+    """
     bucket, prefix = split_uri(uri.rstrip("/") + "/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     with create_transfer_manager(client, TransferConfig()) as manager:
         begun = []
         for key in keys:
-            target = directory / key[len(prefix) :]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            begun.append(manager.download(bucket, key, str(target)))
+            name = PurePosixPath(key[len(prefix) :])
+            target = directory / name
+            is_inside = name.parts and not name.is_absolute() and ".." not in name.parts
+            is_hidden = any(part.startswith(".") for part in name.parts)
+            is_wanted = is_inside and (hidden or not is_hidden)
+            if is_wanted and not key.endswith("/") and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                begun.append(manager.download(bucket, key, str(target)))
         for future in begun:
             future.result()
-    return len(keys)
+    return len(begun)

@@ -1,4 +1,5 @@
-"""Files that jobs are given, in S3 under the hash of their content: nothing is uploaded twice."""
+"""The files that jobs are given: they lie in S3 under the hash of their content, so that nothing
+is uploaded twice."""
 
 import hashlib
 import shutil
@@ -13,11 +14,11 @@ from launch.aws.client import AWS, explained
 
 @dataclass(frozen=True)
 class Channel:
-    """Files that a job finds below /opt/ml/input/data/<name>."""
+    """Files that a training job finds below /opt/ml/input/data/<name>."""
 
     name: str
     files: dict[str, Path] = field(repr=False)
-    """By their path in the channel, with slashes."""
+    """By their paths in the channel, which have slashes on every system."""
 
     @property
     def size(self) -> int:
@@ -26,13 +27,13 @@ class Channel:
 
     @cached_property
     def digest(self) -> str:
-        """16 hex digits of what the files are called and hold."""
+        """A hash of the files' names and contents, as 16 hex digits."""
         content = [f"{name} {sha256_of(path)}" for name, path in sorted(self.files.items())]
         return hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
 
 
 def of_directory(name: str, directory: Path) -> Channel:
-    """Every file below a directory but Python's caches."""
+    """A channel of every file below a directory except Python's caches."""
     files = {
         path.relative_to(directory).as_posix(): path
         for path in sorted(directory.rglob("*"))
@@ -42,13 +43,15 @@ def of_directory(name: str, directory: Path) -> Channel:
 
 
 def copy(channel: Channel, target: Path) -> None:
+    """Copies the files of a channel into a directory."""
     for name, path in channel.files.items():
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, target / name)
 
 
 class Store:
-    """The bucket below prefix/inputs/. Without AWS (a dry run) it only says what lies where."""
+    """Channels in a bucket, below prefix/inputs/. In a dry run it has no AWS: it only says where
+    they would lie."""
 
     def __init__(self, aws: AWS | None, bucket: str, prefix: str, kms_key: str | None) -> None:
         self.aws, self.bucket, self.prefix, self.kms_key = aws, bucket, prefix.strip("/"), kms_key
@@ -61,7 +64,7 @@ class Store:
         return f"s3://{self.bucket}/{self._key(channel)}"
 
     def has(self, channel: Channel) -> bool | None:
-        """Whether all of it is there; None: nobody was asked."""
+        """Whether all its files are in S3; None: S3 was not asked."""
         return None if self.aws is None else not self._missing(channel)
 
     def put(self, channel: Channel) -> list[str]:

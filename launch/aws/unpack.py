@@ -1,4 +1,4 @@
-"""Unpacks what comes from elsewhere, and nothing outside of where it belongs."""
+"""Unpacks archives that come from elsewhere, and lets none write outside of its directory."""
 
 import gzip
 import tarfile
@@ -9,19 +9,19 @@ from imdb_cls.errors import UserError, one_line
 
 
 def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str = "") -> None:
-    """A .tar.gz into a directory that need not be there.
+    """Unpacks a .tar.gz into a directory, which is made if need be.
 
     Args:
-        shown: what to call it in an error.
-        damaged: what to say if it cannot be read, and `advice` behind the cause.
+        shown: what an error calls the archive.
+        damaged: what an error says if it cannot be read; the cause and `advice` follow.
 
     Raises:
-        UserError: it is damaged, or has members that lead out of `target`.
+        UserError: the archive is damaged, or a member leads out of `target`.
     """
     if not hasattr(tarfile, "data_filter"):
         raise UserError("Python 3.11.4 or later is needed to unpack archives safely")
     try:
-        # To its end, where its checksum is: tarfile takes a damaged header for the end of it all.
+        # The checksum stands at the end; tarfile would take a damaged header for the end.
         with gzip.open(archive) as stream:
             while stream.read(1 << 20):
                 pass

@@ -7,7 +7,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import finish
-from launch.aws.client import AWS, ConnectionLost, connect, explained
+from launch.aws.client import AWS, connect, explained
 from launch.training.fetch import fetch
 from launch.training.follow import Description, Log, follow
 
@@ -49,11 +49,11 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
     except KeyboardInterrupt:
         _detached(run, aws, job, screen)
         sys.exit(130)
-    except (UserError, ConnectionLost) as error:
+    except UserError as error:
         raise UserError(f"{error}; {again}") from None
     try:
         fetch(run, aws, description)
-    except (UserError, ConnectionLost) as error:
+    except UserError as error:
         raise UserError(f"{error}; once more: python -m launch.jobs fetch {run.path}") from None
     except KeyboardInterrupt:
         if not info.rehearsal:
@@ -82,7 +82,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     reason = description.get("FailureReason") or description["SecondaryStatus"]
     print(f"error: {description['TrainingJobName']}: {reason}", file=sys.stderr)
     lines: list[str] = []
-    with contextlib.suppress(UserError, ConnectionLost):  # it is there to help, not to fail
+    with contextlib.suppress(UserError):  # it is there to help, not to fail
         lines = list(Log(aws, description["TrainingJobName"]).new_lines())
     if lines:
         print("the end of its log:", *lines[-_LAST_LINES:], sep="\n  ", file=sys.stderr)

@@ -3,14 +3,14 @@
 import os
 import shutil
 import tempfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
+from launch.aws import s3
 from launch.aws.client import AWS, explained
-from launch.aws.s3 import split_uri
 from launch.aws.unpack import unpacked
 from launch.training.follow import Description, cost, trained_seconds
 
@@ -82,37 +82,21 @@ def _download(aws: AWS, description: Description, staging: Path) -> Path:
         )
     # The checkpoints lie there only; of a job that did not end well, the other files too.
     if checkpoints := description.get("CheckpointConfig", {}).get("S3Uri"):
-        _get_prefix(aws, f"{checkpoints.rstrip('/')}/", files)
+        with explained(f"fetching {checkpoints}"):
+            # A name that begins with a dot is of a file that was being written.
+            s3.download_tree(aws.client("s3"), checkpoints, files, hidden=False)
     return files
 
 
 def _get(aws: AWS, uri: str, target: Path) -> Path | None:
     """Downloads an object, if there is one."""
-    bucket, key = split_uri(uri)
+    bucket, key = s3.split_uri(uri)
     with explained(f"fetching {uri}"):
         listed = aws.client("s3").list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", [])
         if not any(item["Key"] == key for item in listed):
             return None
         aws.client("s3").download_file(bucket, key, str(target))
     return target
-
-
-def _get_prefix(aws: AWS, uri: str, target: Path) -> None:
-    """Downloads what lies below a prefix and is not in `target` yet. Names that begin with a dot
-    are of files that were being written."""
-    bucket, prefix = split_uri(uri)
-    with explained(f"fetching {uri}"):
-        pages = aws.client("s3").get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
-            for item in page.get("Contents", []):
-                name = PurePosixPath(item["Key"][len(prefix) :])
-                inside = name.parts and not name.is_absolute() and ".." not in name.parts
-                if not inside or any(part.startswith(".") for part in name.parts):
-                    continue
-                path = target / name
-                if not path.exists() and not item["Key"].endswith("/"):
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    aws.client("s3").download_file(bucket, item["Key"], str(path))
 
 
 def _extract(archive: Path, target: Path) -> None:
