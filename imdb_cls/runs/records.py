@@ -1,13 +1,15 @@
 """The files of a trial, each parsed once for as long as it stays the same; whether it lives."""
 
+import contextlib
 import csv
 import fcntl
 import functools
 import json
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -16,7 +18,7 @@ from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 
 Curves = dict[str, list[tuple[int, float]]]
-_Stamp = tuple[int, int, int]
+T = TypeVar("T")
 
 # Between the first run.json of a run and the lock on its train.log.
 _BEGINNING_S = 2.0
@@ -24,39 +26,30 @@ _BEGINNING_S = 2.0
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T | None]]:
+    """Keeps what was parsed of the latest `most` files for as long as they stay the same. What
+    comes of it is not to be changed; None: there is no such file."""
+
+    def decorated(parse: Callable[[Path], T]) -> Callable[[Path], T | None]:
+        @functools.lru_cache(most)
+        def parsed(path: Path, stamp: tuple[int, int, int]) -> T:
+            return parse(path)
+
+        def read(path: Path) -> T | None:
+            try:
+                stat = path.stat()
+            except OSError:
+                return None
+            return parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+
+        return read
+
+    return decorated
+
+
+@_parsed_once(2048)
 def json_of(path: Path) -> dict[str, Any] | None:
-    """A JSON object, not to be changed; None if the file is missing, half-written or no object."""
-    stamp = _stamp(path)
-    return _json(path, stamp) if stamp else None
-
-
-def yaml_of(path: Path) -> dict[str, Any] | None:
-    """The same of YAML."""
-    stamp = _stamp(path)
-    return _yaml(path, stamp) if stamp else None
-
-
-def curves_of(path: Path) -> Curves:
-    """metrics.csv: for each name the steps and values in their order; empty if there is none."""
-    stamp = _stamp(path)
-    return _curves(path, stamp) if stamp else {}
-
-
-def curve_of(path: Path, metric: str) -> list[float]:
-    """The values of one metric in their order."""
-    return [value for _, value in curves_of(path).get(metric, [])]
-
-
-def _stamp(path: Path) -> _Stamp | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino
-
-
-@functools.lru_cache(maxsize=2048)
-def _json(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
+    """A JSON object; None if the file is half-written or no object."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -64,8 +57,9 @@ def _json(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-@functools.lru_cache(maxsize=1024)
-def _yaml(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
+@_parsed_once(1024)
+def yaml_of(path: Path) -> dict[str, Any] | None:
+    """A YAML mapping; None if the file is half-written or no mapping."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, ValueError, yaml.YAMLError):
@@ -73,18 +67,26 @@ def _yaml(path: Path, stamp: _Stamp) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-@functools.lru_cache(maxsize=256)
-def _curves(path: Path, stamp: _Stamp) -> Curves:
+@_parsed_once(256)
+def _curves(path: Path) -> Curves:
     curves: Curves = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.reader(file):
-                # The head, or a row that is being written.
-                if len(row) == 5 and row[0].isdecimal():
-                    curves.setdefault(row[2], []).append((int(row[0]), float(row[3])))
-    except (OSError, ValueError):
-        return curves
+    # A file that is cut in the middle has its first values.
+    with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8", newline="") as file:
+        for row in csv.reader(file):
+            # The head, or a row that is being written, has no step or no value.
+            if len(row) == 5 and row[0].isdecimal():
+                curves.setdefault(row[2], []).append((int(row[0]), float(row[3])))
     return curves
+
+
+def curves_of(path: Path) -> Curves:
+    """metrics.csv: for each name the steps and values in their order; empty if there is none."""
+    return _curves(path) or {}
+
+
+def curve_of(path: Path, metric: str) -> list[float]:
+    """The values of one metric in their order."""
+    return [value for _, value in curves_of(path).get(metric, [])]
 
 
 def metrics_of(run: Run) -> dict[str, float]:
