@@ -16,7 +16,7 @@ from imdb_cls.training.resolve import Recompose, resolve
 from launch.hosting import account
 from launch.hosting.account import Account
 from launch.training.attach import attach
-from launch.training.submission import check_for_all, check_plan
+from launch.training.submission import check_early, check_for_all
 from launch.training.submit import Submitter
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     around = Sweep.around(path)
     if around is None:
         Run(path).check_free()
-    check_plan(config, overrides)
+    check_early(config, overrides)
     screen = Screen(config.trainer.progress)
     quiet_loaded_libraries(bars=screen.bar)
     with _opened(backend, around) as opened:

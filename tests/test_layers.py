@@ -1,4 +1,4 @@
-"""The layers of the rooms, as pyproject.toml has them: nothing leads upwards, nothing in a circle."""
+"""The layers of the rooms (pyproject.toml): nothing leads upwards, and nothing in a circle."""
 
 import os
 import shutil

@@ -11,7 +11,7 @@ from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import as_table
 from launch.aws.images import Image
-from launch.aws.instances import Instance
+from launch.aws.instances import Instance, instance_of
 from launch.aws.store import Channel
 
 # Below that a job may not even have started when it is stopped.
@@ -19,15 +19,34 @@ _LEAST_SECONDS = 600
 
 
 @dataclass(frozen=True)
-class Plan:
-    job_name: str
-    backend: BackendConfig
+class Machines:
+    """What a job runs on and for how long, which is known before its reviews are read."""
+
     instance: Instance
-    image: Image
+    max_seconds: int
     precision: str
     processes: int
     """On one host."""
-    max_seconds: int
+
+    @classmethod
+    def of(cls, config: Config) -> "Machines":
+        """
+        Raises:
+            UserError: the instance, its price, its precision or its devices are not to be had.
+        """
+        assert config.backend is not None
+        instance = instance_of(config.backend)
+        seconds = affordable_seconds(config.backend, instance)
+        precision = precision_on(config, instance)
+        return cls(instance, seconds, precision, processes_on(config, instance))
+
+
+@dataclass(frozen=True)
+class Plan:
+    job_name: str
+    backend: BackendConfig
+    machines: Machines
+    image: Image
     channels: list[Channel]
     present: dict[str, bool | None]
     """Whether a channel is in S3 already; None: not asked."""
@@ -38,11 +57,11 @@ class Plan:
     @property
     def ceiling(self) -> float | None:
         """USD that the job can cost at most: until max_seconds, and kept warm after that."""
-        return ceiling(self.backend, self.instance, self.max_seconds)
+        return ceiling(self.backend, self.machines.instance, self.machines.max_seconds)
 
     def rows(self) -> list[dict[str, str]]:
         """The table, a row a fact."""
-        backend, instance = self.backend, self.instance
+        backend, instance = self.backend, self.machines.instance
         gpu = "no GPU"
         if instance.gpu:
             gpu = f"{instance.count} x {instance.gpu}, {instance.memory_gb} GB"
@@ -53,8 +72,12 @@ class Plan:
             "instance": f"{backend.instance_count} x {instance.name} ({gpu}),"
             f" {backend.volume_gb} GB" + (", spot" if backend.spot else ""),
             "image": f"{self.image.uri}\n{self.image.why}",
-            "precision": self.precision,
-            **({"devices": self._devices()} if self.processes * backend.instance_count > 1 else {}),
+            "precision": self.machines.precision,
+            **(
+                {"devices": self._devices()}
+                if self.machines.processes * backend.instance_count > 1
+                else {}
+            ),
             **{channel.name: self._describe(channel) for channel in self.channels},
             **dict(note.split(": ", 1) for note in self.notes),
             "command": self.command,
@@ -69,8 +92,8 @@ class Plan:
             console.print(f"WARNING {warning}", markup=False)
 
     def _devices(self) -> str:
-        world = self.processes * self.backend.instance_count
-        return f"{world}: {self.processes} on each of {self.backend.instance_count} hosts, with DDP"
+        each, hosts = self.machines.processes, self.backend.instance_count
+        return f"{each * hosts}: {each} on each of {hosts} hosts, with DDP"
 
     def _describe(self, channel: Channel) -> str:
         there = {
@@ -82,14 +105,15 @@ class Plan:
         return f"{files}, {_bytes(channel.size)}, {there}"
 
     def _price(self) -> str:
-        if self.instance.price is None:
+        instance = self.machines.instance
+        if instance.price is None:
             return "unknown: set backend.price_per_hour"
         spot = "; spot is billed less" if self.backend.spot else ""
-        return f"${self.instance.price:.3f} an hour and instance ({self.instance.price_note}){spot}"
+        return f"${instance.price:.3f} an hour and instance ({instance.price_note}){spot}"
 
     def _at_most(self) -> str:
         warm = f" and {self.backend.keep_alive_seconds:,} s kept warm"
-        time = f"{self.max_seconds:,} s" + warm * bool(self.backend.keep_alive_seconds)
+        time = f"{self.machines.max_seconds:,} s" + warm * bool(self.backend.keep_alive_seconds)
         return time if self.ceiling is None else f"${self.ceiling:.2f} ({time})"
 
 

@@ -15,11 +15,11 @@ from imdb_cls.runs.run import Run, to_yaml
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.training.resolve import ResolvedConfig, with_stand_ins
 from launch.aws import images, limits
-from launch.aws.instances import Instance, instance_of
+from launch.aws.instances import instance_of
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
 from launch.training import code, plan, request, secret, wheels
-from launch.training.plan import Plan
+from launch.training.plan import Machines, Plan
 from launch.training.request import Job, Request
 
 
@@ -56,8 +56,8 @@ def assemble(
     config, backend = resolved.config, resolved.config.backend
     assert backend is not None
     check_config(config)
-    instance, seconds, precision, processes, own_config = check_plan(config, overrides)
-    image = images.for_training(backend.image, instance, account.region)
+    machines, own_config = Machines.of(config), _travels_whole(overrides)
+    image = images.for_training(backend.image, machines.instance, account.region)
     notes = secret.choose_mode(config)
     channels = _data(resolved, staging, image.python)
     if own_config:
@@ -66,17 +66,17 @@ def assemble(
     given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
     names = {channel.name for channel in channels}
     ours = request.job_overrides(
-        [] if own_config else given, resolved, names, processes, account.region
+        [] if own_config else given, resolved, names, machines.processes, account.region
     )
     job = Job(
         name=backend.job_name or plan.new_job_name(),
         config=config,
         overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
-        processes=processes,
+        processes=machines.processes,
         image=image.uri,
         role=account.role,
         bucket=account.store.bucket,
-        max_seconds=seconds,
+        max_seconds=machines.max_seconds,
         channels={channel.name: account.store.uri(channel) for channel in channels},
         code=code.stage(code.code(), staging / "code", isolated=backend.network_isolation),
         fingerprint=resolved.fingerprint,
@@ -90,33 +90,25 @@ def assemble(
     planned = Plan(
         job_name=job.name,
         backend=backend,
-        instance=instance,
+        machines=machines,
         image=image,
-        precision=precision,
-        processes=processes,
-        max_seconds=seconds,
         channels=channels,
         present={channel.name: account.store.has(channel) for channel in channels},
         command=request.shown_command(job),
         notes=[*_notes(resolved, account, names), *notes],
-        warnings=plan.warnings_of(config, instance, code.untracked(), not backend.role),
+        warnings=plan.warnings_of(config, machines.instance, code.untracked(), not backend.role),
     )
     return Submission(planned, job, resolved, made, channels)
 
 
-def check_plan(config: Config, overrides: list[str]) -> tuple[Instance, int, str, int, bool]:
-    """What is known of a job before its reviews are read: the instance, the seconds it may take,
-    the precision, the processes on each host, and whether the config has to travel whole.
+def check_early(config: Config, overrides: list[str]) -> None:
+    """Refuses what can be refused before the reviews are read.
 
     Raises:
-        UserError: the first of them that cannot be.
+        UserError: the machines are not to be had, or the config cannot be sent.
     """
-    backend = config.backend
-    assert backend is not None
-    instance = instance_of(backend)
-    seconds = plan.affordable_seconds(backend, instance)
-    precision = plan.precision_on(config, instance)
-    return instance, seconds, precision, plan.processes_on(config, instance), _own(overrides)
+    Machines.of(config)
+    _travels_whole(overrides)
 
 
 def check_for_all(backend: BackendConfig, account: Account) -> None:
@@ -129,7 +121,7 @@ def check_for_all(backend: BackendConfig, account: Account) -> None:
     code.check_chosen({})
 
 
-def _own(overrides: list[str]) -> bool:
+def _travels_whole(overrides: list[str]) -> bool:
     """Whether the config comes from elsewhere than conf/, and has to travel whole.
 
     Raises:

@@ -13,7 +13,7 @@ from launch.aws.images import Image
 from launch.aws.instances import instance_of
 from launch.aws.store import Channel
 from launch.training import plan
-from launch.training.plan import Plan
+from launch.training.plan import Machines, Plan
 from tests.support.local_aws import parsed
 
 TABLE = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
@@ -279,11 +279,8 @@ def a_plan(
     return Plan(
         job_name="job-1",
         backend=asked,
-        instance=instance_of(asked),
+        machines=Machines(instance_of(asked), asked.max_seconds, "16-mixed (auto)", processes),
         image=Image("the/image:tag", "because", "3.11"),
-        precision="16-mixed (auto)",
-        processes=processes,
-        max_seconds=asked.max_seconds,
         channels=[code, reviews],
         present={"code": present, "reviews": False},
         command="exec python -m imdb_cls.train seed=1",
