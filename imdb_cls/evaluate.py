@@ -74,7 +74,7 @@ def evaluate(given: Arguments) -> None:
     else:
         print(json.dumps({**record, "directory": str(directory)}), flush=True)
     if config.report:
-        from imdb_cls.reports.run.report import write_evaluation
+        from imdb_cls.reports.run.page import write_evaluation
 
         write_evaluation(directory, run, split)
 

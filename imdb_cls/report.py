@@ -35,7 +35,7 @@ def report(given: Arguments) -> None:
     runs = list({run.path.resolve(): run for run in map(Run.open, given.runs)}.values())
     output = _writable(given.output)
     if len(runs) == 1:
-        from imdb_cls.reports.run.report import write
+        from imdb_cls.reports.run.page import write
 
         print(write(runs[0], output=output))
     else:

@@ -21,7 +21,7 @@ def sweep(words: list[str]) -> None:
     if len(words) != 1 or words[0].startswith("-"):
         given = f"not '{' '.join(words)}'" if words else "such as multirun/<date>/<time>"
         raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
-    from imdb_cls.reports.sweep.report import conclude
+    from imdb_cls.reports.sweep.conclude import conclude
     from imdb_cls.terminal import Screen
 
     conclude(Path(words[0]), Screen())

@@ -3,25 +3,27 @@
 from typing import Any
 
 from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
-from imdb_cls.runs.overrides import Overrides, comparable
+from imdb_cls.runs.overrides import Overrides, Value, comparable
 
-# They follow from the name of what they are of.
+_LEFT_OUT = (*WITHOUT_EFFECT, "hydra")
+# These keys follow from the name of the weights or of the reviews.
 _FOLLOW = ("sha256", "revision")
 
 
 def effective(config: dict[str, Any]) -> Overrides:
-    """Every key of a config.yaml with its value, but for those that change no result, and for
-    hashes of what another key names."""
+    """The keys of a config.yaml that can change a result, with their values. Hashes of what
+    another key names are left out."""
     return {
         key: value
         for key, value in _flat(config).items()
-        if not key.endswith(_FOLLOW) and not _is_part_of(key, (*WITHOUT_EFFECT, "hydra"))
+        if not key.endswith(_FOLLOW)
+        and not any(key == group or key.startswith(f"{group}.") for group in _LEFT_OUT)
     }
 
 
-def from_defaults(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+def from_defaults(config: dict[str, Any]) -> list[tuple[str, Value, Value]]:
     """The keys in which a config.yaml differs from the defaults, its value and the default's."""
-    theirs = effective(defaults())
+    theirs = effective(_defaults())
     return [
         (key, value, theirs[key])
         for key, value in effective(config).items()
@@ -29,7 +31,7 @@ def from_defaults(config: dict[str, Any]) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def defaults() -> dict[str, Any]:
+def _defaults() -> dict[str, Any]:
     """The config of `python -m imdb_cls.train` without any words behind it."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
@@ -37,20 +39,16 @@ def defaults() -> dict[str, Any]:
 
     from imdb_cls.config import CONF_DIR
 
-    # Hydra can be started once at a time, and at the end of a run it is.
-    started = GlobalHydra.instance()
-    running, started.hydra = started.hydra, None
+    # Only one Hydra can be initialized at a time, and at the end of a run one still is.
+    instance = GlobalHydra.instance()
+    running, instance.hydra = instance.hydra, None
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
             composed = OmegaConf.to_container(compose("train"), resolve=True)
     finally:
-        started.hydra = running
+        instance.hydra = running
     assert isinstance(composed, dict)
     return {str(key): value for key, value in composed.items()}
-
-
-def _is_part_of(key: str, groups: tuple[str, ...]) -> bool:
-    return any(key == group or key.startswith(f"{group}.") for group in groups)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Overrides:

@@ -1,54 +1,61 @@
-"""What all pages are made of: the template environment, tables, and how numbers are written."""
+"""What every page is made of: tables, plots with captions, and the template around them."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from imdb_cls.reports.formats import setting
+from imdb_cls.reports.svg import level_colours, variable
+from imdb_cls.storage import write_text
+
+Row = TypeVar("Row")
+Content = dict[str, Any]
+"""What a template shows, by the names that the template has for it."""
+
 
 @dataclass(frozen=True)
-class Column:
+class Column(Generic[Row]):
+    """A column of a table: its name, and how its cells follow from the rows."""
+
     name: str
+    text: Callable[[Row], str]
     kind: str = ""
     """A class of the style sheet: words, test or nothing."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    text: str
-    sort: str | None = None
+    sort: Callable[[Row], str] | None = None
     """What to sort by, if not by the text."""
-    link: str | None = None
+    link: Callable[[Row], str | None] | None = None
 
 
 @dataclass(frozen=True)
-class Line:
-    cells: list[Cell]
-    best: bool = False
+class Table(Generic[Row]):
+    rows: Sequence[Row]
+    columns: Sequence[Column[Row]]
+    best_first: bool = False
+    """Whether the first row stands out."""
 
 
-@dataclass(frozen=True)
-class Content:
-    """A table."""
-
-    columns: list[Column]
-    rows: list[Line]
+def setting_column(key: str, name: str) -> Column[Any]:
+    """The column of a key, for rows that have the values of keys in `differs`."""
+    return Column(name, lambda row: setting(row.differs, key))
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A plot with what one sees on it, and what its colours stand for."""
+    """A plot with a caption and a legend."""
 
     svg: Markup
     caption: str
     legend: list[tuple[str, str]] = field(default_factory=list)
-    """Labels, and the colours' names in the style sheet."""
+    """Labels, and the colours that svg.py has for them."""
 
 
-def environment(directory: Path) -> Environment:
-    """Templates of a page's own directory, and those that all pages share."""
-    return Environment(
+def write(path: Path, directory: Path, content: Content) -> None:
+    """Writes a page, whole or not at all. Its template is the page.html of a directory."""
+    environment = Environment(
         loader=FileSystemLoader([directory, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -56,43 +63,13 @@ def environment(directory: Path) -> Environment:
         lstrip_blocks=True,
         finalize=_unbroken,
     )
+    environment.filters["variable"] = variable
+    colours = {"light": level_colours(dark=False), "dark": level_colours(dark=True)}
+    write_text(path, environment.get_template("page.html").render(**content, **colours))
 
 
 def _unbroken(value: object) -> object:
-    """No line ends before a per cent sign."""
+    """Keeps a per cent sign on the line of its number."""
     if isinstance(value, str) and not isinstance(value, Markup):
         return value.replace(" %", "\N{NO-BREAK SPACE}%")
     return value
-
-
-def duration(seconds: float) -> str:
-    """0.3 s, 45 s, 12 min 5 s, 3 h 20 min."""
-    if 0 < seconds < 2:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def percent(share: float) -> str:
-    """86.6 %"""
-    return f"{100 * share:.1f} %"
-
-
-def signed(value: float, digits: int) -> str:
-    """+1.2, −0.5; without a sign what is rounded to 0."""
-    text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
-
-
-def points(difference: float) -> str:
-    """A difference of two shares: +1.2 points."""
-    return f"{signed(100 * difference, 1)} points"
-
-
-def p_value(p: float) -> str:
-    """p = 0.032; below what anybody reads, p < 0.0001."""
-    return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"

@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
@@ -12,12 +13,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-# Stand for custom properties of the page's CSS, which differ between light and dark.
+# Colours to draw with. Each stands for a custom property of the page's CSS, whose value differs
+# between light and dark.
 INK, FAINT = "#fd0000", "#fd0001"
 LEVELS, SERIES = 21, 6
+# The width and height in inches of a plot that stands beside two others, or alone on a phone.
+SMALL = (3.9, 2.7)
 # What matplotlib says about itself, and a style that would be the whole page's.
 _LEFT_OUT = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
-_NAMES = {INK: "ink", FAINT: "faint"}
 
 _STYLE: Any = {
     "svg.fonttype": "none",
@@ -51,57 +54,16 @@ def level(share: float) -> str:
 
 
 def series(number: int) -> str:
-    """The colour of one of a few series."""
+    """The colour of one of a few series; beyond the last, colours are used again."""
     return f"#fc{number % SERIES:02x}00"
 
 
-class Plot:
-    """A figure that becomes SVG: `with Plot("curves", 4, 3, "what it shows") as plot`."""
-
-    def __init__(self, name: str, width: float, height: float, label: str) -> None:
-        self.name, self.size, self.label = name, (width, height), label
-        self.svg = Markup()
-
-    @contextmanager
-    def drawn(self) -> Iterator[Axes]:
-        """The axes to draw on; `svg` is there afterwards."""
-        # A salt and no date: the same figure is the same text.
-        with mpl.rc_context(_STYLE | {"svg.hashsalt": self.name}):
-            figure = Figure(figsize=self.size, layout="constrained")
-            yield figure.subplots()
-            buffer = io.StringIO()
-            FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata={"Date": None})
-        self.svg = Markup(_for_page(buffer.getvalue(), self))
-
-
-def _for_page(text: str, plot: Plot) -> str:
-    text = re.sub(_LEFT_OUT, "", text[text.index("<svg") :], flags=re.DOTALL)
-    text = re.sub(r"<[^>]+>", lambda tag: _tag(tag[0], plot.name), text)
-    # Larger than it was drawn, so that its text is as large as the page's.
-    wide = f"max-width: {plot.size[0] * 1.25:g}in"
-    head = f'<svg role="img" aria-label="{escape(plot.label)}" style="{wide}"'
-    return re.sub(r"\n\s*", "\n", text).replace("<svg", head, 1)
-
-
-def _tag(tag: str, name: str) -> str:
-    """One tag of matplotlib's: rounded, with names of its own, and with the page's font."""
-    tag = re.sub(r"\d+\.\d+", lambda number: f"{round(float(number[0]), 2):g}", tag)
-    tag = tag.replace("xlink:href", "href")
-    if tag.startswith("<svg"):
-        return re.sub(r' (xmlns|xmlns:xlink|width|height|version)="[^"]*"', "", tag)
-    if tag.startswith("<g"):
-        tag = re.sub(r' id="[^"]*"', "", tag)
-    tag = re.sub(r'(id="|href="#|url\(#)', rf"\1{name}-", tag)
-    tag = re.sub(r" font-family: [^;\"]*;", "", tag)
-    tag = re.sub(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", tag)
-    return re.sub(r"#f[cde][0-9a-f]{4}", lambda colour: f"var({_property(colour[0])})", tag)
-
-
-def _property(colour: str) -> str:
-    if colour in _NAMES:
-        return f"--{_NAMES[colour]}"
+def variable(colour: str) -> str:
+    """What the page's CSS has for a colour: var(--series-0)."""
+    if colour in (INK, FAINT):
+        return "var(--ink)" if colour == INK else "var(--faint)"
     kind = "level" if colour.startswith("#fe") else "series"
-    return f"--{kind}-{int(colour[3:5], 16)}"
+    return f"var(--{kind}-{int(colour[3:5], 16)})"
 
 
 def level_colours(dark: bool) -> list[str]:
@@ -110,3 +72,48 @@ def level_colours(dark: bool) -> list[str]:
     colours = mpl.colormaps["viridis"]
     shares = [low + (high - low) * number / (LEVELS - 1) for number in range(LEVELS)]
     return [mpl.colors.to_hex(colours(share)) for share in shares]
+
+
+@dataclass
+class Plot:
+    """A figure that becomes SVG."""
+
+    name: str
+    """What its ids begin with; no other figure of the page has it."""
+    width: float
+    height: float
+    """In inches."""
+    label: str
+    """What a screen reader says of it."""
+    svg: Markup = field(default_factory=Markup)
+
+    @contextmanager
+    def drawn(self) -> Iterator[Axes]:
+        """Gives the axes to draw on; afterwards `svg` is set."""
+        # With a fixed salt and without a date, the same figure is the same text.
+        with mpl.rc_context(_STYLE | {"svg.hashsalt": self.name}):
+            figure = Figure(figsize=(self.width, self.height), layout="constrained")
+            yield figure.subplots()
+            buffer = io.StringIO()
+            FigureCanvasSVG(figure).print_figure(buffer, format="svg", metadata={"Date": None})
+        text = buffer.getvalue()
+        text = re.sub(_LEFT_OUT, "", text[text.index("<svg") :], flags=re.DOTALL)
+        text = re.sub(r"<[^>]+>", self._adapted, text)
+        # Shown larger than it was drawn, its text is as large as the page's.
+        wide = f"max-width: {self.width * 1.25:g}in"
+        head = f'<svg role="img" aria-label="{escape(self.label)}" style="{wide}"'
+        self.svg = Markup(re.sub(r"\n\s*", "\n", text).replace("<svg", head, 1))
+
+    def _adapted(self, match: re.Match[str]) -> str:
+        """One of matplotlib's tags with rounded numbers, ids of its own, and the page's font and
+        colours."""
+        tag = re.sub(r"\d+\.\d+", lambda number: f"{round(float(number[0]), 2):g}", match[0])
+        tag = tag.replace("xlink:href", "href")
+        if tag.startswith("<svg"):
+            return re.sub(r' (xmlns|xmlns:xlink|width|height|version)="[^"]*"', "", tag)
+        if tag.startswith("<g"):
+            tag = re.sub(r' id="[^"]*"', "", tag)
+        tag = re.sub(r'(id="|href="#|url\(#)', rf"\1{self.name}-", tag)
+        tag = re.sub(r" font-family: [^;\"]*;", "", tag)
+        tag = re.sub(r"font: (?:\w+ )*?([\d.]+px) [^;\"]*", r"font-size: \1", tag)
+        return re.sub(r"#f[cde][0-9a-f]{4}", lambda colour: variable(colour[0]), tag)

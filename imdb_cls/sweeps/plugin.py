@@ -224,7 +224,7 @@ class TrialSweeper(Sweeper):
                 sweep.record(status=status, finished=now())
                 if status == "stopped":
                     screen.say("stopped: the same command goes on with this sweep")
-            from imdb_cls.reports.sweep.report import conclude
+            from imdb_cls.reports.sweep.conclude import conclude
 
             conclude(sweep.path, screen)
         return failed

@@ -37,7 +37,7 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str
             export(run, screen, splits)
     if reports:
         with clock.part("report"), _survived(f"python -m imdb_cls.report {run.path}", screen):
-            from imdb_cls.reports.run.report import write
+            from imdb_cls.reports.run.page import write
 
             write(run, splits, Path(config.cache_dir))
     run.record(parts={**(run.info().parts or {}), **clock.seconds})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.reports.run.report import write
+from imdb_cls.reports.run.page import write
 from imdb_cls.runs.run import Run
 from tests.support.made_runs import made_run
 from tests.support.once import once

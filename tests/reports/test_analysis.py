@@ -14,12 +14,12 @@ from imdb_cls.reports.run import attribution
 from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run.attribution import attribute, kept_offsets, words
 from imdb_cls.reports.run.baseline import Baseline, baseline
-from imdb_cls.reports.run.facts import Facts, gather
 from imdb_cls.reports.run.intervals import intervals
-from imdb_cls.reports.run.label_errors import Pool, place, suspects
+from imdb_cls.reports.run.label_errors import Pool, suspects
 from imdb_cls.reports.run.mcnemar import Paired, holm, paired
 from imdb_cls.reports.run.predictions import Predictions, log_odds
 from imdb_cls.reports.run.reliability import bins, ece
+from imdb_cls.reports.run.results import RunResults, read_with_reviews
 from imdb_cls.reports.run.slices import by_length, by_truncation
 from imdb_cls.reports.run.texts import spans
 from imdb_cls.runs.run import Run
@@ -126,10 +126,10 @@ def test_the_bins_are_those_of_the_metric() -> None:
 
 def test_a_temperature_changes_confidence_and_no_label() -> None:
     made = predictions()
-    surer = made.before(2.0)
+    surer = made.uncalibrated(2.0)
     assert ((surer > 0.5) == (made.probability > 0.5)).all()
     assert (np.abs(surer - 0.5) >= np.abs(made.probability - 0.5)).all()
-    assert made.before(1.0) == pytest.approx(made.probability)
+    assert made.uncalibrated(1.0) == pytest.approx(made.probability)
     # A network that was twice as sure, divided by 2.
     assert log_odds(surer) == pytest.approx(2 * log_odds(made.probability), abs=1e-6)
     assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
@@ -151,30 +151,30 @@ def test_mislabelled_reviews_are_found() -> None:
     given = truth.copy()
     flipped = np.array([3, 140, 260])
     given[flipped] = 1 - given[flipped]
-    index = np.arange(300)
-    halves = [
-        Pool(name, given[part], index[part], probability[part], None, [])
-        for name, part in (("test", slice(0, 200)), ("val", slice(200, 300)))
-    ]
-    found = suspects(halves)
+
+    def pool(name: str, label: np.ndarray, part: slice) -> Pool:
+        short = np.zeros(len(label[part]), dtype=np.int64)
+        said = Predictions(short, label[part], probability[part], short, short > 0)
+        return Pool(name, said, None, [])
+
+    found = suspects([pool("test", given, slice(200)), pool("val", given, slice(200, 300))])
     assert not isinstance(found, str)
-    assert sorted(found.rows) == flipped.tolist()
-    assert [(place(halves, row)[0].split, place(halves, row)[1]) for row in flipped] == [
+    assert sorted((pool.split, row) for pool, row in found) == [
         *(("test", 3), ("test", 140), ("val", 60))
     ]
-    one = [Pool("test", np.zeros(5, dtype=np.int64), index[:5], probability[:5], None, [])]
-    assert suspects(one) == "it takes reviews of both labels"
+    one = pool("test", np.zeros(300, dtype=np.int64), slice(5))
+    assert suspects([one]) == "it takes reviews of both labels"
 
 
 @pytest.fixture(scope="module")
-def facts(reported: Run) -> Facts:
-    return gather(reported)
+def results(reported: Run) -> RunResults:
+    return read_with_reviews(reported)
 
 
 @pytest.fixture(scope="module")
-def reviews(facts: Facts) -> Splits:
-    assert facts.splits is not None
-    return facts.splits
+def reviews(results: RunResults) -> Splits:
+    assert results.splits is not None
+    return results.splits
 
 
 def test_the_baseline_learns_and_is_the_same_again(reviews: Splits) -> None:
@@ -205,11 +205,11 @@ def test_the_baseline_is_trained_once(
     assert isinstance(baseline(reviews, reviews.test, tmp_path), Baseline)
 
 
-def test_the_words_add_up_to_the_difference_in_log_odds(facts: Facts) -> None:
-    assert facts.texts is not None
-    texts = [max(facts.texts, key=len), min(facts.texts, key=len)]
+def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> None:
+    assert results.texts is not None
+    texts = [max(results.texts, key=len), min(results.texts, key=len)]
     for text, found in zip(
-        texts, attribute(texts, facts.run.model_dir, facts.tokenizer), strict=True
+        texts, attribute(texts, results.run.model_dir, results.tokenizer), strict=True
     ):
         assert found is not None
         whole = sum(piece.weight for piece in found.pieces)
@@ -223,20 +223,20 @@ def test_the_words_add_up_to_the_difference_in_log_odds(facts: Facts) -> None:
 
 
 def test_a_cpu_explains_no_more_than_one_waits_for(
-    facts: Facts, monkeypatch: pytest.MonkeyPatch
+    results: RunResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert facts.texts is not None
+    assert results.texts is not None
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(attribution, "_BUDGET", 0.0)
-    found = attribute(facts.texts[:4], facts.run.model_dir, facts.tokenizer)
+    found = attribute(results.texts[:4], results.run.model_dir, results.tokenizer)
     assert [explained is not None for explained in found] == [True, True, False, False]
 
 
-def test_every_token_that_was_read_belongs_to_a_word(facts: Facts) -> None:
+def test_every_token_that_was_read_belongs_to_a_word(results: RunResults) -> None:
     text = "Not good.<br /><br />It's unwatchable, " + "really " * 40 + "the end"
-    offsets = kept_offsets(text, facts.tokenizer)
-    owners = words(text, facts.tokenizer)
-    head, tail = facts.tokenizer.ends
+    offsets = kept_offsets(text, results.tokenizer)
+    owners = words(text, results.tokenizer)
+    head, tail = results.tokenizer.ends
     assert len(offsets) == len(owners) == head + tail
     assert all(a <= start < end <= b for (start, end), (a, b) in zip(offsets, owners, strict=True))
     named = [text[a:b] for a, b in dict.fromkeys(owners)]
@@ -244,14 +244,14 @@ def test_every_token_that_was_read_belongs_to_a_word(facts: Facts) -> None:
     assert named[-2:] == ["the", "end"]
 
 
-def test_what_was_not_read_is_left_out_of_the_text(facts: Facts) -> None:
+def test_what_was_not_read_is_left_out_of_the_text(results: RunResults) -> None:
     whole = "a fine film<br />indeed"
-    assert [(span.text, span.kind) for span in spans(whole, facts.tokenizer, None)] == [
+    assert [(span.text, span.kind) for span in spans(whole, results.tokenizer, None)] == [
         *(("a fine film", ""), ("", "break"), ("indeed", ""))
     ]
-    head, tail = facts.tokenizer.ends
+    head, tail = results.tokenizer.ends
     long = " ".join(["one"] * head + ["two"] * 7 + ["three"] * tail)
-    first, note, last = spans(long, facts.tokenizer, None)
+    first, note, last = spans(long, results.tokenizer, None)
     assert (note.text, note.kind) == ("[… 7 tokens left out …]", "cut")
     assert first.text.split() == ["one"] * head
     assert last.text.split() == ["three"] * tail

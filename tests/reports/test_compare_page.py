@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from imdb_cls import report
+from imdb_cls.reports.compare.comparison import read
 from imdb_cls.reports.compare.page import write
-from imdb_cls.reports.compare.read import read
+from imdb_cls.reports.compare.significance import right_by
 from imdb_cls.runs.run import Run
-from tests.reports.test_page import EVIL, Page
 from tests.support.browser import look, needs_chromium
 from tests.support.made_runs import made_run
 from tests.support.once import once
+from tests.support.pages import EVIL, Page
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,11 @@ def test_the_page_compares_in_the_order_of_the_questions(page: Page) -> None:
 def test_runs_on_the_same_reviews_are_tested_in_pairs_the_others_are_not(
     page: Page, runs: list[Path]
 ) -> None:
-    comparison = read(runs)
-    assert comparison.groups == [[0, 1], [2]]
+    groups = read(runs).groups
+    assert [[run.name[-1] for run in group] for group in groups] == [["a", "b"], ["c"]]
     assert "Not all were tested on the same reviews" in page.words
     assert page.words.count(" − compared/") == 1
-    wrong, some, right = comparison.right_by([0, 1])
+    wrong, some, right = right_by(groups[0])
     assert wrong + some + right == 50
     assert f"are right on {right} of 50 reviews" in page.words
     assert f"all are wrong on {wrong} " in page.words

@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 from imdb_cls import sweep
-from imdb_cls.reports.sweep.export import write_csv
-from imdb_cls.reports.sweep.leaderboard import best_trial, leaderboard, ranges
+from imdb_cls.reports.sweep.leaderboard import Leaderboard, ranges
 from imdb_cls.reports.sweep.paired import PairedTest, paired_test
 from imdb_cls.reports.sweep.summary import show
+from imdb_cls.reports.sweep.trials_csv import write_csv
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
@@ -37,27 +37,30 @@ def grid(made: Made, values: dict[str, list[float]]) -> None:
             made.trial(f"{LR}={rate}", f"seed={seed}", accuracy=accuracy)
 
 
+def board(made: Made) -> Leaderboard:
+    return Leaderboard(read(made.path))
+
+
 def order(made: Made) -> list[str]:
-    return [row.label for row in leaderboard(read(made.path))]
+    return [row.label for row in board(made).rows]
 
 
 def compared(made: Made) -> PairedTest | None:
-    results = read(made.path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        return paired_test(leaderboard(results), results)
+        return paired_test(board(made))
 
 
 def said(made: Made, capsys: pytest.CaptureFixture[str]) -> str:
     capsys.readouterr()
-    show(read(made.path), Screen())
+    show(board(made), Screen())
     return capsys.readouterr().out
 
 
 def test_seeds_are_one_row_with_mean_and_standard_deviation(made: Made) -> None:
     values = [0.81, 0.83, 0.85, 0.82, 0.84]
     grid(made, {"1e-4": values})
-    (row,) = leaderboard(read(made.path))
+    (row,) = board(made).rows
     figure = row.figures[ACCURACY]
     assert figure.mean == pytest.approx(statistics.mean(values))
     assert figure.deviation == pytest.approx(statistics.stdev(values))
@@ -69,7 +72,7 @@ def test_seeds_are_one_row_with_mean_and_standard_deviation(made: Made) -> None:
 
 def test_a_single_trial_has_no_standard_deviation(made: Made) -> None:
     made.trial(accuracy=0.8125)
-    (row,) = leaderboard(read(made.path))
+    (row,) = board(made).rows
     assert row.figures[ACCURACY].deviation is None
     assert str(row.figures[ACCURACY]) == "0.8125"
 
@@ -78,7 +81,7 @@ def test_only_completed_trials_count(made: Made) -> None:
     grid(made, {"1e-4": [0.8, 0.82]})
     made.trial(f"{LR}=1e-4", "seed=3", accuracy=0.1, status="failed")
     made.trial(f"{LR}=1e-4", "seed=4", accuracy=0.1, status="stopped", pruned=True)
-    (row,) = leaderboard(read(made.path))
+    (row,) = board(made).rows
     assert (row.figures[ACCURACY].n, row.figures[ACCURACY].mean) == (2, pytest.approx(0.81))
     assert row.status == "2 completed, 1 pruned, 1 failed"
 
@@ -92,7 +95,7 @@ def test_the_test_metrics_choose_nothing(made: Made) -> None:
     made.trial(f"{LR}=1e-4", accuracy=0.8, tested=0.9)
     made.trial(f"{LR}=4e-4", accuracy=0.9, tested=0.8)
     assert order(made) == ["1", "0"]
-    best = best_trial(read(made.path))
+    best = board(made).best_trial
     assert best is not None
     assert best.name == "1"
 
@@ -108,7 +111,7 @@ def test_the_least_loss_is_first_and_nan_last(tmp_path: Path) -> None:
 def test_what_a_rehearsal_would_cost_is_no_cost(made: Made) -> None:
     made.trial("seed=1", job={"cost_usd": 0.5}, previous_jobs=[{"cost_usd": 0.25}])
     made.trial("seed=2", job={"cost_usd": 7.0}, rehearsal=True)
-    (row,) = leaderboard(read(made.path))
+    (row,) = board(made).rows
     assert row.cost == 0.75
 
 
@@ -235,7 +238,7 @@ def test_trials_that_failed_alike_are_one_line(
 def test_sweep_csv_has_a_row_a_trial_with_all_digits(made: Made) -> None:
     grid(made, {"1e-4": [0.8, 0.8123456789012345], "2.5e-5": [0.9]})
     made.trial(f"{LR}=2.5e-5", "seed=2", status="failed", reason="a, b\nc", curve=[])
-    write_csv(read(made.path), made.path / "sweep.csv")
+    write_csv(board(made), made.path / "sweep.csv")
     with (made.path / "sweep.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["2", "3", "0", "1"]

@@ -1,6 +1,5 @@
 """sweep.html: everything on one page that needs nothing else, whatever the sweep holds."""
 
-import html.parser
 import re
 import shutil
 import subprocess
@@ -10,34 +9,13 @@ import pytest
 
 from imdb_cls.reports.scales import scale
 from imdb_cls.reports.sweep.importance import importances
+from imdb_cls.reports.sweep.leaderboard import Leaderboard
 from imdb_cls.reports.sweep.page import write_page
 from imdb_cls.runs.results import read
 from tests.support.made_sweeps import Made
+from tests.support.pages import EVIL, Page
 
 LR = "model.learning_rate"
-EVIL = "<script>alert(1)</script>"
-
-
-class Page(html.parser.HTMLParser):
-    """What a browser would see of it."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text, self.ids, self.links, self.scripts = text, [], [], 0
-        self.headings: list[str] = []
-        self.words, self._tag = "", ""
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._tag, values = tag, dict(attrs)
-        self.scripts += tag == "script"
-        self.ids += [values["id"]] if "id" in values else []
-        self.links += [values[name] for name in ("href", "src") if name in values]
-
-    def handle_data(self, data: str) -> None:
-        self.words += data
-        if self._tag == "h2" and data.strip():
-            self.headings.append(data.strip())
 
 
 @pytest.fixture
@@ -65,7 +43,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def page_of(made: Made) -> Page:
-    write_page(read(made.path), made.path / "sweep.html")
+    write_page(Leaderboard(read(made.path)), made.path / "sweep.html")
     return Page((made.path / "sweep.html").read_text(encoding="utf-8"))
 
 

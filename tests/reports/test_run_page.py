@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.data import sources, splits
+from imdb_cls.data import sources
+from imdb_cls.data.splits import whole
 from imdb_cls.evaluate import Arguments, evaluate
-from imdb_cls.reports.run.facts import gather
+from imdb_cls.reports.run.page import write, write_evaluation
 from imdb_cls.reports.run.provenance import cost, fast
-from imdb_cls.reports.run.report import write, write_evaluation
+from imdb_cls.reports.run.results import read_with_reviews
 from imdb_cls.runs.run import Run
-from tests.reports.test_page import EVIL, Page
 from tests.support.browser import look, needs_chromium
+from tests.support.pages import EVIL, Page
 
 MOST_BYTES = 3_000_000
 
@@ -149,11 +150,11 @@ def test_a_run_older_than_calibration_says_what_it_lacks(copy: Run) -> None:
 
 
 def test_what_the_fast_model_loses_is_said(reported: Run) -> None:
-    facts = gather(reported)
+    known = reported.metrics()["fast"]
     said = "99.8 % of its labels on 500 val reviews are those of the trained network; 86.1 % are"
-    assert said in fast(facts)
-    assert "0.004 on average, 0.093 at most" in fast(facts)
-    none = replace(facts, metrics={"fast": {"kind": None, "tried": {"int8": 0.97, "fp32": 0.981}}})
+    assert said in fast(known)
+    assert "0.004 on average, 0.093 at most" in fast(known)
+    none = {"kind": None, "tried": {"int8": 0.97, "fp32": 0.981}}
     assert "the best that was tried gives 98.1 % of val's labels" in fast(none)
 
 
@@ -178,11 +179,11 @@ def test_a_rehearsal_is_not_said_to_have_cost_anything(copy: Run) -> None:
 def test_reviews_handed_in_are_not_read_again(
     copy: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
-    facts = gather(copy)
-    assert facts.splits is not None
+    splits = read_with_reviews(copy).splits
+    assert splits is not None
     copy.config_file.write_text(copy.config_file.read_text().replace("packaged", "nowhere"))
     assert "TF-IDF baseline" not in made_again(copy).words
-    page = Page(write(copy, facts.splits, cache).read_text(encoding="utf-8"))
+    page = Page(write(copy, splits, cache).read_text(encoding="utf-8"))
     assert "TF-IDF baseline" in page.words
 
 
@@ -196,7 +197,7 @@ def test_an_evaluation_has_a_page_of_its_own(
         rows.writerow(("text", "label"))
         rows.writerows((text, number % 2) for number, text in enumerate(texts))
     evaluate(Arguments(run=str(reported.path), input=str(file), output=str(tmp_path / "out")))
-    split = splits.whole(sources.load_file(str(file), "text", "label", cache))
+    split = whole(sources.load_file(str(file), "text", "label", cache))
     own = Page(write_evaluation(tmp_path / "out", reported, split).read_text(encoding="utf-8"))
     assert "How did training go?" not in own.headings
     assert str(file) in own.words

@@ -39,7 +39,7 @@ _LOADED = (
     *("torch", "pytorch_lightning", "torchmetrics", "datasets", "pyarrow.parquet", "boto3"),
     *("transformers.models.auto.modeling_auto", "hydra.main", "launch.sagemaker"),
     *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.sweeps.local"),
-    *("imdb_cls.reports.sweep.report", "optuna", "imdb_cls.reports.run.report"),
+    *("imdb_cls.reports.sweep.conclude", "optuna", "imdb_cls.reports.run.page"),
     *("captum.attr", "cleanlab.filter", "sklearn.linear_model", "onnxruntime.quantization"),
 )
 

@@ -2,21 +2,19 @@
 
 import os
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from imdb_cls.reports.compare.read import Comparison, read
-from imdb_cls.reports.compare.significance import tests
-from imdb_cls.reports.page import Cell, Column, Content, Line, Picture, duration, environment
+from imdb_cls.reports import page
+from imdb_cls.reports.compare.comparison import Compared, Comparison, read
+from imdb_cls.reports.compare.significance import pairwise
+from imdb_cls.reports.curves import smoothed
+from imdb_cls.reports.formats import duration, with_interval
+from imdb_cls.reports.page import Column, Content, Picture, Table, setting_column
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.facts import Facts
-from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.reports.run.plots import Curve
 from imdb_cls.reports.run.provenance import cost
 from imdb_cls.reports.run.reliability import bins, ece
-from imdb_cls.reports.svg import SERIES, level_colours
-from imdb_cls.runs.overrides import shown
-from imdb_cls.storage import write_text
+from imdb_cls.reports.svg import series
 
 _TABLED = ("accuracy", "f1", "auroc", "loss", "ece")
 _WITH_INTERVALS = ("accuracy", "f1", "auroc")
@@ -28,89 +26,75 @@ def write(paths: list[Path], output: Path) -> Path:
     Raises:
         UserError: one of the paths is no run.
     """
-    comparison = read(paths)
-    template = environment(Path(__file__).parent).get_template("page.html")
-    write_text(output, template.render(_content(comparison, output)))
+    page.write(output, Path(__file__).parent, _content(read(paths), output))
     return output
 
 
-def _content(comparison: Comparison, output: Path) -> dict[str, Any]:
-    metrics = dict.fromkeys(("train/loss", "val/loss", comparison.runs[0].metric))
-    pictures = [_training(comparison, metric) for metric in metrics]
+def _content(comparison: Comparison, output: Path) -> Content:
+    metrics = dict.fromkeys(("train/loss", "val/loss", comparison.metric))
+    pictures = [_curves(comparison, metric) for metric in metrics]
     return {
         "runs": len(comparison.runs),
         "table_of_runs": _table(comparison, output),
         "accuracy": _accuracy(comparison),
         "groups": len(comparison.groups),
-        "tests": tests(comparison),
+        "tests": [pairwise(group) for group in comparison.groups if len(group) > 1],
         "curves": [picture for picture in pictures if picture],
         "reliability": _reliability(comparison),
-        "light": level_colours(dark=False),
-        "dark": level_colours(dark=True),
     }
 
 
-def _table(comparison: Comparison, output: Path) -> Content:
-    keys = comparison.keys
-    paid = any(cost(run.info) for run in comparison.runs)
+def _table(comparison: Comparison, output: Path) -> Table[Compared]:
+    metric, runs = comparison.metric, comparison.runs
+    paid = any(cost(run.results.info) for run in runs)
     columns = [
-        Column("run", "words"),
-        Column(comparison.runs[0].metric),
-        *(Column(f"test/{name}", "test") for name in _TABLED),
-        *(Column(comparison.shown_keys[key]) for key in keys),
-        Column("took"),
-        *([Column("cost")] if paid else []),
-        Column("status", "words"),
-        Column("device", "words"),
+        Column[Compared]("run", lambda run: run.name, "words", link=lambda run: _link(run, output)),
+        Column(metric, lambda run: _chosen(run, metric)),
+        *(_tested(name) for name in _TABLED),
+        *(setting_column(key, name) for key, name in comparison.keys.items()),
+        Column("took", _took, sort=lambda run: f"{run.results.info.seconds or ''}"),
+        *([Column[Compared]("cost", lambda run: cost(run.results.info))] if paid else []),
+        Column("status", lambda run: run.results.status, "words"),
+        Column("device", lambda run: run.results.info.device or "", "words"),
     ]
-    rows = []
-    for name, run, told in zip(comparison.names, comparison.runs, comparison.differs, strict=True):
-        seconds = run.info.seconds
-        cells = [
-            Cell(name, link=_link(run, output)),
-            Cell(_chosen(run, comparison.runs[0].metric)),
-            *_figures(run),
-            *(Cell(shown(told[key]) if key in told else "") for key in keys),
-            Cell(duration(seconds) if seconds else "", sort=f"{seconds or ''}"),
-            *([Cell(cost(run.info))] if paid else []),
-            Cell(run.status),
-            Cell(str(run.info.device or "")),
-        ]
-        rows.append(Line(cells))
-    return Content(columns, rows)
+    return Table(runs, columns)
 
 
-def _chosen(run: Facts, metric: str) -> str:
-    """The metric of the chosen checkpoint."""
-    values = [value for step, value in run.curves.get(metric, []) if step == run.chosen_step]
-    return f"{values[0]:.3f}" if values else ""
-
-
-def _figures(run: Facts) -> list[Cell]:
-    """The test metrics with their intervals."""
-    ends = intervals(run.scored.probability, run.scored.label) if run.scored else {}
-    cells = []
-    for name in _TABLED:
-        text = f"{run.scores[name]:.3f}" if name in run.scores else ""
-        if text and name in ends and name in _WITH_INTERVALS:
-            text += f" [{ends[name][0]:.3f}, {ends[name][1]:.3f}]"
-        cells.append(Cell(text))
-    return cells
-
-
-def _link(run: Facts, output: Path) -> str:
+def _link(run: Compared, output: Path) -> str:
     """The run's own page, or its directory, as seen from this one."""
-    page = run.run.path / "report.html"
-    target = page if page.is_file() else run.run.path
+    directory = run.results.run
+    target = directory.report_file if directory.report_file.is_file() else directory.path
     return quote(os.path.relpath(target, output.absolute().parent))
+
+
+def _chosen(run: Compared, metric: str) -> str:
+    """The metric of the chosen checkpoint."""
+    at = run.results.chosen and run.results.chosen[0]
+    return next((f"{value:.3f}" for step, value in run.results.curve(metric) if step == at), "")
+
+
+def _tested(name: str) -> Column[Compared]:
+    """A test metric, with its interval."""
+
+    def text(run: Compared) -> str:
+        if name not in run.results.scores:
+            return ""
+        interval = run.results.intervals.get(name) if name in _WITH_INTERVALS else None
+        return with_interval(run.results.scores[name], interval)
+
+    return Column(f"test/{name}", text, "test")
+
+
+def _took(run: Compared) -> str:
+    return duration(run.results.info.seconds) if run.results.info.seconds else ""
 
 
 def _accuracy(comparison: Comparison) -> Picture | None:
     dots = []
-    for number, (name, run) in enumerate(zip(comparison.names, comparison.runs, strict=True)):
-        if ends := run.scores.get("accuracy_ci95"):
-            place = number % SERIES
-            dots.append(plots.Dot(name, run.scores["accuracy"], (ends[0], ends[1]), place))
+    for number, run in enumerate(comparison.runs):
+        scores = run.results.scores
+        if ends := scores.get("accuracy_ci95"):
+            dots.append(plots.Dot(run.name, scores["accuracy"], (ends[0], ends[1]), series(number)))
     caption = (
         "Share of test reviews with the right label, and its 95 % interval. Intervals that overlap"
         " do not say that two runs are alike: on the same reviews, the tests below tell more."
@@ -118,30 +102,32 @@ def _accuracy(comparison: Comparison) -> Picture | None:
     return plots.dots("accuracy", "accuracy", dots, caption) if dots else None
 
 
-def _training(comparison: Comparison, metric: str) -> Picture | None:
-    """A metric of all runs by step, smoothed where it is a batch's."""
+def _curves(comparison: Comparison, metric: str) -> Picture | None:
+    """A metric of all runs by step, smoothed if it is of single batches."""
+    of_batches = metric.startswith("train/")
     curves = []
-    for number, (name, run) in enumerate(zip(comparison.names, comparison.runs, strict=True)):
-        points = run.curves.get(metric, [])
-        curves.append(Curve(name, points, number % SERIES))
-    # Of single validations there is nothing to follow.
+    for number, run in enumerate(comparison.runs):
+        points = run.results.curve(metric)
+        curves.append(Curve(run.name, smoothed(points) if of_batches else points, series(number)))
+    # A single validation is no curve.
     if max(len(curve.points) for curve in curves) < 2:
         return None
     unit = "nats a review" if metric.endswith("/loss") else "share"
-    said = "moving average" if metric.startswith("train/") else "of the val split"
-    return plots.overlaid(metric, unit, curves, f"{metric} by step: {said}.")
+    said = "moving average" if of_batches else "of the val split"
+    caption = f"{metric} by step: {said}."
+    return plots.curves(metric.replace("/", "-"), metric, unit, curves, caption)
 
 
 def _reliability(comparison: Comparison) -> Picture | None:
     found = []
-    for name, run in zip(comparison.names, comparison.runs, strict=True):
-        if run.scored is not None and len(run.scored):
-            after = bins(run.scored.probability, run.scored.label)
-            found.append((f"{name}, ECE {ece(after):.3f}", after))
+    for run in comparison.runs:
+        if scored := run.results.scored:
+            after = bins(scored.probability, scored.label)
+            found.append((f"{run.name}, ECE {ece(after):.3f}", after))
     if not found:
         return None
     caption = (
         "Share of right labels among test reviews of like confidence, after temperature scaling"
         " where a run has it. Below the dashed line a model is surer than it is right."
     )
-    return plots.reliability("reliability", found, caption, whiskers=False)
+    return plots.reliability(found, caption, whiskers=False)

@@ -3,73 +3,82 @@
 import itertools
 from dataclasses import dataclass
 
-from imdb_cls.reports.compare.read import Comparison
-from imdb_cls.reports.page import Cell, Column, Content, Line, p_value, percent, signed
-from imdb_cls.reports.run.difference import LEVEL
-from imdb_cls.reports.run.mcnemar import holm, paired
+import numpy as np
 
-# Pairs that anybody reads.
+from imdb_cls.reports.compare.comparison import Compared
+from imdb_cls.reports.formats import p_value, percent, signed
+from imdb_cls.reports.page import Column, Content, Table
+from imdb_cls.reports.run.mcnemar import LEVEL, Paired, holm, paired
+
+# Nobody reads more pairs.
 _MOST = 45
 
 
 @dataclass(frozen=True)
-class Tests:
-    """Of runs that were tested on the same reviews."""
+class Pair:
+    """Two runs on the same reviews."""
 
-    names: str
-    reviews: int
-    pairs: Content
-    more: int
-    """Pairs that are not shown: those with the greatest p."""
-    agreement: str
+    first: str
+    second: str
+    paired: Paired
+    holm: float
+    """The p-value, adjusted for the number of pairs."""
+
+    @property
+    def difference(self) -> str:
+        low, high = (signed(100 * end, 1) for end in self.paired.interval)
+        return f"{signed(100 * self.paired.difference, 1)} [{low}, {high}]"
 
 
-def tests(comparison: Comparison) -> list[Tests]:
-    """A part a set of test reviews that two runs or more share."""
-    return [_of_group(comparison, group) for group in comparison.groups if len(group) > 1]
+_COLUMNS = [
+    Column[Pair]("pair", lambda pair: f"{pair.first} − {pair.second}", "words"),
+    Column[Pair]("difference in accuracy (points)", lambda pair: pair.difference),
+    Column[Pair](
+        "only one right",
+        lambda pair: f"{pair.paired.first_only:,} : {pair.paired.second_only:,}",
+    ),
+    Column[Pair]("p", lambda pair: _bare(pair.paired.p)),
+    Column[Pair]("p, Holm", lambda pair: _bare(pair.holm)),
+    Column[Pair]("", lambda pair: "differ" if pair.holm < LEVEL else "not told apart", "words"),
+]
 
 
-def _of_group(comparison: Comparison, group: list[int]) -> Tests:
+def pairwise(group: list[Compared]) -> Content:
+    """The tests of each pair of runs that were tested on the same reviews, those with the least p
+    first, and on how many reviews all runs agree."""
     pairs = list(itertools.combinations(group, 2))
-    found = [paired(*(comparison.correct(number) for number in pair)) for pair in pairs]
+    found = [paired(first.correct, second.correct) for first, second in pairs]
     adjusted = holm([result.p for result in found])
-    lines = []
-    for number in sorted(range(len(pairs)), key=lambda number: adjusted[number])[:_MOST]:
-        first, second = (comparison.names[run] for run in pairs[number])
-        result = found[number]
-        low, high = (signed(100 * end, 1) for end in result.interval)
-        cells = [
-            Cell(f"{first} − {second}"),
-            Cell(f"{signed(100 * result.difference, 1)} [{low}, {high}]"),
-            Cell(f"{result.first_only:,} : {result.second_only:,}"),
-            Cell(p_value(result.p).removeprefix("p = ").removeprefix("p ")),
-            Cell(p_value(adjusted[number]).removeprefix("p = ").removeprefix("p ")),
-            Cell("differ" if adjusted[number] < LEVEL else "not told apart"),
-        ]
-        lines.append(Line(cells))
-    columns = [
-        Column("pair", "words"),
-        Column("difference in accuracy (points)"),
-        Column("only one right"),
-        Column("p"),
-        Column("p, Holm"),
-        Column("", "words"),
+    tested = [
+        Pair(first.name, second.name, result, p)
+        for (first, second), result, p in zip(pairs, found, adjusted, strict=True)
     ]
-    return Tests(
-        names=", ".join(comparison.names[number] for number in group),
-        reviews=len(comparison.correct(group[0])),
-        pairs=Content(columns, lines),
-        more=len(pairs) - len(lines),
-        agreement=_agreement(comparison, group),
-    )
+    tested.sort(key=lambda pair: pair.holm)
+    return {
+        "names": ", ".join(run.name for run in group),
+        "reviews": len(group[0].correct),
+        "pairs": Table(tested[:_MOST], _COLUMNS),
+        "more": len(tested[_MOST:]),
+        "agreement": _agreement(group),
+    }
 
 
-def _agreement(comparison: Comparison, group: list[int]) -> str:
-    times = comparison.right_by(group)
-    n = sum(times)
-    split = n - times[0] - times[-1]
+def right_by(group: list[Compared]) -> list[int]:
+    """[runs + 1]: how many reviews no run of a group gets right, one of them, …, all of them."""
+    times = np.sum([run.correct for run in group], axis=0)
+    return [int(n) for n in np.bincount(times, minlength=len(group) + 1)]
+
+
+def _agreement(group: list[Compared]) -> str:
+    wrong, *some, right = right_by(group)
+    n = wrong + sum(some) + right
     return (
-        f"All {len(group)} runs are right on {times[-1]:,} of {n:,} reviews"
-        f" ({percent(times[-1] / n)}), all are wrong on {times[0]:,} ({percent(times[0] / n)}),"
-        f" and they disagree on {split:,} ({percent(split / n)})."
+        f"All {len(group)} runs are right on {right:,} of {n:,} reviews"
+        f" ({percent(right / n)}), all are wrong on {wrong:,} ({percent(wrong / n)}),"
+        f" and they disagree on {sum(some):,} ({percent(sum(some) / n)})."
     )
+
+
+def _bare(p: float) -> str:
+    """0.032, or < 0.0001."""
+    return p_value(p).removeprefix("p = ").removeprefix("p ")

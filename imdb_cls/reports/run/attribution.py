@@ -1,4 +1,4 @@
-"""Which words made a network say what it said: integrated gradients, a figure a word."""
+"""How much each word of a review adds to what a network says of it: integrated gradients."""
 
 import re
 from dataclasses import dataclass
@@ -7,41 +7,41 @@ from typing import Any
 
 from imdb_cls.inference.tokenizer import Tokenizer
 
-# Of Gauss-Legendre's quadrature, which is exact to a few per cent with so few.
+# Steps of the Gauss-Legendre quadrature: the fewest are exact to a few per cent for most reviews.
 _STEPS, _MOST_STEPS = 12, 96
-# Share of the difference that may be missing from the sum before more steps are taken; of one below
-# 1, that is hardly a difference, as much as of 1.
+# More steps are taken while the sum lacks more than this share of the difference in log-odds. A
+# difference below 1 counts as 1: there is hardly anything to explain.
 _TOLERANCE = 0.05
 _AT_ONCE = 8
-# Reviews x steps x tokens x weights that a page takes on a CPU: half a minute of two cores. All of
-# a small network's reviews are far below it.
+# Reviews x steps x tokens x weights that a page may take on a CPU: half a minute of two cores. A
+# small network stays far below it.
 _BUDGET, _FEWEST = 8e11, 2
 _WORD = re.compile(r"<br\s*/?>|[^\s<]+|<")
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a review's text."""
+    """A word of a review."""
 
     start: int
     end: int
-    """Of its characters."""
+    """Where it stands in the text, in characters."""
     weight: float
-    """What it adds to the log-odds of POSITIVE; 0 of what stands between words."""
+    """What it adds to the log-odds of POSITIVE."""
 
 
 @dataclass(frozen=True)
 class Attribution:
-    """A review's words with what each adds, against a review of nothing but padding."""
+    """What each word of a review adds, compared with a review of nothing but padding."""
 
     pieces: list[Piece]
-    """Words that the model read, in their order."""
+    """The words that the model read, in their order."""
     log_odds: float
-    """Of the review, POSITIVE against NEGATIVE."""
+    """Of POSITIVE, for the review."""
     reference: float
-    """Of the padding."""
+    """Of POSITIVE, for the padding."""
     delta: float
-    """Sum of all tokens' figures less (log_odds - reference): how exact the integral is."""
+    """The sum over all tokens less (log_odds - reference): how exact the integral is."""
     steps: int
 
     @property
@@ -49,8 +49,8 @@ class Attribution:
         return max((abs(piece.weight) for piece in self.pieces), default=0.0)
 
     def top(self, text: str, most: int = 5) -> list[tuple[str, float]]:
-        """The words that add most to the label that was predicted, each once, and what they add
-        where they stand together."""
+        """The words that speak most for the predicted label, each with the sum of what it adds
+        wherever it stands."""
         sign = 1 if self.log_odds > 0 else -1
         sums: dict[str, float] = {}
         for piece in self.pieces:
@@ -62,7 +62,7 @@ class Attribution:
 
 
 def attribute(texts: list[str], model: Path, tokenizer: Tokenizer) -> list[Attribution | None]:
-    """The attributions of some reviews; None for those beyond what a CPU can do while one waits.
+    """The attributions of some reviews; None for those that would keep a CPU busy for too long.
 
     Args:
         model: the directory of a trained network.
@@ -79,7 +79,7 @@ def attribute(texts: list[str], model: Path, tokenizer: Tokenizer) -> list[Attri
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = load_trained(model)
     torch.nn.Module.to(network, device)
-    # Gradients are of the embeddings' output only.
+    # Only gradients by the embeddings' output are wanted, none by the weights.
     network.requires_grad_(False)
 
     def forward(ids: Any) -> Any:
@@ -103,8 +103,8 @@ def attribute(texts: list[str], model: Path, tokenizer: Tokenizer) -> list[Attri
 def _integrated(
     gradients: Any, forward: Any, ids: list[int], owners: list[tuple[int, int]], pad: int
 ) -> Attribution:
-    """With as many steps as it takes for the figures to add up to the difference (Sundararajan et
-    al. 2017, "Axiomatic Attribution for Deep Networks", section 5)."""
+    """Integrates with as many steps as it takes for the tokens to add up to the difference in
+    log-odds (Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks", section 5)."""
     import torch
 
     device = next(gradients.layer.parameters()).device
@@ -135,8 +135,8 @@ def _integrated(
 
 
 def words(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
-    """[kept tokens but [CLS] and [SEP]]: the start and end of the word that each is part of. A word
-    is what stands between blanks, or a line break of HTML."""
+    """[kept tokens but [CLS] and [SEP]]: the start and end of the word that each is part of. Words
+    are separated by white space; a line break of HTML is a word too."""
     bounds = [match.span() for match in _WORD.finditer(text)]
     owners, number = [], 0
     for start, _ in kept_offsets(text, tokenizer):
@@ -147,7 +147,7 @@ def words(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
 
 
 def kept_offsets(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
-    """[kept tokens but [CLS] and [SEP]]: where each stands in the text."""
+    """[kept tokens but [CLS] and [SEP]]: where each starts and ends in the text."""
     offsets = tokenizer.backend.encode(text, add_special_tokens=False).offsets
     head, tail = tokenizer.ends
     if len(offsets) <= head + tail:

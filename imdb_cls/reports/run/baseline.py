@@ -6,7 +6,6 @@ import time
 import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,12 +23,13 @@ _FEW = 20
 
 @dataclass(frozen=True)
 class Baseline:
-    """Trained on the run's own train split, its penalty chosen on val."""
+    """A model that was trained on the run's own train split, with the penalty that is best on
+    val."""
 
     probability: Floats
     """[scored reviews]: of POSITIVE."""
     val_probability: Floats
-    """[val reviews]"""
+    """[val reviews]: of POSITIVE."""
     strength: float
     """The inverse strength of the penalty, C in scikit-learn."""
     features: int
@@ -51,7 +51,9 @@ def baseline(splits: Splits, scored: Split, cache: Path) -> Baseline | str:
             return f"it takes scikit-learn, which is not installed ({error})"
         except ValueError as error:  # no word is left in so few reviews
             return f"it could not be trained: {error}"
-        _write(known, file)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as partial, partial.open("wb") as stream:
+            np.savez(stream, **asdict(known))
     return known
 
 
@@ -76,37 +78,24 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
         for strength in _STRENGTHS
     ]
     best = max(models, key=lambda model: model.score(held_out, val_label))
-    probability = best.predict_proba(words.transform(list(scored.reviews["text"])))[:, 1]
     return Baseline(
-        probability,
-        best.predict_proba(held_out)[:, 1],
-        float(best.C),
-        int(seen.shape[1]),
-        round(time.perf_counter() - start, 3),
+        probability=best.predict_proba(words.transform(list(scored.reviews["text"])))[:, 1],
+        val_probability=best.predict_proba(held_out)[:, 1],
+        strength=float(best.C),
+        features=int(seen.shape[1]),
+        seconds=round(time.perf_counter() - start, 3),
     )
 
 
 def _plain(text: str) -> str:
-    """In small letters, and without the line breaks of HTML that reviews are full of."""
+    """The text in small letters, without the line breaks of HTML that reviews are full of."""
     return re.sub(r"<br\s*/?>", " ", text.lower())
 
 
 def _read(file: Path) -> Baseline | None:
     try:
         with np.load(file, allow_pickle=False) as known:
-            values: dict[str, Any] = {name: known[name] for name in known.files}
-        return Baseline(
-            values["probability"],
-            values["val_probability"],
-            float(values["strength"]),
-            int(values["features"]),
-            float(values["seconds"]),
-        )
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            arrays = dict(known)
+        return Baseline(**{name: a if a.ndim else a.item() for name, a in arrays.items()})
+    except (OSError, TypeError, ValueError, zipfile.BadZipFile):
         return None
-
-
-def _write(known: Baseline, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as partial, partial.open("wb") as stream:
-        np.savez(stream, **asdict(known))

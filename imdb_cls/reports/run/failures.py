@@ -1,90 +1,60 @@
 """Where does it fail? By label, by length, by confidence."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from imdb_cls.model.calibration import cross_entropy
 from imdb_cls.names import LABELS
-from imdb_cls.reports.page import Picture, percent
+from imdb_cls.reports.formats import percent
+from imdb_cls.reports.page import Content, Picture
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.facts import Facts
-from imdb_cls.reports.run.predictions import Predictions
-from imdb_cls.reports.run.reliability import Bin, bins, ece
+from imdb_cls.reports.run.predictions import Predictions, confusion
+from imdb_cls.reports.run.reliability import bins, ece
+from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.slices import by_length, by_truncation
 
 
-@dataclass(frozen=True)
-class Count:
-    """A cell of the confusion matrix."""
-
-    text: str
-    share: str
-    """Of its row."""
-    right: bool
-    shade: int
-    """Per cent of its row."""
-
-
-@dataclass(frozen=True)
-class Failures:
-    labels: tuple[str, ...]
-    confusion: list[tuple[str, list[Count]]]
-    """A row a given label, a column a predicted one."""
-    confusion_said: str
-    slices: list[Picture]
-    truncation: str
-    calibration: list[Picture]
-    calibration_said: str
-
-
-def failures(facts: Facts) -> Failures | None:
+def failures(results: RunResults) -> Content | None:
     """None if nothing was scored."""
-    scored = facts.scored
-    if scored is None or len(scored) == 0:
+    scored = results.scored
+    if not scored:
         return None
-    pictures, said = _calibration(facts, scored)
-    return Failures(
-        LABELS,
-        _confusion(scored),
-        _lean(scored),
-        _slices(facts, scored),
-        _truncation(facts, scored),
-        pictures,
-        said,
-    )
+    counts = confusion(scored.probability, scored.label)
+    max_length = results.config.get("data", {}).get("max_length")
+    truncated = float(scored.truncated.mean())
+    how_many = f"{percent(truncated)} of the reviews are" if truncated else "No review is"
+    return {
+        "labels": LABELS,
+        "confusion": [(label, _shares(row)) for label, row in zip(LABELS, counts, strict=True)],
+        "confusion_said": _lean(counts),
+        "slices": _slices(scored, max_length),
+        "truncation": f"{how_many} longer than the {max_length} tokens that the model reads.",
+        **_calibration(results.temperature, scored),
+    }
 
 
-def _confusion(scored: Predictions) -> list[tuple[str, list[Count]]]:
-    rows = []
-    predicted = (scored.probability > 0.5).astype(int)
-    for given, name in enumerate(LABELS):
-        of_label = scored.label == given
-        total = int(of_label.sum())
-        cells = []
-        for said in range(len(LABELS)):
-            n = int((of_label & (predicted == said)).sum())
-            share = n / total if total else 0.0
-            cells.append(Count(f"{n:,}", percent(share), given == said, round(100 * share)))
-        rows.append((name, cells))
-    return rows
+def _shares(counts: list[int]) -> list[tuple[str, str, int]]:
+    """Counts with their shares of the sum, to read and in whole per cent."""
+    shares = [n / (sum(counts) or 1) for n in counts]
+    return [
+        (f"{n:,}", percent(share), round(100 * share))
+        for n, share in zip(counts, shares, strict=True)
+    ]
 
 
-def _lean(scored: Predictions) -> str:
+def _lean(counts: list[list[int]]) -> str:
     """To which label the mistakes go."""
-    wrong = ~scored.correct
-    said = int((wrong & (scored.label == 0)).sum()), int((wrong & (scored.label == 1)).sum())
-    if sum(said) == 0:
+    wrong = counts[0][1], counts[1][0]
+    if sum(wrong) == 0:
         return "There are no mistakes."
-    more = 0 if said[0] > said[1] else 1
-    missed = percent(said[more] / sum(said))
+    more = 0 if wrong[0] > wrong[1] else 1
     return (
-        f"{sum(said):,} mistakes of {len(scored):,}; {missed} of them are {LABELS[more]} reviews"
+        f"{sum(wrong):,} mistakes of {sum(map(sum, counts)):,};"
+        f" {percent(wrong[more] / sum(wrong))} of them are {LABELS[more]} reviews"
         f" called {LABELS[1 - more]}."
     )
 
 
-def _slices(facts: Facts, scored: Predictions) -> list[Picture]:
+def _slices(scored: Predictions, max_length: int) -> list[Picture]:
     whole = float(scored.correct.mean())
     found = []
     if parts := by_length(scored):
@@ -94,54 +64,35 @@ def _slices(facts: Facts, scored: Predictions) -> list[Picture]:
         )
         found.append(plots.slices("by-length", "review length (tokens)", parts, whole, caption))
     if parts := by_truncation(scored):
-        most = facts.config.get("data", {}).get("max_length")
         caption = (
-            f"Share of right labels among reviews that fit in {most} tokens, and among those of"
-            " which only the beginning and the end were read; a line is the 95 % interval."
+            f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
+            " of which only the beginning and the end were read; a line is the 95 % interval."
         )
         found.append(plots.slices("by-truncation", "review", parts, whole, caption))
     return found
 
 
-def _truncation(facts: Facts, scored: Predictions) -> str:
-    share = float(scored.truncated.mean())
-    most = facts.config.get("data", {}).get("max_length")
-    how_many = f"{percent(share)} of the reviews are" if share else "No review is"
-    return f"{how_many} longer than the {most} tokens that the model reads."
-
-
-def _calibration(facts: Facts, scored: Predictions) -> tuple[list[Picture], str]:
+def _calibration(temperature: float | None, scored: Predictions) -> Content:
     now = bins(scored.probability, scored.label)
-    if facts.temperature is None:
-        shown = [(_labelled("as trained", now), now)]
+    if temperature is None:
+        shown = [("as trained", now)]
         said = "The run has no temperature: it is older than calibration, or has not ended."
     else:
-        raw = bins(scored.before(facts.temperature), scored.label)
-        scaled = _labelled(f"divided by T = {facts.temperature:.2f}", now)
-        shown = [(_labelled("as trained", raw), raw), (scaled, now)]
+        raw = bins(scored.uncalibrated(temperature), scored.label)
+        shown = [("as trained", raw), (f"divided by T = {temperature:.2f}", now)]
+        margin = np.where(scored.label == 1, scored.log_odds, -scored.log_odds)
+        before, after = (cross_entropy(margin, t) for t in (1 / temperature, 1.0))
         said = (
-            f"T = {facts.temperature:.3f}, with which val has the least loss: log-odds are divided"
-            f" by it, which changes confidence and no label. {_change(facts, scored)}"
+            f"T = {temperature:.3f}, with which val has the least loss: log-odds are divided"
+            " by it, which changes confidence and no label."
+            f" Loss goes from {before:.4f} to {after:.4f} on these {len(scored):,} reviews."
         )
+    shown = [(f"{label}, ECE {ece(found):.3f}", found) for label, found in shown]
     reliability = plots.reliability(
-        "reliability",
         shown,
         "Share of right labels among reviews of like confidence, with 95 % intervals. Below the"
         " dashed line the model is surer than it is right. 15 bins of equal width.",
+        whiskers=True,
     )
-    histogram = plots.confidences(
-        "confidence", shown, "Share of the reviews in each bin of confidence."
-    )
-    return [reliability, histogram], said
-
-
-def _labelled(name: str, found: list[Bin]) -> str:
-    return f"{name}, ECE {ece(found):.3f}"
-
-
-def _change(facts: Facts, scored: Predictions) -> str:
-    """What the temperature does to the scored reviews."""
-    assert facts.temperature is not None
-    margin = np.where(scored.label == 1, scored.log_odds, -scored.log_odds)
-    before, after = (cross_entropy(margin, t) for t in (1 / facts.temperature, 1.0))
-    return f"Loss goes from {before:.4f} to {after:.4f} on these {len(scored):,} reviews."
+    histogram = plots.confidences(shown, "Share of the reviews in each bin of confidence.")
+    return {"calibration": [reliability, histogram], "calibration_said": said}

@@ -3,32 +3,31 @@
 import numpy as np
 
 from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Floats, Ints
+from imdb_cls.reports.run.predictions import Floats, Interval, Ints, confusion
 
-Interval = tuple[float, float]
-_Z = 1.959963984540054
+# The standard normal distribution has 97.5 % of its mass below it.
+Z = 1.959963984540054
 _DRAWS = 10_000
 
 
 def intervals(probability: Floats, label: Ints) -> dict[str, Interval]:
-    """Of those metrics of names.SCALARS that have one: accuracy, precision and recall as
-    proportions (Wilson 1927), F1 and MCC by a seeded parametric bootstrap of the confusion matrix,
-    AUROC with DeLong's variance, loss as a mean. There is none of ECE, whose estimate is biased.
+    """The intervals of the metrics in names.SCALARS. Those of accuracy, precision and recall are of
+    proportions (Wilson 1927), F1's and MCC's come from a seeded parametric bootstrap of the
+    confusion matrix, AUROC's from DeLong's variance, and that of the loss is of a mean. ECE has
+    none, because its estimate is biased.
 
     Args:
         probability: [reviews], of POSITIVE.
         label: [reviews], 0 or 1.
     """
-    said = probability > 0.5
-    tp, fp = int(np.sum(said & (label == 1))), int(np.sum(said & (label == 0)))
-    fn, tn = int(np.sum(~said & (label == 1))), int(np.sum(~said & (label == 0)))
+    (tn, fp), (fn, tp) = confusion(probability, label)
     found = {"loss": _loss(probability, label), "accuracy": wilson_interval(tp + tn, len(label))}
     if tp + fp:
         found["precision"] = wilson_interval(tp, tp + fp)
     if tp + fn:
         found["recall"] = wilson_interval(tp, tp + fn)
     found |= _of_counts(tp, fp, fn, tn)
-    if 0 < label.sum() < len(label):
+    if tp + fn and fp + tn:
         found["auroc"] = _auroc(probability, label)
     return found
 
@@ -36,12 +35,12 @@ def intervals(probability: Floats, label: Ints) -> dict[str, Interval]:
 def _loss(probability: Floats, label: Ints) -> Interval:
     right = np.where(label == 1, probability, 1 - probability)
     losses = -np.log(np.maximum(right, np.finfo(np.float64).tiny))
-    spread = _Z * float(losses.std(ddof=1)) / len(losses) ** 0.5 if len(losses) > 1 else 0.0
+    spread = Z * float(losses.std(ddof=1)) / len(losses) ** 0.5 if len(losses) > 1 else 0.0
     return max(float(losses.mean()) - spread, 0.0), float(losses.mean()) + spread
 
 
 def _of_counts(tp: int, fp: int, fn: int, tn: int) -> dict[str, Interval]:
-    """F1 and MCC; as many reviews of each label are drawn as there are."""
+    """The intervals of F1 and MCC. As many reviews of each label are drawn as there are."""
     rng = np.random.default_rng(0)
     positive, negative = tp + fn, fp + tn
     tp_ = rng.binomial(positive, tp / max(positive, 1), _DRAWS).astype(np.float64)
@@ -50,17 +49,14 @@ def _of_counts(tp: int, fp: int, fn: int, tn: int) -> dict[str, Interval]:
     f1 = 2 * tp_ / np.maximum(2 * tp_ + fp_ + fn_, 1)
     spread = np.sqrt((tp_ + fp_) * positive * negative * (tn_ + fn_))
     mcc = (tp_ * tn_ - fp_ * fn_) / np.maximum(spread, 1)
-    return {name: _middle(values) for name, values in (("f1", f1), ("mcc", mcc))}
-
-
-def _middle(values: Floats) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return float(low), float(high)
+    ends = np.quantile([f1, mcc], [0.025, 0.975], axis=1)
+    (f1_low, mcc_low), (f1_high, mcc_high) = ends.tolist()
+    return {"f1": (f1_low, f1_high), "mcc": (mcc_low, mcc_high)}
 
 
 def _auroc(probability: Floats, label: Ints) -> Interval:
-    """DeLong et al. 1988, "Comparing the Areas under Two or More Correlated Receiver Operating
-    Characteristic Curves", with the mid-ranks of Sun & Xu 2014."""
+    """The interval by DeLong et al. 1988, "Comparing the Areas under Two or More Correlated
+    Receiver Operating Characteristic Curves", with the mid-ranks of Sun & Xu 2014."""
     from scipy.stats import rankdata
 
     positive, negative = probability[label == 1], probability[label == 0]
@@ -68,5 +64,5 @@ def _auroc(probability: Floats, label: Ints) -> Interval:
     above = (both[: len(positive)] - rankdata(positive)) / len(negative)
     below = 1 - (both[len(positive) :] - rankdata(negative)) / len(positive)
     variance = sum(part.var(ddof=1) / len(part) for part in (above, below) if len(part) > 1)
-    area, spread = float(above.mean()), _Z * float(variance) ** 0.5
+    area, spread = float(above.mean()), Z * float(variance) ** 0.5
     return max(area - spread, 0.0), min(area + spread, 1.0)

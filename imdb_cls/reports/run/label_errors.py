@@ -4,91 +4,59 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.reports.run.baseline import Baseline
-from imdb_cls.reports.run.facts import Facts
-from imdb_cls.reports.run.predictions import Floats, Ints
+from imdb_cls.reports.run.predictions import Floats, Predictions
+from imdb_cls.reports.run.results import RunResults
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Reviews that no model of ours was trained on; every array has one entry a review."""
+    """Reviews that neither the network nor the baseline was trained on."""
 
     split: str
-    label: Ints
-    index: Ints
-    network: Floats
-    """Probability of POSITIVE, calibrated where the run is."""
+    network: Predictions
     baseline: Floats | None
+    """[reviews]: probability of POSITIVE."""
     texts: list[str]
 
     @property
     def probability(self) -> Floats:
-        """Of both models together: that they agree says more than what either says."""
-        return self.network if self.baseline is None else (self.network + self.baseline) / 2
+        """The mean of both models: a label that both doubt is the more doubtful."""
+        network = self.network.probability
+        return network if self.baseline is None else (network + self.baseline) / 2
 
 
-@dataclass(frozen=True)
-class Suspects:
-    """Reviews that confident learning takes for mislabelled."""
-
-    rows: Ints
-    """Their places in the pools, one behind the other, the likeliest first."""
-    n: int
-    """Of how many reviews."""
-
-
-def suspects(pools: list[Pool]) -> Suspects | str:
-    """Reviews whose label the estimated joint distribution of given and true labels says is wrong
-    (Northcutt et al. 2021, "Confident Learning", pruned by noise rate), ranked by the probability
-    that is left to the given label; or why there are none."""
+def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
+    """The pools and rows of the reviews whose label the estimated joint distribution of given and
+    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate).
+    The lower the probability of the given label, the earlier. Or else why there are none."""
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
         return f"it takes cleanlab, which is not installed ({error})"
     probability = np.concatenate([pool.probability for pool in pools])
-    label = np.concatenate([pool.label for pool in pools])
+    label = np.concatenate([pool.network.label for pool in pools])
     if len(np.unique(label)) < 2:
         return "it takes reviews of both labels"
-    rows = find_label_issues(
+    ranked = find_label_issues(
         label,
         np.stack([1 - probability, probability], axis=1),
         return_indices_ranked_by="self_confidence",
         n_jobs=1,
     )
-    return Suspects(np.asarray(rows, dtype=np.int64), len(label))
+    reviews = [(pool, row) for pool in pools for row in range(len(pool.network))]
+    return [reviews[number] for number in ranked]
 
 
-def pools_of(facts: Facts) -> list[Pool]:
-    """The scored reviews of a run, and val behind them."""
-    assert facts.scored is not None
-    assert facts.texts is not None
-    scored, val = facts.scored, facts.val
-    known = facts.baseline if isinstance(facts.baseline, Baseline) else None
-    said = known.probability if known else None
-    network = scored.probability
-    first = Pool(scored_name(facts), scored.label, scored.index, network, said, facts.texts)
-    if facts.evaluation is not None or val is None or facts.splits is None:
-        return [first]
-    if val.index.tolist() != facts.splits.val.rows.tolist():
-        return [first]
-    said = known.val_probability if known else None
-    texts = list(facts.splits.val.reviews["text"])
-    return [first, Pool("val", val.label, val.index, val.probability, said, texts)]
-
-
-def scored_name(facts: Facts) -> str:
-    """What the scored reviews are called."""
-    return "test" if facts.evaluation is None else "evaluated"
-
-
-def place(pools: list[Pool], number: int) -> tuple[Pool, int]:
-    """The pool and the row of a place in all of them.
-
-    Raises:
-        IndexError: it is beyond the last.
-    """
-    for pool in pools:
-        if number < len(pool.label):
-            return pool, number
-        number -= len(pool.label)
-    raise IndexError(number)
+def pools_of(results: RunResults) -> list[Pool]:
+    """The scored reviews of a run, and behind them those of val, if they are at hand."""
+    assert results.scored is not None
+    assert results.texts is not None
+    baseline, val, splits = results.baseline, results.val, results.splits
+    split = "test" if results.evaluation is None else "evaluated"
+    probability = baseline.probability if baseline else None
+    pools = [Pool(split, results.scored, probability, results.texts)]
+    own = results.evaluation is None
+    if own and val is not None and splits is not None and val.is_of(splits.val):
+        probability = baseline.val_probability if baseline else None
+        pools.append(Pool("val", val, probability, list(splits.val.reviews["text"])))
+    return pools

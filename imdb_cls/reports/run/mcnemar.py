@@ -5,15 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.reports.run.predictions import Bools
+from imdb_cls.reports.run.intervals import Z
+from imdb_cls.reports.run.predictions import Bools, Interval
 
-# 97.5 % of the normal distribution lies below it.
-_Z = 1.959963984540054
+# A difference with a smaller p counts as one.
+LEVEL = 0.05
 
 
 @dataclass(frozen=True)
 class Paired:
-    """Counts of reviews by which of two classifiers is right on them."""
+    """The number of reviews that both of two classifiers, one of them, or neither gets right."""
 
     both: int
     first_only: int
@@ -22,31 +23,34 @@ class Paired:
 
     @property
     def n(self) -> int:
-        return self.both + self.first_only + self.second_only + self.neither
+        return self.both + self.neither + self.disagreed
+
+    @property
+    def disagreed(self) -> int:
+        return self.first_only + self.second_only
 
     @property
     def difference(self) -> float:
-        """Accuracy of the first less that of the second."""
+        """The accuracy of the first less that of the second."""
         return (self.first_only - self.second_only) / self.n
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the difference: Wald's with Laplace's adjustment, of which half a review
-        goes to each of the two kinds of disagreement (Bonett & Price 2012, "Adjusted Wald
-        Confidence Interval for a Difference of Binomial Proportions Based on Paired Data", eq. 8;
-        recommended by Fagerland et al. 2014, BMC Medical Research Methodology 14)."""
+    def interval(self) -> Interval:
+        """The 95 % interval of the difference: Wald's with Laplace's adjustment, which adds one
+        review to each kind of disagreement (Bonett & Price 2012, "Adjusted Wald Confidence Interval
+        for a Difference of Binomial Proportions Based on Paired Data", eq. 8; recommended by
+        Fagerland et al. 2014, BMC Medical Research Methodology 14)."""
         first, second = (self.first_only + 1) / (self.n + 2), (self.second_only + 1) / (self.n + 2)
-        spread = _Z * math.sqrt((first + second - (first - second) ** 2) / (self.n + 2))
+        spread = Z * math.sqrt((first + second - (first - second) ** 2) / (self.n + 2))
         return max(first - second - spread, -1.0), min(first - second + spread, 1.0)
 
     @property
     def p(self) -> float:
-        """Two-sided, that the two are equally often right: the reviews that only one of them gets
-        right fall to either like a fair coin (McNemar 1947, in its exact form)."""
+        """The two-sided p-value of McNemar's test in its exact form (1947): if both are equally
+        often right, a review that only one of them gets right is either's with probability 1/2."""
         from scipy.stats import binomtest
 
-        disagreed = self.first_only + self.second_only
-        return float(binomtest(self.first_only, disagreed).pvalue) if disagreed else 1.0
+        return float(binomtest(self.first_only, self.disagreed).pvalue) if self.disagreed else 1.0
 
 
 def paired(first: Bools, second: Bools) -> Paired:

@@ -1,57 +1,79 @@
-"""report.html: a run on one page that needs no network."""
+"""report.html: a run, or an evaluation, on one page that needs no network."""
 
 from pathlib import Path
-from typing import Any
 
-from imdb_cls.reports.page import duration, environment, p_value, percent, points
-from imdb_cls.reports.run.difference import LEVEL, against_baseline, difference
-from imdb_cls.reports.run.examples import Examples, examples
-from imdb_cls.reports.run.facts import Facts
+from imdb_cls.data.splits import Split, Splits
+from imdb_cls.reports import page
+from imdb_cls.reports.formats import duration, p_value, percent, points
+from imdb_cls.reports.page import Content
+from imdb_cls.reports.run.difference import against_baseline, difference
+from imdb_cls.reports.run.examples import examples
 from imdb_cls.reports.run.failures import failures
+from imdb_cls.reports.run.mcnemar import LEVEL
 from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
+from imdb_cls.reports.run.results import RunResults, read_evaluation, read_with_reviews
 from imdb_cls.reports.run.training import training
-from imdb_cls.reports.svg import level_colours
-from imdb_cls.storage import write_text
+from imdb_cls.runs.run import Run
+from imdb_cls.terminal import quiet_loaded_libraries
 
 
-def write_page(facts: Facts, path: Path) -> None:
-    """Writes the page, whole or not at all."""
-    template = environment(Path(__file__).parent).get_template("page.html")
-    write_text(path, template.render(_content(facts)))
+def write(
+    run: Run, splits: Splits | None = None, cache: Path | None = None, output: Path | None = None
+) -> Path:
+    """Writes RUN/report.html, or `output`. What cannot be had is left out, and the page says why.
+
+    Args:
+        splits: the run's reviews, if they are at hand; else they are read again.
+        cache: where the baseline is kept. None: the run's own.
+    """
+    quiet_loaded_libraries(bars=False)
+    path = output or run.report_file
+    page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits, cache)))
+    return path
 
 
-def _content(facts: Facts) -> dict[str, Any]:
-    found = examples(facts) if facts.scored is not None else "nothing was scored"
+def write_evaluation(directory: Path, run: Run, reviews: Split) -> Path:
+    """Writes report.html beside the metrics.json and predictions.parquet of an evaluation.
+
+    Args:
+        reviews: those that were evaluated.
+    """
+    quiet_loaded_libraries(bars=False)
+    path = directory / run.report_file.name
+    page.write(path, Path(__file__).parent, _content(read_evaluation(directory, run, reviews)))
+    return path
+
+
+def _content(results: RunResults) -> Content:
+    found = examples(results)
     return {
-        "name": facts.run.name,
-        "evaluation": facts.evaluation,
-        "verdict": verdict(facts),
-        "facts": _key_figures(facts),
-        "reason": facts.info.plain_reason if facts.status != "completed" else None,
-        "quality": quality(facts),
-        "difference": difference(facts),
-        "training": training(facts) if facts.evaluation is None else None,
-        "failures": failures(facts),
-        "examples": found if isinstance(found, Examples) else None,
-        "no_examples": "" if isinstance(found, Examples) else found,
-        "provenance": provenance(facts),
-        "light": level_colours(dark=False),
-        "dark": level_colours(dark=True),
+        "name": results.run.name,
+        "evaluation": results.evaluation,
+        "verdict": _verdict(results),
+        "facts": _key_figures(results),
+        "reason": results.info.plain_reason if results.status != "completed" else None,
+        "quality": quality(results),
+        "difference": difference(results),
+        "training": training(results) if results.evaluation is None else None,
+        "failures": failures(results),
+        "examples": None if isinstance(found, str) else found,
+        "no_examples": found if isinstance(found, str) else "",
+        "provenance": provenance(results),
     }
 
 
-def verdict(facts: Facts) -> str:
+def _verdict(results: RunResults) -> str:
     """The page in a sentence."""
-    if not facts.scores:
-        best = facts.curves.get(facts.metric)
-        so_far = f" The last {facts.metric} was {best[-1][1]:.3f}." if best else ""
-        return f"Not tested yet; the run's status is {facts.status}.{so_far}"
+    if not results.scores:
+        known = results.curve(results.metric)
+        so_far = f" The last {results.metric} was {known[-1][1]:.3f}." if known else ""
+        return f"Not tested yet; the run's status is {results.status}.{so_far}"
     said = (
-        f"{percent(facts.scores['accuracy'])} of {facts.scores['samples']:,} {facts.what} get the"
-        " right label"
+        f"{percent(results.scores['accuracy'])} of {results.scores['samples']:,} {results.what}"
+        " get the right label"
     )
-    found = against_baseline(facts)
+    found = against_baseline(results)
     if found is None:
         return f"{said}."
     if found.p >= LEVEL:
@@ -64,22 +86,19 @@ def verdict(facts: Facts) -> str:
     return f"{said}, {gap} {better} than with a TF-IDF baseline ({p_value(found.p)})."
 
 
-def _key_figures(facts: Facts) -> list[tuple[str, str]]:
-    info, scores = facts.info, facts.scores
-    figures = [("status", facts.status)]
-    if facts.evaluation is not None:
-        figures = [("evaluated on", facts.evaluation)]
+def _key_figures(results: RunResults) -> list[tuple[str, str]]:
+    info, scores = results.info, results.scores
+    figures = [("status", results.status)]
+    if results.evaluation is not None:
+        figures = [("evaluated on", results.evaluation)]
     if ends := scores.get("accuracy_ci95"):
         low, high = (f"{100 * end:.1f}" for end in ends)
         figures.append(("accuracy", f"{100 * scores['accuracy']:.1f} % [{low}, {high}]"))
-    if "auroc" in scores:
-        figures.append(("AUROC", f"{scores['auroc']:.3f}"))
-    if info.resolved:
-        figures.append(("weights", str(info.resolved.model)))
-    if info.seconds:
-        figures.append(("took", duration(info.seconds)))
-    if info.device:
-        figures.append(("on", str(info.device)))
-    if paid := cost(info):
-        figures.append(("cost", paid))
-    return figures
+    figures += [
+        ("AUROC", f"{scores['auroc']:.3f}" if "auroc" in scores else ""),
+        ("weights", info.resolved.model if info.resolved else ""),
+        ("took", duration(info.seconds) if info.seconds else ""),
+        ("on", info.device or ""),
+        ("cost", cost(info)),
+    ]
+    return [(name, value) for name, value in figures if value]

@@ -8,19 +8,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from imdb_cls.data.splits import Split
 from imdb_cls.inference.labeller import probability as sigmoid
 from imdb_cls.model.metrics import wilson_interval
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
+Interval = tuple[float, float]
 
 _TINY = 1e-12
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Every array has one entry a review."""
+    """What a model said of some reviews. Every array has one entry a review."""
 
     index: Ints
     """The review's row in its source."""
@@ -28,7 +30,7 @@ class Predictions:
     probability: Floats
     """Of POSITIVE."""
     tokens: Ints
-    """Before truncation."""
+    """Their number before truncation."""
     truncated: Bools
 
     def __len__(self) -> int:
@@ -36,16 +38,19 @@ class Predictions:
 
     @cached_property
     def correct(self) -> Bools:
-        right: Bools = (self.probability > 0.5) == (self.label == 1)
-        return right
+        return is_right(self.probability, self.label)
 
     @cached_property
     def log_odds(self) -> Floats:
         return log_odds(self.probability)
 
-    def before(self, temperature: float) -> Floats:
+    def uncalibrated(self, temperature: float) -> Floats:
         """[reviews]: probability of POSITIVE before the log-odds were divided by a temperature."""
         return sigmoid(self.log_odds * temperature)
+
+    def is_of(self, reviews: Split) -> bool:
+        """Whether these are the reviews, in this order."""
+        return np.array_equal(self.index, reviews.rows)
 
     def same_reviews(self, other: "Predictions") -> bool:
         """Whether the rows and labels are the same, in the same order."""
@@ -64,9 +69,22 @@ class Part:
         return self.correct / self.n
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Of the accuracy, 95 % (Wilson 1927)."""
+    def interval(self) -> Interval:
+        """The 95 % interval of the accuracy (Wilson 1927)."""
         return wilson_interval(self.correct, self.n)
+
+
+def is_right(probability: Floats, label: Ints) -> Bools:
+    """[reviews]: whether the label that is more probable is the given one."""
+    right: Bools = (probability > 0.5) == (label == 1)
+    return right
+
+
+def confusion(probability: Floats, label: Ints) -> list[list[int]]:
+    """The number of reviews with each label, as [given label][predicted label]."""
+    counts = np.bincount(2 * label + (probability > 0.5), minlength=4)
+    matrix: list[list[int]] = counts.reshape(2, 2).tolist()
+    return matrix
 
 
 def log_odds(probability: Floats) -> Floats:
@@ -77,7 +95,7 @@ def log_odds(probability: Floats) -> Floats:
 
 
 def read(path: Path) -> Predictions | None:
-    """None if there are none, or they are damaged."""
+    """The predictions in a file; None if it is missing or damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

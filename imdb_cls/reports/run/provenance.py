@@ -1,57 +1,52 @@
 """What exactly ran? Command, config, data, weights, versions, seconds, cost, and how to use it."""
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from imdb_cls.reports.configs import from_defaults
-from imdb_cls.reports.page import Cell, Column, Content, Line, duration, percent
-from imdb_cls.reports.run.facts import Facts
+from imdb_cls.reports.formats import dollars, duration, moment, percent
+from imdb_cls.reports.page import Column, Content, Table
+from imdb_cls.reports.run.results import RunResults
 from imdb_cls.runs.info import Resolved, RunInfo
-from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.overrides import Value, shown
+
+_PARTS: Sequence[Column[tuple[str, float]]] = (
+    Column("part", lambda part: part[0], "words"),
+    Column("took", lambda part: duration(part[1])),
+)
+_DIFFERENCES: Sequence[Column[tuple[str, Value, Value]]] = (
+    Column("key", lambda row: row[0], "words"),
+    Column("this run", lambda row: shown(row[1]), "words"),
+    Column("default", lambda row: shown(row[2]), "words"),
+)
 
 
-@dataclass(frozen=True)
-class Provenance:
-    command: str
-    facts: list[tuple[str, str]]
-    """Names and values, in the order of a reader's questions."""
-    parts: Content | None
-    """Seconds."""
-    versions: list[tuple[str, str]]
-    differences: Content | None
-    config: str
-    """YAML."""
-    fast: str
-    use: list[tuple[str, str]]
-    """What for, and the command."""
+def provenance(results: RunResults) -> Content:
+    info = results.info
+    return {
+        "command": info.command,
+        "facts": [(name, value) for name, value in _facts(info) if value],
+        "parts": Table(list((info.parts or {}).items()), _PARTS),
+        "versions": info.versions.items(),
+        "differences": Table(from_defaults(results.config), _DIFFERENCES),
+        "config": yaml.safe_dump(results.config, sort_keys=False),
+        "fast": fast(results.metrics.get("fast")),
+        "use": _use(results),
+    }
 
 
-def provenance(facts: Facts) -> Provenance:
-    info = facts.info
-    return Provenance(
-        command=str(info.command or ""),
-        facts=[(name, value) for name, value in _facts(facts) if value],
-        parts=_parts(info.parts or {}),
-        versions=list(info.versions.items()),
-        differences=_differences(facts.config),
-        config=yaml.safe_dump(facts.config, sort_keys=False),
-        fast=fast(facts),
-        use=_use(facts),
-    )
-
-
-def _facts(facts: Facts) -> list[tuple[str, str]]:
-    info, resolved = facts.info, facts.info.resolved
+def _facts(info: RunInfo) -> list[tuple[str, str]]:
+    """Names and values, in the order of a reader's questions; empty of what is not known."""
     return [
-        *(_resolved(resolved) if resolved else []),
+        *(_resolved(info.resolved) if info.resolved else []),
         ("device", info.device or ""),
         ("precision of training", info.precision or ""),
         ("seed", "" if info.seed is None else str(info.seed)),
-        ("started", _time(info.started)),
-        ("finished", _time(info.finished)),
+        ("started", moment(info.started)),
+        ("finished", moment(info.finished)),
         ("took", duration(info.seconds) if info.seconds else ""),
         *_job(info),
         ("cost", cost(info)),
@@ -90,34 +85,15 @@ def _job(info: RunInfo) -> list[tuple[str, str]]:
 
 def cost(info: RunInfo) -> str:
     """What was paid; empty for a run on this machine, and if nobody knows."""
-    if info.rehearsal:
-        return "nothing: a rehearsal, not paid"
-    return "" if info.cost_usd is None else f"${info.cost_usd:.2f}"
+    return "nothing: a rehearsal, not paid" if info.rehearsal else dollars(info.cost_usd)
 
 
-def _time(moment: str | None) -> str:
-    return (moment or "").replace("T", " ").replace("+00:00", " UTC")
+def fast(known: dict[str, Any] | None) -> str:
+    """What is lost with the model for CPUs, in a sentence.
 
-
-def _parts(seconds: dict[str, float]) -> Content | None:
-    if not seconds:
-        return None
-    rows = [Line([Cell(name), Cell(duration(value))]) for name, value in seconds.items()]
-    return Content([Column("part", "words"), Column("took")], rows)
-
-
-def _differences(config: dict[str, Any]) -> Content | None:
-    rows = [
-        Line([Cell(key), Cell(shown(value)), Cell(shown(default))])
-        for key, value, default in from_defaults(config)
-    ]
-    columns = [Column("key", "words"), Column("this run", "words"), Column("default", "words")]
-    return Content(columns, rows) if rows else None
-
-
-def fast(facts: Facts) -> str:
-    """What is lost with the model for CPUs, in a sentence."""
-    known = facts.metrics.get("fast")
+    Args:
+        known: `fast` of metrics.json.
+    """
     if not known:
         return "No fast model for CPUs was exported."
     if not known.get("kind"):
@@ -138,10 +114,11 @@ def fast(facts: Facts) -> str:
     return f"{said}."
 
 
-def _use(facts: Facts) -> list[tuple[str, str]]:
-    path = shlex.quote(str(facts.run.path.absolute()))
-    if facts.status != "completed":
-        return [("go on with it", facts.run.how_to_go_on())]
+def _use(results: RunResults) -> list[tuple[str, str]]:
+    """What one can do with the run, and the commands."""
+    path = shlex.quote(str(results.run.path.absolute()))
+    if results.status != "completed":
+        return [("go on with it", results.run.how_to_go_on())]
     return [
         ("label reviews", f'python -m imdb_cls.predict run={path} "i liked the movie"'),
         ("test it on other reviews", f"python -m imdb_cls.evaluate run={path} input=reviews.csv"),

@@ -7,8 +7,9 @@ import yaml
 
 from imdb_cls.config import CONF_DIR
 from imdb_cls.model.metrics import wilson_interval
+from imdb_cls.reports.run.predictions import Interval
 
-# Its test reviews.
+# The number of its test reviews.
 _SAMPLES = 5000
 
 
@@ -20,6 +21,6 @@ def original() -> dict[str, Any]:
     return {}
 
 
-def interval(accuracy: float) -> tuple[float, float]:
-    """95 % interval of the original's accuracy."""
+def interval(accuracy: float) -> Interval:
+    """The 95 % interval of the original's accuracy."""
     return wilson_interval(round(accuracy * _SAMPLES), _SAMPLES)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.reports.run.predictions import Floats, Ints, Part
+from imdb_cls.reports.run.predictions import Floats, Ints, Part, is_right
 
-# As many as metrics.CalibrationError has; of two labels the upper half only is in use.
+# As many as metrics.CalibrationError has. With two labels only the upper half is in use.
 _BINS = 15
 
 
@@ -28,7 +28,7 @@ def bins(probability: Floats, label: Ints) -> list[Bin]:
         label: [reviews], 0 or 1.
     """
     confidence = np.maximum(probability, 1 - probability)
-    correct = (probability > 0.5) == (label == 1)
+    correct = is_right(probability, label)
     number = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
     return [
         Bin(
@@ -43,7 +43,7 @@ def bins(probability: Floats, label: Ints) -> list[Bin]:
 
 
 def ece(found: list[Bin]) -> float:
-    """Expected calibration error: the mean distance between accuracy and confidence, each bin
+    """The expected calibration error: the mean distance between accuracy and confidence, each bin
     weighed by its reviews (Guo et al. 2017, "On Calibration of Modern Neural Networks", eq. 3)."""
     n = sum(part.n for part in found)
     return sum(part.n * abs(part.accuracy - part.confidence) for part in found) / n

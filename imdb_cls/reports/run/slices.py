@@ -1,4 +1,4 @@
-"""Accuracy on parts of the reviews: by length, and by truncated or not."""
+"""Accuracy on parts of the reviews: by length, and by whether they were truncated."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from imdb_cls.reports.run.predictions import Bools, Part, Predictions
 
-# Fewer reviews than this in a part say nothing.
+# A part of fewer reviews says nothing.
 _FEWEST = 10
 _MOST_PARTS = 6
 
@@ -17,8 +17,8 @@ class Slice(Part):
 
 
 def by_length(predictions: Predictions) -> list[Slice]:
-    """Parts of about equal size from short to long, in tokens; each review is in one of them. At
-    least two, or none if all reviews are as long."""
+    """Parts of about equal size by the number of tokens, the shortest reviews first. There are at
+    least two, or none if all reviews are of one length."""
     parts = min(_MOST_PARTS, max(2, len(predictions) // _FEWEST))
     tokens = predictions.tokens
     cuts = np.unique(np.quantile(tokens, np.linspace(0, 1, parts + 1)[1:-1], method="higher"))
@@ -32,7 +32,7 @@ def by_length(predictions: Predictions) -> list[Slice]:
 
 
 def by_truncation(predictions: Predictions) -> list[Slice]:
-    """Whole reviews and truncated ones; none if there is only one kind."""
+    """The whole reviews and the truncated ones; nothing if all are of one kind."""
     kinds = (("whole", ~predictions.truncated), ("truncated", predictions.truncated))
     found = [_slice(name, mask, predictions) for name, mask in kinds if mask.any()]
     return found if len(found) > 1 else []

@@ -1,4 +1,4 @@
-"""The text of a review as a page shows it: what was read, what was left out, what each word did."""
+"""The text of a review as a page shows it: its words coloured, and what was not read left out."""
 
 import re
 from dataclasses import dataclass
@@ -6,43 +6,44 @@ from dataclasses import dataclass
 from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.reports.run.attribution import Attribution, kept_offsets
 
-# Characters that are shown of one stretch, of a review that is longer than anybody reads.
+# The most characters of a stretch that are shown: nobody reads more.
 _MOST = 4000
 
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of text, to be escaped."""
+    """A stretch of text."""
 
     text: str
     kind: str = ""
-    """positive or negative: what its words speak for; cut: a note on what was left out; break."""
+    """positive or negative: what a word speaks for; cut: a note on what was left out; break: a
+    line break."""
     strength: int = 0
-    """Of the colour, in per cent."""
+    """How strong its colour is, in per cent."""
 
 
 def spans(text: str, tokenizer: Tokenizer, attribution: Attribution | None) -> list[Span]:
-    """The kept parts of a review, with a note in the place of the middle that was not read."""
+    """The parts of a review that were read, with a note in place of the tokens between them."""
     offsets = kept_offsets(text, tokenizer)
     whole = len(tokenizer.backend.encode(text, add_special_tokens=False).ids)
     if len(offsets) == whole:
-        return _with_weights(text, 0, len(text), attribution)
+        return _coloured(text, 0, len(text), attribution)
     head, _ = tokenizer.ends
     first = offsets[head - 1][1] if head else 0
     last = offsets[head][0] if len(offsets) > head else len(text)
     return [
-        *_with_weights(text, 0, first, attribution),
+        *_coloured(text, 0, first, attribution),
         Span(f"[… {whole - len(offsets):,} tokens left out …]", "cut"),
-        *_with_weights(text, last, len(text) if last < len(text) else last, attribution),
+        *_coloured(text, last, len(text), attribution),
     ]
 
 
-def _with_weights(text: str, start: int, end: int, attribution: Attribution | None) -> list[Span]:
-    """The text between two characters, its words coloured by what they add."""
+def _coloured(text: str, start: int, end: int, attribution: Attribution | None) -> list[Span]:
+    """The text between two places, its words coloured by what they add."""
     found, place = [], start
     heaviest = attribution.heaviest if attribution else 0.0
     for piece in attribution.pieces if attribution else []:
-        # A word that is cut in two is shown on the side where it begins.
+        # Of a word that the truncation cuts in two, only the part before the cut is coloured.
         if piece.start < start or piece.start >= end:
             continue
         found += _plain(text[place : piece.start])
@@ -50,17 +51,17 @@ def _with_weights(text: str, start: int, end: int, attribution: Attribution | No
         strength = round(100 * abs(piece.weight) / heaviest) if heaviest else 0
         kind = "positive" if piece.weight > 0 else "negative"
         word = text[piece.start : stop]
-        # Below it nobody sees the colour.
+        # A fainter colour could not be seen.
         if strength < 5 or re.fullmatch(r"<br\s*/?>", word):
             found += _plain(word)
         else:
             found.append(Span(word, kind, strength))
-        place = max(place, stop)
+        place = stop
     return [*found, *_plain(text[place:end])]
 
 
 def _plain(text: str) -> list[Span]:
-    """Text without colours; the line breaks of HTML become breaks."""
+    """The text without colours. Line breaks of HTML become breaks."""
     found: list[Span] = []
     for number, line in enumerate(re.split(r"(?:\s*<br\s*/?>\s*)+", text[:_MOST])):
         if number:

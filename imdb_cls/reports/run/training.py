@@ -1,75 +1,65 @@
 """How did training go? Loss, learning rate and validation metrics by step."""
 
-from dataclasses import dataclass
-
 from imdb_cls.names import SCALARS
-from imdb_cls.reports.page import Picture
+from imdb_cls.reports.page import Content
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.facts import Facts
 from imdb_cls.reports.run.plots import Curve
+from imdb_cls.reports.run.results import RunResults
+from imdb_cls.reports.svg import series
+
+# Metrics of val that are shares.
+_SHARES = ("val/accuracy", "val/f1", "val/auroc", "val/mcc")
 
 
-@dataclass(frozen=True)
-class Training:
-    pictures: list[Picture]
-    said: str
-
-
-def training(facts: Facts) -> Training | None:
+def training(results: RunResults) -> Content | None:
     """None if nothing was logged."""
-    curves, mark = facts.curves, facts.chosen_step
-    train, val = curves.get("train/loss", []), curves.get("val/loss", [])
-    loss = plots.curves(
-        "loss",
-        "cross-entropy",
-        "nats a review",
-        [Curve("train/loss", train, 0, smooth=True), Curve("val/loss", val, 1)],
-        "Loss of the batches that were trained on, and of the val split. Of two labels, a guess"
-        " costs 0.69.",
-        mark,
-    )
-    rate = plots.curves(
-        "rate",
-        "train/learning_rate",
-        "",
-        [Curve("train/learning_rate", curves.get("train/learning_rate", []), 2)],
-        "Of the last layer: a layer below has less where model.layer_decay is below 1.",
-    )
-    pictures = [picture for picture in (loss, rate, *_validations(facts)) if picture]
-    return Training(pictures, _said(facts)) if pictures else None
+    mark = results.chosen[0] if results.chosen else None
 
+    def curve(name: str, number: int, smooth: bool = False) -> Curve:
+        return Curve(name, results.curve(name), series(number), smooth)
 
-def _validations(facts: Facts) -> list[Picture | None]:
-    """Metrics of val by step; of a single validation there is no curve to draw."""
-    curves, mark = facts.curves, facts.chosen_step
-    if len(curves.get(facts.metric, [])) < 2:
-        return []
-    names = ("accuracy", "f1", "auroc", "mcc")
-    shares = [
-        Curve(f"val/{name}", curves.get(f"val/{name}", []), place)
-        for place, name in enumerate(names)
-    ]
-    error = [Curve("val/ece", curves.get("val/ece", []), 4)]
-    said = "Expected calibration error of the val split: how far confidence is from accuracy."
-    return [
+    pictures = [
         plots.curves(
-            "val", "val metric", "share", shares, "Metrics of the val split; 1 is perfect.", mark
+            "loss",
+            "cross-entropy",
+            "nats a review",
+            [curve("train/loss", 0, smooth=True), curve("val/loss", 1)],
+            "Loss of the batches that were trained on, and of the val split. Of two labels, a"
+            " guess costs 0.69.",
+            mark,
         ),
-        plots.curves("ece", "val/ece", "share", error, said, mark),
+        plots.curves(
+            "rate",
+            "train/learning_rate",
+            "",
+            [curve("train/learning_rate", 2)],
+            "Of the last layer: a layer below has less where model.layer_decay is below 1.",
+        ),
     ]
+    # A single validation is no curve.
+    if len(results.curve(results.metric)) > 1:
+        shares = [curve(name, number) for number, name in enumerate(_SHARES)]
+        error = [curve("val/ece", 4)]
+        said = "Expected calibration error of the val split: how far confidence is from accuracy."
+        perfect = "Metrics of the val split; 1 is perfect."
+        pictures += [
+            plots.curves("val", "val metric", "share", shares, perfect, mark),
+            plots.curves("ece", "val/ece", "share", error, said, mark),
+        ]
+    drawn = [picture for picture in pictures if picture]
+    return {"pictures": drawn, "said": _said(results)} if drawn else None
 
 
-def _said(facts: Facts) -> str:
+def _said(results: RunResults) -> str:
     """The chosen checkpoint, and whether training went on for too long."""
-    step = facts.chosen_step
-    points = facts.curves.get(facts.metric, [])
-    if step is None or not points:
+    points = results.curve(results.metric)
+    if results.chosen is None:
         return "No validation yet."
-    best = dict(points)[step]
-    said = f"Chosen by {facts.metric}: step {step:,}, where it was {best:.3f}"
+    step, best = results.chosen
+    said = f"Chosen by {results.metric}: step {step:,}, where it was {best:.3f}"
     last = points[-1][0]
     if len(points) == 1:
-        others = {name: facts.curves.get(f"val/{name}", []) for name in SCALARS}
+        others = {name: results.curve(f"val/{name}") for name in SCALARS}
         values = ", ".join(f"{name} {found[0][1]:.3f}" for name, found in others.items() if found)
         return f"{said}, the only validation. Of val: {values}."
     if step == last:

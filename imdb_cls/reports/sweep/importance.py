@@ -29,11 +29,7 @@ def importances(results: SweepResults) -> dict[str, float] | str:
 
 def _shares(columns: dict[str, list[Value]], values: list[float], lower: bool) -> dict[str, float]:
     import optuna
-    from optuna.distributions import (
-        BaseDistribution,
-        CategoricalDistribution,
-        FloatDistribution,
-    )
+    from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
     spaces: dict[str, BaseDistribution] = {}
     for key, told in columns.items():

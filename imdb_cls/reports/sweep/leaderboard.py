@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,8 +16,14 @@ class Figure:
 
     mean: float
     deviation: float | None
-    """Standard deviation of a sample (n - 1); None of a single trial."""
+    """Standard deviation of a sample (n - 1); None for a single trial."""
     n: int
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Figure":
+        n, mean = len(values), math.fsum(values) / len(values)
+        squares = math.fsum((value - mean) ** 2 for value in values)
+        return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else None, n)
 
     def __str__(self) -> str:
         spread = "" if self.deviation is None else f" ± {self.deviation:.4f}"
@@ -37,15 +42,15 @@ class Row:
 
     @cached_property
     def figures(self) -> dict[str, Figure]:
-        """val/… and test/… that its completed trials have."""
+        """The metrics val/… and test/… that its completed trials have."""
         names = (f"{split}/{name}" for split in ("val", "test") for name in SCALARS)
         values = {
             name: [trial.metrics[name] for trial in self.completed if name in trial.metrics]
             for name in names
         }
-        return {name: figure(known) for name, known in values.items() if known}
+        return {name: Figure.of(known) for name, known in values.items() if known}
 
-    @property
+    @cached_property
     def differs(self) -> Overrides:
         """What tells it from other rows: the values that all its trials share."""
         keys = dict.fromkeys(key for trial in self.trials for key in trial.differs)
@@ -58,60 +63,81 @@ class Row:
 
     @property
     def seconds(self) -> float | None:
-        """Of all its trials together."""
-        return _total([trial.seconds for trial in self.trials])
+        """The sum over its trials."""
+        return total([trial.seconds for trial in self.trials])
 
     @property
     def cost(self) -> float | None:
-        """USD of all its trials together."""
-        return _total([trial.cost for trial in self.trials])
+        """USD, the sum over its trials."""
+        return total([trial.cost for trial in self.trials])
 
     @property
     def status(self) -> str:
-        """Such as: 4 completed, 1 failed; of a single trial without its number."""
+        """The status of its only trial, or how many of them have which: 4 completed, 1 failed."""
         return counted(self.trials) if len(self.trials) > 1 else self.trials[0].status
 
     @property
     def label(self) -> str:
-        """The names of its trials, those in a row as 0-4."""
+        """The names of its trials: 0-4."""
         return ranges([trial.name for trial in self.trials])
 
 
-def figure(values: Sequence[float]) -> Figure:
-    """Raises ZeroDivisionError if there are no values."""
-    n, mean = len(values), math.fsum(values) / len(values)
-    if n == 1:
-        return Figure(mean, None, 1)
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return Figure(mean, math.sqrt(squares / (n - 1)), n)
+class Leaderboard:
+    """The rows of a sweep, the best first. Rows without a value, and those whose value is NaN, come
+    last."""
 
+    def __init__(self, results: SweepResults) -> None:
+        self.results = results
+        by_recipe: dict[str, list[Trial]] = {}
+        for trial in results.trials:
+            by_recipe.setdefault(trial.recipe, []).append(trial)
+        self.rows = sorted(map(Row, by_recipe.values()), key=self._rank_of_row)
 
-def leaderboard(results: SweepResults) -> list[Row]:
-    """The best first; rows without a value, and those whose value is NaN, come last."""
-    folded: dict[str, list[Trial]] = {}
-    for trial in results.trials:
-        folded.setdefault(trial.recipe, []).append(trial)
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """The keys in which rows differ, with their short names."""
+        names = self.results.names
+        return {
+            k: names[k] for k in self.results.keys if any(k in row.differs for row in self.rows)
+        }
 
-    def rank(row: Row) -> float:
-        reached = row.figures.get(results.metric)
-        if reached is None or math.isnan(reached.mean):
-            return math.inf
-        return reached.mean if results.lower_is_better else -reached.mean
+    @property
+    def test_metric(self) -> str:
+        """The metric of the sweep, on the test split."""
+        return self.results.metric.replace("val/", "test/", 1)
 
-    return sorted(map(Row, folded.values()), key=rank)
+    @property
+    def best_trial(self) -> Trial | None:
+        """The best completed trial of the best row: the model to use."""
+        if not self.rows:
+            return None
+        metric = self.results.metric
+        return min(
+            self.rows[0].completed,
+            key=lambda trial: self._rank(trial.metrics.get(metric, math.nan)),
+            default=None,
+        )
 
+    def value(self, row: Row) -> str:
+        """The metric of the sweep; if no trial of the row has completed, the best so far."""
+        if self.results.metric in row.figures:
+            return str(row.figures[self.results.metric])
+        reached = [trial.best for trial in row.trials if trial.best is not None]
+        best = (min if self.results.lower_is_better else max)(reached, default=None)
+        return "" if best is None else f"{best:.4f} so far"
 
-def best_trial(results: SweepResults) -> Trial | None:
-    """The best completed trial of the best row: the model to use."""
+    def tested(self, row: Row) -> str:
+        return str(row.figures.get(self.test_metric, ""))
 
-    def rank(trial: Trial) -> float:
-        value = trial.metrics.get(results.metric, math.nan)
+    def _rank_of_row(self, row: Row) -> float:
+        reached = row.figures.get(self.results.metric)
+        return self._rank(reached.mean if reached else math.nan)
+
+    def _rank(self, value: float) -> float:
+        """The less the better; NaN is the worst."""
         if math.isnan(value):
             return math.inf
-        return value if results.lower_is_better else -value
-
-    rows = leaderboard(results)
-    return min(rows[0].completed, key=rank) if rows and rows[0].completed else None
+        return value if self.results.lower_is_better else -value
 
 
 def counted(trials: list[Trial]) -> str:
@@ -121,7 +147,7 @@ def counted(trials: list[Trial]) -> str:
 
 
 def ranges(names: list[str]) -> str:
-    """Numbers in a row as 0-4; other names one by one."""
+    """Three or more consecutive numbers as 0-4, other names one by one."""
     groups: list[list[str]] = []
     for name in names:
         last = groups[-1][-1] if groups else ""
@@ -134,6 +160,7 @@ def ranges(names: list[str]) -> str:
     )
 
 
-def _total(values: list[float | None]) -> float | None:
+def total(values: list[float | None]) -> float | None:
+    """The sum of what is known; None if nothing is."""
     known = [value for value in values if value is not None]
     return math.fsum(known) if known else None

@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from imdb_cls.reports.sweep.leaderboard import Row
-from imdb_cls.runs.results import SweepResults
+from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row
 
-# Below it differences are the same number but for rounding: a t-test of those divides by nothing.
+# Differences that spread less than this are equal but for rounding: a t-test would divide by 0.
 _NO_SPREAD = 1e-12
 
 
@@ -17,13 +16,13 @@ class PairedTest:
     metric: str
     best: str
     second: str
-    """Labels of the rows."""
+    """The labels of the rows."""
     n: int
     difference: float
     """Mean of best - second."""
-    interval: tuple[float, float] | None
-    """Of 95 %; None if all differences are the same."""
-    p: float | None
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of the difference; None if it is the same at every seed."""
+    p: float | None = None
     """Two-sided; None like the interval."""
 
     def __str__(self) -> str:
@@ -37,28 +36,29 @@ class PairedTest:
         return f"{text}, 95 % interval [{low:+.4f}, {high:+.4f}], p = {self.p:.2g}"
 
 
-def paired_test(rows: list[Row], results: SweepResults) -> PairedTest | None:
-    """Of the best two rows; None unless both have a value at two seeds or more."""
-    if len(rows) < 2:
+def paired_test(board: Leaderboard) -> PairedTest | None:
+    """The test of the best two rows; None unless both have a value at two seeds or more."""
+    if len(board.rows) < 2:
         return None
-    best, second = (_by_seed(row, results.metric) for row in rows[:2])
+    metric, (first, other) = board.results.metric, board.rows[:2]
+    best, second = _by_seed(first, metric), _by_seed(other, metric)
     seeds = [seed for seed in best if seed in second]
     if len(seeds) < 2:
         return None
     differences = [best[seed] - second[seed] for seed in seeds]
     mean = math.fsum(differences) / len(differences)
-    facts = (results.metric, rows[0].label, rows[1].label, len(seeds), mean)
+    rows = (metric, first.label, other.label)
     if max(differences) - min(differences) < _NO_SPREAD:
-        return PairedTest(*facts, interval=None, p=None)
+        return PairedTest(*rows, len(seeds), mean)
     from scipy.stats import ttest_rel
 
     test = ttest_rel([best[seed] for seed in seeds], [second[seed] for seed in seeds])
     low, high = test.confidence_interval(0.95)
-    return PairedTest(*facts, interval=(float(low), float(high)), p=float(test.pvalue))
+    return PairedTest(*rows, len(seeds), mean, (float(low), float(high)), float(test.pvalue))
 
 
 def _by_seed(row: Row, metric: str) -> dict[int, float]:
-    """The metric of its completed trials, but for those that have none or NaN."""
+    """The metric of its completed trials by seed; those that have none or NaN are left out."""
     return {
         trial.seed: trial.metrics[metric]
         for trial in row.completed

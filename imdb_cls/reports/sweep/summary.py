@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from imdb_cls.reports.sweep.leaderboard import Row, best_trial, counted, leaderboard, ranges
+from imdb_cls.reports.formats import dollars, setting, whole_seconds
+from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row, counted, ranges
 from imdb_cls.reports.sweep.paired import paired_test
-from imdb_cls.runs.overrides import shown
 from imdb_cls.runs.results import SweepResults
 from imdb_cls.terminal import Screen, as_table
 
@@ -28,48 +28,48 @@ class Shape:
 
     boxed: bool = False
     short: bool = False
-    """How many trials are done, instead of what became of each."""
+    """Whether it says how many trials are done, instead of what became of each."""
     together: bool = False
-    """What differs in one column that wraps, instead of one a key."""
+    """Whether what differs stands in one column that wraps, instead of one for each key."""
     seconds: bool = True
 
 
-# From the widest on.
+# From the widest to the narrowest.
 _SHAPES = (
     *(Shape(boxed=True), Shape(boxed=True, short=True), Shape(short=True)),
     *(Shape(short=True, together=True), Shape(short=True, together=True, seconds=False)),
 )
 
 
-def show(results: SweepResults, screen: Screen) -> None:
-    """The leaderboard, as wide as the terminal allows, and the lines below it."""
-    rows = leaderboard(results)
+def show(board: Leaderboard, screen: Screen) -> None:
+    """Prints the leaderboard, as wide as the terminal allows, and the lines below it."""
+    results = board.results
     title = f"{results.name}: {counted(results.trials)}"
-    if not rows:
+    if not board.rows:
         screen.say(f"{results.name}: no trials yet")
     elif screen.console.is_terminal:
-        screen.console.print(_fitting(rows, results, title, screen.console))
+        screen.console.print(_fitting(board, title, screen.console))
     else:
         wide = Console(file=screen.console.file, width=_PIPE, highlight=False)
         wide.print(title, markup=False)
-        wide.print(_table(rows, results, "", Shape()))
-    for line in lines(results, rows):
+        wide.print(_table(board, "", Shape()))
+    for line in _lines(board):
         screen.say(line)
 
 
-def _fitting(rows: list[Row], results: SweepResults, title: str, console: Console) -> Table:
+def _fitting(board: Leaderboard, title: str, console: Console) -> Table:
     """The widest table that fits the terminal, or the narrowest there is."""
     options = console.options.update(width=_PIPE)
     for shape in _SHAPES:
-        table = _table(rows, results, title, shape)
+        table = _table(board, title, shape)
         room = Measurement.get(console, options, table)
         if (room.minimum if shape.together else room.maximum) <= console.width:
             break
     return table
 
 
-def _table(rows: list[Row], results: SweepResults, title: str, shape: Shape) -> Table:
-    cells = [_cells(row, rows, results, shape) for row in rows]
+def _table(board: Leaderboard, title: str, shape: Shape) -> Table:
+    cells = [_cells(row, board, shape) for row in board.rows]
     table = as_table(cells, title, shape.boxed)
     for column in table.columns:
         name = str(column.header)
@@ -80,25 +80,20 @@ def _table(rows: list[Row], results: SweepResults, title: str, shape: Shape) -> 
     return table
 
 
-def _cells(row: Row, rows: list[Row], results: SweepResults, shape: Shape) -> dict[str, str]:
-    keys = [key for key in results.keys if any(key in other.differs for other in rows)]
-    differs = {
-        results.names[key]: shown(row.differs[key]) if key in row.differs else "" for key in keys
-    }
-    if shape.together and keys:
-        told = " ".join(f"{name}={value}" for name, value in differs.items() if value)
-        differs = {_WRAPS: told}
-    test = results.metric.replace("val/", "test/", 1)
+def _cells(row: Row, board: Leaderboard, shape: Shape) -> dict[str, str]:
+    differs = {name: setting(row.differs, key) for key, name in board.keys.items()}
+    if shape.together and differs:
+        differs = {_WRAPS: " ".join(f"{name}={value}" for name, value in differs.items() if value)}
     cells = {
         "trials": row.label,
         **differs,
-        results.metric: value_of(row, results),
-        test: str(row.figures.get(test, "")),
+        board.results.metric: board.value(row),
+        board.test_metric: board.tested(row),
     }
     if shape.seconds:
-        cells["seconds"] = "" if row.seconds is None else f"{row.seconds:.0f}"
-    if any(other.cost is not None for other in rows):
-        cells["cost"] = "" if row.cost is None else f"${row.cost:.2f}"
+        cells["seconds"] = whole_seconds(row.seconds)
+    if any(other.cost is not None for other in board.rows):
+        cells["cost"] = dollars(row.cost)
     if not shape.short:
         return {**cells, "status": row.status}
     several = len(row.trials) > 1
@@ -106,27 +101,19 @@ def _cells(row: Row, rows: list[Row], results: SweepResults, shape: Shape) -> di
     return {**cells, "done": done}
 
 
-def value_of(row: Row, results: SweepResults) -> str:
-    """The metric of the sweep; where no trial has completed, the best so far."""
-    if results.metric in row.figures:
-        return str(row.figures[results.metric])
-    reached = [trial.best for trial in row.trials if trial.best is not None]
-    best = (min if results.lower_is_better else max)(reached, default=None)
-    return "" if best is None else f"{best:.4f} so far"
-
-
-def lines(results: SweepResults, rows: list[Row]) -> Iterator[str]:
+def _lines(board: Leaderboard) -> Iterator[str]:
     """What is said below the table."""
+    results = board.results
     yield from endings(results, ("failed", "interrupted"))
     if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
         yield f"rehearsed, so nothing was paid: trials {ranges(rehearsed)}"
-    if test := paired_test(rows, results):
+    if test := paired_test(board):
         yield str(test)
     yield f"chosen by {results.metric}; test figures choose nothing"
     for name in ("sweep.csv", "sweep.html"):
         if (results.path / name).is_file():
             yield str(_brief(results.path / name))
-    if (best := best_trial(results)) and best.path:
+    if (best := board.best_trial) and best.path:
         run = shlex.quote(str(_brief(best.path)))
         yield f'best: python -m imdb_cls.predict run={run} "i liked the movie"'
 
@@ -145,6 +132,6 @@ def endings(results: SweepResults, statuses: Sequence[str]) -> list[str]:
 
 
 def _brief(path: Path) -> Path:
-    """From where the user stands, if it lies below."""
+    """The path from the working directory, if it lies below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from imdb_cls.reports.sweep.export import write_csv
+from imdb_cls.reports.sweep.leaderboard import Leaderboard
 from imdb_cls.reports.sweep.page import write_page
 from imdb_cls.reports.sweep.summary import show
+from imdb_cls.reports.sweep.trials_csv import write_csv
 from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
 
@@ -15,7 +16,7 @@ def conclude(path: Path, screen: Screen) -> None:
     Raises:
         UserError: `path` is no sweep.
     """
-    results = read(path)
-    write_csv(results, results.path / "sweep.csv")
-    write_page(results, results.path / "sweep.html")
-    show(results, screen)
+    board = Leaderboard(read(path))
+    write_csv(board, board.results.path / "sweep.csv")
+    write_page(board, board.results.path / "sweep.html")
+    show(board, screen)

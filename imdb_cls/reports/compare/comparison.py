@@ -1,0 +1,93 @@
+"""Runs to compare: in what they differ, and which of them were tested on the same reviews."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from imdb_cls.reports.configs import effective
+from imdb_cls.reports.run.predictions import Bools
+from imdb_cls.reports.run.results import RunResults
+from imdb_cls.reports.run.results import read as read_run
+from imdb_cls.runs.differences import differences
+from imdb_cls.runs.overrides import Overrides, short_names
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.same_but_seed import Ingredients
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One of the runs."""
+
+    name: str
+    """What tells it from the others."""
+    results: RunResults
+    differs: Overrides
+    """Its values of the keys in which the runs differ."""
+
+    @property
+    def correct(self) -> Bools:
+        """[test reviews]: whether the label of a tested run is right."""
+        assert self.results.scored is not None
+        return self.results.scored.correct
+
+
+@dataclass(frozen=True)
+class Comparison:
+    runs: list[Compared]
+    keys: dict[str, str]
+    """The keys in which the runs differ, with their short names; seed is the last of them."""
+
+    @property
+    def metric(self) -> str:
+        """What chose the checkpoint of the first run."""
+        return self.runs[0].results.metric
+
+    @cached_property
+    def groups(self) -> list[list[Compared]]:
+        """The tested runs, in one group those whose test reviews are the same."""
+        found: list[list[Compared]] = []
+        for run in self.runs:
+            scored = run.results.scored
+            if scored is None or not run.results.scores:
+                continue
+            for group in found:
+                first = group[0].results.scored
+                if first is not None and first.same_reviews(scored):
+                    group.append(run)
+                    break
+            else:
+                found.append([run])
+        return found
+
+
+def read(paths: list[Path]) -> Comparison:
+    """
+    Raises:
+        UserError: one of them is no run.
+    """
+    results = [read_run(Run.open(path)) for path in paths]
+    told, keys = differences([_ingredients(run) for run in results])
+    # A data.seed that follows the seed says nothing more.
+    if all(run.get("data.seed", run.get("seed")) == run.get("seed") for run in told):
+        keys = [key for key in keys if key != "data.seed"]
+    runs = [Compared(*run) for run in zip(_names(results), results, told, strict=True)]
+    return Comparison(runs, short_names(keys))
+
+
+def _ingredients(run: RunResults) -> Ingredients:
+    """The run as if every key of its config had been typed: what two experiments set in their
+    files is a difference too."""
+    overrides = effective(run.config)
+    overrides.pop("seed", None)
+    return Ingredients(overrides, run.info.seed, run.config, None, run.info.code)
+
+
+def _names(runs: list[RunResults]) -> list[str]:
+    """The last two parts of each path, or as many as it takes to tell them apart."""
+    paths = [run.run.path.absolute().parts for run in runs]
+    for parts in range(2, max(map(len, paths))):
+        names = ["/".join(path[-parts:]) for path in paths]
+        if max(Counter(names).values()) == 1:
+            return names
+    return ["/".join(path) for path in paths]

@@ -1,0 +1,177 @@
+"""What lies in a run's directory, read for its page; what is missing is None or empty."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imdb_cls.data.splits import Split, Splits
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.inference.tokenizer import Tokenizer, load
+from imdb_cls.names import lower_is_better
+from imdb_cls.reports.curves import finite
+from imdb_cls.reports.run import baseline as baselines
+from imdb_cls.reports.run import predictions
+from imdb_cls.reports.run.baseline import Baseline
+from imdb_cls.reports.run.intervals import intervals
+from imdb_cls.reports.run.predictions import Interval, Predictions
+from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.records import curves_of, json_of, status_of, yaml_of
+from imdb_cls.runs.reviews import splits_of
+from imdb_cls.runs.run import Run
+
+
+@dataclass(frozen=True)
+class RunResults:
+    """A run, and the reviews that its model was scored on."""
+
+    run: Run
+    info: RunInfo
+    config: dict[str, Any]
+    """config.yaml, without Hydra's part."""
+    metrics: dict[str, Any]
+    """metrics.json."""
+    scores: dict[str, Any]
+    """The metrics of the scored reviews."""
+    scored: Predictions | None
+    """The predictions on test, or on the reviews that evaluate was given."""
+    val: Predictions | None
+    cache: Path
+    splits: Splits | None = None
+    reviews: Split | None = None
+    """The texts of `scored`."""
+    no_reviews: str = "its reviews were not read"
+    """Why `splits` or `reviews` is None."""
+    evaluation: str | None = None
+    """What was evaluated; None if the run itself is reported."""
+
+    @cached_property
+    def status(self) -> str:
+        """As sweeps say it: completed, running, failed, stopped, pruned, interrupted."""
+        return status_of(self.run, self.info, sweep_lives=False)
+
+    def curve(self, name: str) -> list[tuple[int, float]]:
+        """A metric by step; empty if it was never logged."""
+        return finite(curves_of(self.run.table_file).get(name, []))
+
+    @property
+    def metric(self) -> str:
+        """What chose the checkpoint."""
+        return str(self.config.get("metric") or "val/accuracy")
+
+    @cached_property
+    def chosen(self) -> tuple[int, float] | None:
+        """The step of the checkpoint that was taken, and its metric: the first of the best."""
+        sign = -1 if lower_is_better(self.metric) else 1
+        points = self.curve(self.metric)
+        return max(points, key=lambda point: (sign * point[1], -point[0]), default=None)
+
+    @property
+    def temperature(self) -> float | None:
+        """Fitted on val; None for a run that was not calibrated."""
+        found = (self.metrics.get("calibration") or {}).get("temperature")
+        return None if found is None else float(found)
+
+    @property
+    def what(self) -> str:
+        """What was scored, in words."""
+        return "test reviews" if self.evaluation is None else "reviews"
+
+    @property
+    def baseline(self) -> Baseline | None:
+        """The baseline that was trained on the run's train reviews."""
+        return None if isinstance(self._baseline, str) else self._baseline
+
+    @property
+    def no_baseline(self) -> str:
+        """Why `baseline` is None."""
+        return self._baseline if isinstance(self._baseline, str) else ""
+
+    @cached_property
+    def _baseline(self) -> Baseline | str:
+        if self.splits is None or self.reviews is None:
+            return self.no_reviews
+        return baselines.baseline(self.splits, self.reviews, self.cache)
+
+    @cached_property
+    def intervals(self) -> dict[str, Interval]:
+        """The 95 % intervals of `scores`; empty without predictions."""
+        scored = self.scored
+        return intervals(scored.probability, scored.label) if scored else {}
+
+    @cached_property
+    def texts(self) -> list[str] | None:
+        """The texts of the scored reviews, in their order."""
+        return None if self.reviews is None else list(self.reviews.reviews["text"])
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The run's tokenizer, with its truncation.
+
+        Raises:
+            UserError: it is damaged or missing.
+        """
+        data = self.config["data"]
+        ends = int(data["max_length"]), float(data["head_fraction"])
+        return Tokenizer(load(self.run.model_dir), *ends)
+
+
+def read(run: Run) -> RunResults:
+    """Reads a run without its reviews."""
+    config = dict(yaml_of(run.config_file) or {})
+    config.pop("hydra", None)
+    metrics = json_of(run.metrics_file) or {}
+    return RunResults(
+        run=run,
+        info=run.info(),
+        config=config,
+        metrics=metrics,
+        scores=metrics.get("test") or {},
+        scored=predictions.read(run.predictions_file),
+        val=predictions.read(run.val_predictions_file),
+        cache=Path(str(config.get("cache_dir") or "~/.cache/imdb_cls")).expanduser(),
+    )
+
+
+def read_with_reviews(
+    run: Run, splits: Splits | None = None, cache: Path | None = None
+) -> RunResults:
+    """Reads a run and its reviews.
+
+    Args:
+        splits: its reviews, if they are at hand; else they are read again.
+        cache: where baselines and converted reviews are kept. None: the run's own.
+    """
+    results = read(run)
+    results = _with_splits(replace(results, cache=cache or results.cache), splits)
+    return _with_reviews(results, results.splits.test if results.splits else None)
+
+
+def read_evaluation(directory: Path, run: Run, reviews: Split) -> RunResults:
+    """Reads what `evaluate` left in a directory, and the reviews of its run.
+
+    Args:
+        reviews: those that were evaluated.
+    """
+    scores = json_of(directory / "metrics.json") or {}
+    results = replace(
+        read(run),
+        scores=scores,
+        scored=predictions.read(directory / "predictions.parquet"),
+        evaluation=str(scores.get("input") or "the run's own test split"),
+    )
+    return _with_reviews(_with_splits(results), reviews)
+
+
+def _with_splits(results: RunResults, splits: Splits | None = None) -> RunResults:
+    try:
+        splits = splits or splits_of(results.run, results.cache)
+    except UserError as error:
+        return replace(results, no_reviews=one_line(error))
+    return replace(results, splits=splits, no_reviews="")
+
+
+def _with_reviews(results: RunResults, reviews: Split | None) -> RunResults:
+    if reviews is not None and results.scored is not None and not results.scored.is_of(reviews):
+        return replace(results, no_reviews="predictions.parquet is not of these reviews")
+    return replace(results, reviews=reviews)
