@@ -1,6 +1,6 @@
 """The typed schema of conf/, how a composed config becomes it, and what it refuses."""
 
-from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, with_type
+from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, typed, with_type
 from imdb_cls.config.schema import (
     AwsConfig,
     BackendConfig,
@@ -35,5 +35,6 @@ __all__ = [
     "known_keys",
     "parse",
     "type_of",
+    "typed",
     "with_type",
 ]

@@ -10,7 +10,6 @@ from botocore.validate import ParamValidator
 
 from imdb_cls.errors import UserError, nearest, one_line
 
-
 Request = dict[str, Any]
 """The body of a request, as boto3 takes it."""
 
