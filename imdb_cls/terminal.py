@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +165,14 @@ def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = 
     for row in rows:
         table.add_row(*(Text(value) for value in row.values()))
     return table
+
+
+def show_plan(console: Console, facts: dict[str, str], warnings: Sequence[str] = ()) -> None:
+    """What will be done: a row a fact, and below it what a user should know before paying."""
+    rows = [{"plan": name, "": fact} for name, fact in facts.items()]
+    console.print(as_table(rows, "", boxed=console.is_terminal, right=False))
+    for warning in warnings:
+        console.print(f"WARNING {warning}", markup=False)
 
 
 def summary_rows(

@@ -1,17 +1,12 @@
 """A file of reviews through a SageMaker transform job: python -m launch.batch RUN FILE …"""
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
-
-if TYPE_CHECKING:
-    from imdb_cls.runs.run import Run
-    from imdb_cls.terminal import Screen
-    from launch.batches.options import Options
 
 USAGE = """
 usage: python -m launch.batch RUN FILE|s3://… [key=value …]
@@ -40,38 +35,26 @@ def run(words: list[str]) -> None:
     if len(paths) != 2:
         raise UserError("a run directory and a file: python -m launch.batch RUN reviews.csv")
     from imdb_cls.runs.run import Run
-    from imdb_cls.terminal import Screen
-    from launch.batches import options
-
-    chosen = options.read(keys)
-    found, screen = Run.open(paths[0], complete=True), Screen()
-    if not chosen.rehearse:
-        return _carry_out(found, paths[1], chosen, screen)
-    from launch.hosting.options import rehearsed
-    from launch.rehearsal import local_account
-
-    chosen = rehearsed(chosen)
-    assert chosen.region
-    assert chosen.bucket
-    assert chosen.role
-    with local_account(chosen.region, chosen.bucket, chosen.role):
-        return _carry_out(found, paths[1], chosen, screen)
-
-
-def _carry_out(run: "Run", source: str, options: "Options", screen: "Screen") -> None:
     from imdb_cls.storage import write_json
-    from launch.aws.client import connect
-    from launch.batches import job
+    from imdb_cls.terminal import Screen
+    from launch.batches import job, plan
+    from launch.batches.options import read
 
-    with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-        plan = job.prepare(run, source, options, Path(staging))
-        plan.show(screen.console)
+    options = read(keys)
+    found, screen = Run.open(paths[0], complete=True), Screen()
+    with contextlib.ExitStack() as stack:
+        if options.rehearse:
+            from launch.rehearsal import local_account
+
+            options = stack.enter_context(local_account(options))
+        staging = stack.enter_context(tempfile.TemporaryDirectory(prefix="imdb_cls-"))
+        planned = plan.prepare(found, paths[1], options, Path(staging))
+        planned.show(screen.console)
         if options.dry_run:
-            file = run.path / "batch-requests.json"
-            sent = {"CreateModel": plan.model, "CreateTransformJob": plan.job}
-            write_json(file, [{"operation": o, "request": r} for o, r in sent.items()])
+            file = found.path / "batch-requests.json"
+            write_json(file, planned.requests.as_json())
             return screen.say(f"dry run: nothing was sent; the requests are in {file}")
-        job.carry_out(plan, plan.account.aws or connect(options.region), screen)
+        job.carry_out(planned, screen)
     return None
 
 

@@ -2,7 +2,6 @@
 
 import sys
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,22 +39,20 @@ COMMANDS = ("deploy", "predict", "status", "delete", "list", "serve")
 
 
 @dataclass
-class Look:
-    """What status, delete and list can be told."""
-
-    region: str | None = None
-    words: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Ask:
-    """What predict can be told."""
-
+class PredictArguments:
     input: str | None = None
     text: str = "text"
     output: str | None = None
     region: str | None = None
     texts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class OtherArguments:
+    """What status, delete and list can be told."""
+
+    region: str | None = None
+    words: list[str] = field(default_factory=list)
 
 
 def run(words: list[str]) -> None:
@@ -67,49 +64,51 @@ def run(words: list[str]) -> None:
             f"{nearest(command, COMMANDS)}"
         )
     if command == "deploy":
-        deploy(rest)
+        deploy(*_run_and_keys(command, rest))
     elif command == "predict":
-        predict(rest)
+        predict(cli.arguments(PredictArguments, rest, USAGE, free="texts"))
     elif command == "serve":
-        serve(rest)
+        serve(*_run_and_keys(command, rest))
     else:
-        look(command, cli.arguments(Look, rest, USAGE, free="words"))
+        given = cli.arguments(OtherArguments, rest, USAGE, free="words")
+        if command == "list":
+            list_all(given)
+        else:
+            status_or_delete(command, given)
 
 
-def deploy(words: list[str]) -> None:
-    """The plan, and unless it is a dry run the endpoint."""
+def deploy(path: str, keys: list[str]) -> None:
+    """Shows the plan, and deploys it unless it is a dry run."""
     from imdb_cls.runs.run import Run
     from imdb_cls.storage import write_json
     from imdb_cls.terminal import Screen
-    from launch.aws.client import connect
-    from launch.endpoints import options, plan
+    from launch.endpoints import plan
     from launch.endpoints.deploy import deploy
+    from launch.endpoints.options import read
 
-    path, given = _run_and_keys("deploy", words)
-    chosen = options.read(given)
+    options = read(keys)
     found, screen = Run.open(path, complete=True), Screen()
-    if chosen.rehearse:
+    if options.rehearse:
         from launch.endpoints.rehearse import rehearse
 
-        return rehearse(found, chosen, given, screen)
+        return rehearse(found, options, keys, screen)
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-        planned = plan.prepare(found, chosen, Path(staging))
+        planned = plan.prepare(found, options, Path(staging))
         planned.show(screen.console)
-        if chosen.dry_run:
+        if options.dry_run:
             file = found.path / "endpoint-requests.json"
             write_json(file, planned.requests.as_json())
             return screen.say(f"dry run: nothing was sent; the requests are in {file}")
-        deploy(planned, planned.account.aws or connect(chosen.region), screen)
-    if chosen.wait:
+        deploy(planned, screen)
+    if options.wait:
         screen.say(f'python -m launch.endpoint predict {path} "i liked the movie"')
         screen.say(f"It is billed until: python -m launch.endpoint delete {path}")
     return None
 
 
-def predict(words: list[str]) -> None:
+def predict(given: PredictArguments) -> None:
     """Labels of an endpoint, in the form that imdb_cls.predict gives them."""
-    given = cli.arguments(Ask, words, USAGE, free="texts")
-    word, *given.texts = given.texts or [""]
+    word, *texts = given.texts or [""]
     if not word:
         raise UserError('predict takes a run directory: python -m launch.endpoint predict RUN "…"')
     from imdb_cls import outputs
@@ -120,48 +119,58 @@ def predict(words: list[str]) -> None:
 
     outputs.check(given.output)
     found = target(word, given.region)
-    texts = reviews(Arguments(word, given.input, given.text, texts=given.texts))
-    label(connect(found.region), found, texts, given.output)
+    label(
+        connect(found.region),
+        found,
+        reviews(Arguments(word, given.input, given.text, texts=texts)),
+        given.output,
+    )
 
 
-def look(command: str, given: Look) -> None:
-    """status, delete and list."""
+def list_all(given: OtherArguments) -> None:
+    """Shows all endpoints of a region."""
+    if given.words:
+        raise UserError("list takes nothing else: python -m launch.endpoint --help")
+    from imdb_cls.terminal import Screen
+    from launch.aws.client import connect
+    from launch.endpoints import listing
+
+    listing.show_all(connect(given.region), Screen())
+
+
+def status_or_delete(command: str, given: OtherArguments) -> None:
+    """Shows or deletes one endpoint."""
+    if len(given.words) != 1:
+        raise UserError(
+            f"{command} takes one run directory, or one endpoint's name:"
+            " python -m launch.endpoint --help"
+        )
     from imdb_cls.terminal import Screen
     from launch.aws.client import connect
     from launch.endpoints import listing, record, remove
 
-    screen = Screen()
-    if command == "list" and not given.words:
-        return listing.show_all(connect(given.region), screen)
-    if command == "list" or len(given.words) != 1:
-        what = "nothing else" if command == "list" else "one run directory, or one endpoint's name"
-        raise UserError(f"{command} takes {what}: python -m launch.endpoint --help")
-    found = record.target(given.words[0], given.region)
+    found, screen = record.target(given.words[0], given.region), Screen()
     aws = connect(found.region)
     if command == "status":
         return listing.show(aws, found, screen)
-    gone = remove.everything(aws, found.name, screen, poll_seconds=2.0)
+    is_deleted = remove.everything(aws, found.name, screen, poll_seconds=2.0)
     if found.run:
         record.forget(found.run)
-    said = "is deleted" if gone else "is not there: nothing to delete"
+    said = "is deleted" if is_deleted else "is not there: nothing to delete"
     return screen.say(f"{found.name} {said}, in {aws.region}")
 
 
-def serve(words: list[str]) -> None:
-    """A server on this machine."""
-    from launch.hosting.options import merged
-    from launch.serving.options import Options, check
+def serve(source: str, keys: list[str]) -> None:
+    """Serves a run directory or a model.tar.gz on this machine."""
+    from launch.hosting.options import read
+    from launch.serving.options import Options
     from launch.serving.server import command
 
-    path, given = _run_and_keys("serve", words)
-    options = merged(Options, None, given)
-    check(options)
-    command(path, options)
+    command(source, read(Options, keys))
 
 
-def _run_and_keys(command: str, words: Iterable[str]) -> tuple[str, list[str]]:
-    """Of the words of a command, its run directory and its key=value words."""
-    words = list(words)
+def _run_and_keys(command: str, words: list[str]) -> tuple[str, list[str]]:
+    """The run directory among the words of a command, and its key=value words."""
     keys = [word for word in words if "=" in word and not Path(word).exists()]
     runs = [word for word in words if word not in keys]
     if len(runs) != 1:

@@ -1,6 +1,14 @@
 """The typed schema of conf/, how a composed config becomes it, and what it refuses."""
 
-from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, unknown_key, with_type
+from imdb_cls.config.parse import (
+    CONF_DIR,
+    known_keys,
+    parse,
+    type_of,
+    typed,
+    unknown_key,
+    with_type,
+)
 from imdb_cls.config.schema import (
     AwsConfig,
     BackendConfig,
@@ -35,6 +43,7 @@ __all__ = [
     "known_keys",
     "parse",
     "type_of",
+    "typed",
     "unknown_key",
     "with_type",
 ]

@@ -65,15 +65,24 @@ def parse(composed: DictConfig) -> Config:
     Raises:
         UserError: an unknown key, a wrong type, a missing or contradictory value.
     """
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
-        OmegaConf.resolve(merged)
-        config = cast(Config, OmegaConf.to_object(merged))
-    except OmegaConfBaseException as error:
-        raise UserError(_explain(error, composed)) from None
+    config = typed(Config, composed)
     check(config)
     _make_absolute(config)
     return config
+
+
+def typed(schema: type[T], composed: DictConfig) -> T:
+    """A composed config as a dataclass, its values not compared with each other yet.
+
+    Raises:
+        UserError: an unknown key, a wrong type or a missing value.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
+        OmegaConf.resolve(merged)
+        return cast(T, OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise UserError(_explain(error, composed)) from None
 
 
 def _make_absolute(config: Config) -> None:
@@ -105,8 +114,8 @@ def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
     if "Missing" in message or "missing" in message:
         return f"{key} has no value: set {key}=…"
     value = OmegaConf.select(composed, key, throw_on_missing=False) if key else None
-    wanted = re.search(r"could not be converted to (\w+)", message)
+    wanted = re.search(r"(?:could not be converted to|is not a valid) (\w+)", message)
     if wanted:
-        kind = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+        kind = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
         return f"{key}={value} is not {kind.get(wanted[1], wanted[1])}"
     return f"{key}={value}: {message}" if key else message

@@ -21,7 +21,7 @@ def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str 
     if not hasattr(tarfile, "data_filter"):
         raise UserError("Python 3.11.4 or later is needed to unpack archives safely")
     try:
-        # The checksum stands at the end; tarfile would take a damaged header for the end.
+        # Read to the checksum at its end: tarfile takes a damaged header for the end of an archive.
         with gzip.open(archive) as stream:
             while stream.read(1 << 20):
                 pass

@@ -1,1 +1,1 @@
-"""Reviews through a SageMaker transform job: what goes in, the job, what comes out."""
+"""A file of reviews through a SageMaker transform job: options, plan, requests, job, results."""

@@ -1,4 +1,4 @@
-"""The knobs of a batch job: conf/batch.yaml, typed and checked."""
+"""The keys of conf/batch.yaml, typed and checked."""
 
 from dataclasses import dataclass
 
@@ -6,14 +6,12 @@ from imdb_cls import outputs
 from imdb_cls.config import AwsConfig
 from imdb_cls.config.checks import between, check_aws
 from imdb_cls.errors import UserError
-from launch.aws.instances import instance_of
-from launch.hosting.options import merged
+from launch.aws.instances import Instance, instance_of
+from launch.hosting import options as words
 
 
 @dataclass
 class Options(AwsConfig):
-    """conf/batch.yaml."""
-
     text: str = "text"
     output: str | None = None
     max_concurrency: int = 2
@@ -21,10 +19,13 @@ class Options(AwsConfig):
     stop: bool = False
 
     @property
-    def ceiling(self) -> float | None:
-        """USD that the job can cost at most while somebody waits for it."""
-        price = instance_of(self).price
-        return None if price is None else price * self.count * self.max_seconds / 3600
+    def instance(self) -> Instance:
+        return instance_of(self)
+
+    def cost(self, seconds: float) -> float | None:
+        """USD for so many seconds of all instances; None: their price is not known."""
+        price = self.instance.price
+        return None if price is None else price * self.count * seconds / 3600
 
 
 def read(given: list[str]) -> Options:
@@ -33,14 +34,14 @@ def read(given: list[str]) -> Options:
     Raises:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
-    options = merged(Options, "batch.yaml", given)
+    options = words.read(Options, given, "batch.yaml")
     between("instance_count", options.instance_count, 1, 1000)
     between("poll_seconds", options.poll_seconds, 0.05, 600)
     between("max_concurrency", options.max_concurrency, 1, 100)
     between("max_seconds", options.max_seconds, 60, 28 * 86400)
     check_aws(options)
     outputs.check(options.output)
-    instance_of(options)  # refused if there is no such instance
+    instance_of(options)
     for other in ("dry_run", "rehearse"):
         if options.stop and getattr(options, other):
             raise UserError(f"stop=true stops a job, {other}=true never has one: choose one")

@@ -1,56 +1,49 @@
 """What is sent to AWS, literally: the model, and the transform job."""
 
-import hashlib
-import json
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any
 
-from imdb_cls.runs.run import Run
-from launch.aws.instances import instance_of
-from launch.aws.limits import check
+from launch.aws.limits import Request, check
 from launch.batches.options import Options
-from launch.endpoints import names
-from launch.endpoints.names import Request, tags
-from launch.hosting.account import Account
-from launch.hosting.model import model as model_request
+from launch.hosting.model import Model
+from launch.hosting.names import PREFIX, RUN_TAG, as_tags, digest
 
 
-def build(
-    options: Options, run: Run, account: Account, image: str, archive: str, reviews: str
-) -> tuple[Request, Request]:
-    """CreateModel's and CreateTransformJob's request.
+@dataclass(frozen=True)
+class Requests:
+    model: Request
+    job: Request
 
+    def as_json(self) -> list[dict[str, Any]]:
+        """In the order in which they are sent."""
+        sent = (("CreateModel", self.model), ("CreateTransformJob", self.job))
+        return [{"operation": operation, "request": request} for operation, request in sent]
+
+
+def build(options: Options, model: Model, reviews: str) -> Requests:
+    """
     Args:
-        archive: where the model.tar.gz will lie.
-        reviews: the S3 object, or prefix, of the requests.
+        reviews: the S3 object, or prefix, of the lines.
 
     Raises:
         UserError: AWS would refuse it.
     """
-    model = model_request(options, account, image, archive)
-    job = _job(options, reviews)
-    # What it does decides its name: the same command finds the same job.
-    content = json.dumps([model, job], sort_keys=True).encode()
-    name = f"{names.PREFIX}batch-{hashlib.sha256(content).hexdigest()[:12]}"
-    marks = {"Tags": tags(**{names.RUN_TAG: run.name, **options.tags})}
-    kms = {"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}
-    requests = (
-        {"ModelName": name, **model, **marks},
-        {
-            "TransformJobName": name,
-            "ModelName": name,
-            **job,
-            "TransformOutput": {
-                "S3OutputPath": account.store.folder("batch", name),
-                "Accept": "application/json",
-                "AssembleWith": "Line",
-                **kms,
-            },
-            **marks,
-        },
+    made, job = model.request(), _job(options, reviews)
+    # Its content decides the job's name: the same command finds the same job.
+    name = f"{PREFIX}batch-{digest([made, job])[:12]}"
+    tags = {"Tags": as_tags({RUN_TAG: model.run.name, **options.tags})}
+    output = {
+        "S3OutputPath": model.account.store.folder("batch", name),
+        "Accept": "application/json",
+        "AssembleWith": "Line",
+        **({"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}),
+    }
+    requests = Requests(
+        {"ModelName": name, **made, **tags},
+        {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags},
     )
-    check(requests[0], "CreateModel")
-    check(requests[1], "CreateTransformJob")
+    check(requests.model, "CreateModel")
+    check(requests.job, "CreateTransformJob")
     return requests
 
 
@@ -68,17 +61,8 @@ def _job(options: Options, reviews: str) -> Request:
             "SplitType": "Line",
         },
         "TransformResources": {
-            "InstanceType": instance_of(options).name,
+            "InstanceType": options.instance.name,
             "InstanceCount": options.count,
             **kms,
         },
     }
-
-
-def seconds(description: dict[str, Any]) -> float:
-    """That a job is billed for, or would be if it ended now."""
-    begun = description.get("TransformStartTime")
-    if begun is None:
-        return 0.0
-    end = description.get("TransformEndTime") or datetime.now(UTC)
-    return max(0.0, float((end - begun).total_seconds()))

@@ -2,42 +2,35 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls.data import files
 from imdb_cls.errors import UserError
-from imdb_cls.inference import contract
+from imdb_cls.inference.contract import Limits
 from imdb_cls.outputs import Prediction
-from launch.endpoints import invoke
-from launch.serving.options import Options as Serving
+from launch.hosting import labelling
 
-# Of one line: many texts to a request, so that few are on their way; all in good time.
-_TEXTS, _BYTES = 64, 1_000_000
-
-
-@dataclass(frozen=True)
-class Written:
-    lines: int
-    texts: int
+# Texts and bytes of one line: few requests are sent, and each is answered in time.
+_MOST = (64, 1_000_000)
 
 
-def write(source: str, column: str, target: Path) -> Written:
-    """The reviews of a csv, jsonl or parquet file as JSON lines `{"inputs": ["…", …]}`.
+def write(source: str, column: str, target: Path) -> int:
+    """Writes the reviews of a csv, jsonl or parquet file as JSON lines `{"inputs": ["…", …]}`.
+    Returns how many reviews there are.
 
     Raises:
-        UserError: no such file or column, a text that the server would refuse.
+        UserError: no such file or column, or a text that the server would refuse.
     """
-    lines = texts = 0
-    with target.open("w", encoding="utf-8") as file:
-        for chunk in invoke.requests(_checked(source, column), _TEXTS, _BYTES):
-            file.write(contract.encode({"inputs": chunk}).decode() + "\n")
-            lines, texts = lines + 1, texts + len(chunk)
-    return Written(lines, texts)
+    count = 0
+    with target.open("wb") as file:
+        for chunk in labelling.chunks(_checked(source, column), *_MOST):
+            file.write(labelling.request(chunk) + b"\n")
+            count += len(chunk)
+    return count
 
 
 def _checked(source: str, column: str) -> Iterator[str]:
-    longest = Serving().max_characters
+    longest = Limits().characters
     for review in files.read(source, column, label=None):
         if len(review.text) > longest:
             raise UserError(
@@ -47,33 +40,32 @@ def _checked(source: str, column: str) -> Iterator[str]:
         yield review.text
 
 
-def texts_of(file: Path) -> Iterator[list[str]]:
-    """The texts of each line that `write` wrote."""
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)["inputs"]
-
-
-def joined(
-    asked: Iterable[list[str]], answered: Iterable[str], who: str
-) -> Iterator[list[Prediction]]:
+def predictions(asked: Path | None, answers: Iterable[str], who: str) -> Iterator[list[Prediction]]:
     """The predictions of each line, in the order of the input.
+
+    Args:
+        asked: the file that `write` wrote; None: the lines were not ours, and their texts are not
+            known.
+        who: what an error calls the job.
 
     Raises:
         UserError: an answer is missing, or is none.
     """
-    try:
-        for texts, line in zip(asked, answered, strict=True):
-            yield invoke.answers(line.encode(), texts, who)
-    except ValueError:
-        raise UserError(f"{who}: not as many answers as requests") from None
-
-
-def alone(answered: Iterable[str], who: str) -> Iterator[list[Prediction]]:
-    """The same where the requests were not ours, and lie in S3."""
-    for line in answered:
+    if asked is None:
+        for answer in answers:
+            yield labelling.predictions(answer.encode(), _unknown(answer), who)
+        return
+    with asked.open(encoding="utf-8") as lines:
         try:
-            count = len(json.loads(line))
-        except (ValueError, TypeError):
-            count = 1
-        yield invoke.answers(line.encode(), [""] * count, who)
+            for line, answer in zip(lines, answers, strict=True):
+                yield labelling.predictions(answer.encode(), json.loads(line)["inputs"], who)
+        except ValueError:
+            raise UserError(f"{who}: not as many answers as requests") from None
+
+
+def _unknown(answer: str) -> list[str]:
+    """As many empty texts as an answer has labels."""
+    try:
+        return [""] * len(json.loads(answer))
+    except (ValueError, TypeError):
+        return [""]

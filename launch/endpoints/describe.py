@@ -3,67 +3,78 @@
 from collections.abc import Iterator
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from imdb_cls.errors import UserError
-from launch.aws.client import AWS, explained
+from launch.aws.client import AWS, explained, unless_gone
 from launch.endpoints import names
+from launch.hosting.names import RUN_TAG
 
 Description = dict[str, Any]
 
-# It will be something else soon, and takes no other order until then.
-MOVING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-# It answers nothing, and can only be deleted.
+# The endpoint is on its way to another status, and AWS takes no other order for it until then.
+CHANGING = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+# The endpoint answers nothing, and can only be deleted.
 BROKEN = ("Failed", "UpdateRollbackFailed", "OutOfService")
-# What SageMaker says of what is not there; a ValidationException like many others.
-_GONE = ("Could not find", "does not exist", "not found")
 
 
 def endpoint(aws: AWS, name: str) -> Description | None:
     """DescribeEndpoint; None: there is none of that name."""
     with explained(f"looking at {name}"):
-        try:
-            return dict(aws.client("sagemaker").describe_endpoint(EndpointName=name))
-        except ClientError as error:
-            if not is_gone(error):
-                raise
-            return None
+        return unless_gone(aws.client("sagemaker").describe_endpoint, EndpointName=name)
 
 
-def is_gone(error: ClientError) -> bool:
-    """Whether AWS says that there is no such thing."""
-    code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-    return code in ("ValidationException", "ResourceNotFound") and any(p in said for p in _GONE)
+def existing(aws: AWS, name: str, word: str) -> Description:
+    """DescribeEndpoint.
+
+    Args:
+        word: what a command calls the endpoint.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    there = endpoint(aws, name)
+    if there is None:
+        raise UserError(
+            f"{name}: no such endpoint in {aws.region}: python -m launch.endpoint deploy {word}"
+        )
+    return there
+
+
+def config(aws: AWS, name: str) -> Description | None:
+    """DescribeEndpointConfig; None: there is none of that name."""
+    with explained(f"looking at {name}"):
+        return unless_gone(
+            aws.client("sagemaker").describe_endpoint_config, EndpointConfigName=name
+        )
+
+
+def variant(aws: AWS, description: Description) -> Description:
+    """The model and the machines in the configuration that an endpoint has; nothing if that was
+    deleted."""
+    found = config(aws, description["EndpointConfigName"])
+    return dict(found["ProductionVariants"][0]) if found else {}
 
 
 def kind(description: Description) -> str:
     """instance, serverless or async."""
     if description.get("AsyncInferenceConfig"):
         return "async"
-    variant = (description.get("ProductionVariants") or [{}])[0]
-    return "serverless" if variant.get("CurrentServerlessConfig") else "instance"
+    (first, *_) = description.get("ProductionVariants") or [{}]
+    return "serverless" if first.get("CurrentServerlessConfig") else "instance"
 
 
-def config(aws: AWS, name: str) -> Description | None:
-    """DescribeEndpointConfig; None: there is none of that name."""
-    with explained(f"looking at {name}"):
-        try:
-            return dict(aws.client("sagemaker").describe_endpoint_config(EndpointConfigName=name))
-        except ClientError as error:
-            if not is_gone(error):
-                raise
-            return None
+def status_line(name: str, description: Description | None) -> str:
+    return f"{name}: {description['EndpointStatus'] if description else 'deleted'}"
 
 
 def tags(aws: AWS, arn: str) -> dict[str, str]:
-    with explained(f"looking at the tags of {arn.rpartition('/')[2]}"):
+    """The tags of an endpoint or a part; none if it was deleted."""
+
+    def found() -> dict[str, str]:
         pages = aws.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
-        try:
-            return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-        except ClientError as error:
-            if not is_gone(error):  # deleted a moment ago
-                raise
-            return {}
+        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
+
+    with explained(f"looking at the tags of {arn.rpartition('/')[2]}"):
+        return unless_gone(found) or {}
 
 
 def check_ours(aws: AWS, description: Description) -> dict[str, str]:
@@ -73,34 +84,31 @@ def check_ours(aws: AWS, description: Description) -> dict[str, str]:
         UserError: none of them says that it is ours.
     """
     name, found = description["EndpointName"], tags(aws, description["EndpointArn"])
-    if names.RUN_TAG not in found:
+    if RUN_TAG not in found:
         raise UserError(
-            f"{name} is not an endpoint of ours: it has no tag {names.RUN_TAG}. Choose another name"
+            f"{name} is not an endpoint of ours: it has no tag {RUN_TAG}. Choose another name"
         )
     return found
 
 
 def configs(aws: AWS, name: str) -> Iterator[str]:
     """Names of the configurations that were made for an endpoint, old ones included."""
-    for found in _parts(aws, "list_endpoint_configs", "EndpointConfigs", name):
-        if _is_of(aws, found["EndpointConfigName"], found["EndpointConfigArn"], name):
-            yield str(found["EndpointConfigName"])
+    return _parts(aws, "list_endpoint_configs", "EndpointConfig", name)
 
 
 def models(aws: AWS, name: str) -> Iterator[str]:
-    """Names of the models that were made for it."""
-    for found in _parts(aws, "list_models", "Models", name):
-        if _is_of(aws, found["ModelName"], found["ModelArn"], name):
-            yield str(found["ModelName"])
+    """Names of the models that were made for an endpoint."""
+    return _parts(aws, "list_models", "Model", name)
 
 
-def _parts(aws: AWS, operation: str, key: str, name: str) -> list[Description]:
+def _parts(aws: AWS, operation: str, kind: str, name: str) -> Iterator[str]:
     with explained(f"looking for the parts of {name}"):
         pages = aws.client("sagemaker").get_paginator(operation)
-        return [
-            found for page in pages.paginate(NameContains=names.stem(name)) for found in page[key]
+        found = [
+            (str(part[f"{kind}Name"]), str(part[f"{kind}Arn"]))
+            for page in pages.paginate(NameContains=names.stem(name))
+            for part in page[f"{kind}s"]
         ]
-
-
-def _is_of(aws: AWS, part: str, arn: str, name: str) -> bool:
-    return names.is_part(part, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name
+    for part, arn in found:
+        if names.is_part(part, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name:
+            yield part

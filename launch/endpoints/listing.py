@@ -1,17 +1,17 @@
 """What is running, since when, and what it has cost."""
 
+import contextlib
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
 
 from rich.console import Console
 
-from imdb_cls.errors import UserError
 from imdb_cls.terminal import Screen, as_table
 from launch.aws.client import AWS, explained
-from launch.aws.instances import Instance, find
+from launch.aws.instances import find
 from launch.endpoints import describe, names, prices, scaling
+from launch.endpoints.describe import Description
 from launch.endpoints.record import Target
+from launch.hosting.names import RUN_TAG
 
 _COLUMNS = ("endpoint", "kind", "what", "status", "since", "run", "price", "so far")
 # In a pipe nothing is folded.
@@ -37,33 +37,24 @@ def show(aws: AWS, target: Target, screen: Screen) -> None:
     Raises:
         UserError: there is none.
     """
-    there = describe.endpoint(aws, target.name)
-    if there is None:
-        raise UserError(
-            f"{target.name}: no such endpoint in {aws.region}:"
-            f" python -m launch.endpoint deploy {target.word}"
-        )
-    tags = describe.check_ours(aws, there)
-    row = _row(aws, target.name, tags)
-    scaled = [found for found in scaling.as_it_is(aws, target.name) if "MinCapacity" in found]
-    facts = dict(row)
-    if scaled:
-        facts["scaled"] = f"{scaled[0]['MinCapacity']} to {scaled[0]['MaxCapacity']} machines"
-    facts["model"] = _model(aws, there)
+    there = describe.existing(aws, target.name, target.word)
+    facts = _row(aws, target.name, describe.check_ours(aws, there))
+    for bounds in scaling.current(aws, target.name)[0]:
+        facts["scaled"] = f"{bounds['MinCapacity']} to {bounds['MaxCapacity']} machines"
+    facts["model"] = describe.variant(aws, there).get("ModelName", "unknown")
     if "FailureReason" in there:
         facts["failure"] = there["FailureReason"]
-    table = [{"status": name, "": fact} for name, fact in facts.items()]
-    _print(screen, table, "")
+    _print(screen, [{"status": name, "": fact} for name, fact in facts.items()], "")
 
 
 def _print(screen: Screen, rows: list[dict[str, str]], title: str) -> None:
     boxed = screen.console.is_terminal
-    table = as_table(rows, title, boxed=boxed, right=False)
     console = screen.console if boxed else Console(highlight=False, width=_WIDE)
-    console.print(table)
+    console.print(as_table(rows, title, boxed=boxed, right=False))
 
 
 def _ours(aws: AWS) -> Iterator[tuple[str, dict[str, str]]]:
+    """The name and the tags of each endpoint that was made of a run."""
     with explained("listing endpoints"):
         pages = aws.client("sagemaker").get_paginator("list_endpoints")
         found = [
@@ -73,45 +64,38 @@ def _ours(aws: AWS) -> Iterator[tuple[str, dict[str, str]]]:
         ]
     for name, arn in found:
         tags = describe.tags(aws, arn)
-        if names.RUN_TAG in tags:
+        if RUN_TAG in tags:
             yield name, tags
 
 
 def _row(aws: AWS, name: str, tags: dict[str, str]) -> dict[str, str]:
-    there = describe.endpoint(aws, name)
-    if there is None:  # deleted a moment ago
-        return dict.fromkeys(_COLUMNS, "") | {"endpoint": name, "status": "deleted"}
-    kind, config = describe.kind(there), describe.config(aws, there["EndpointConfigName"])
-    variant = config["ProductionVariants"][0] if config else {}
-    price = _price(variant, tags)
-    hourly = prices.hourly(there, price)
-    what, cost, so_far = f"{prices.machines(there)} x {variant.get('InstanceType', '?')}", "?", "?"
-    if kind == "serverless":
+    # It may have been deleted a moment ago.
+    row = dict.fromkeys(_COLUMNS, "") | {"endpoint": name, "status": "deleted"}
+    if there := describe.endpoint(aws, name):
+        what, price, so_far = _capacity(aws, there, tags)
+        row |= {
+            "kind": describe.kind(there),
+            "what": what,
+            "status": there["EndpointStatus"],
+            "since": there["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M"),
+            "run": tags.get(RUN_TAG, ""),
+            "price": price,
+            "so far": so_far,
+        }
+    return row
+
+
+def _capacity(aws: AWS, there: Description, tags: dict[str, str]) -> tuple[str, str, str]:
+    """The machines or the memory of an endpoint, their price, and what they have cost so far."""
+    variant = describe.variant(aws, there)
+    if describe.kind(there) == "serverless":
         memory = int(variant.get("ServerlessConfig", {}).get("MemorySizeInMB", 0))
-        what, cost, so_far = f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
-    elif hourly is not None:
-        cost, so_far = f"${hourly:.3f}/hour", f"${prices.hours(there) * hourly:.2f}"
-    values = (
-        *(name, kind, what, there["EndpointStatus"]),
-        there["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M"),
-        *(tags.get(names.RUN_TAG, ""), cost, so_far),
-    )
-    return dict(zip(_COLUMNS, values, strict=True))
-
-
-def _price(variant: dict[str, Any], tags: dict[str, str]) -> Instance | None:
-    """The instance at the price that the one who deployed it gave, or at the list price."""
-    kind = variant.get("InstanceType")
-    if not kind:
-        return None
-    given = tags.get(names.PRICE_TAG)
-    try:
-        price = float(given) if given else None
-        return find(kind) if price is None else replace(find(kind), price=price)
-    except ValueError:
-        return None
-
-
-def _model(aws: AWS, there: describe.Description) -> str:
-    config = describe.config(aws, there["EndpointConfigName"])
-    return str(config["ProductionVariants"][0]["ModelName"]) if config else "unknown"
+        return f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
+    count, machine = prices.machines(there), variant.get("InstanceType", "?")
+    price = find(machine).price
+    with contextlib.suppress(KeyError, ValueError):  # it was deployed at another price
+        price = float(tags[names.PRICE_TAG])
+    if price is None:
+        return f"{count} x {machine}", "?", "?"
+    so_far = prices.hours(there) * count * price
+    return f"{count} x {machine}", f"${count * price:.3f}/hour", f"${so_far:.2f}"

@@ -1,4 +1,4 @@
-"""The knobs of an endpoint: conf/endpoint.yaml, typed and checked."""
+"""The keys of conf/endpoint.yaml, typed and checked."""
 
 import re
 from dataclasses import dataclass
@@ -8,21 +8,29 @@ from imdb_cls.config import AwsConfig
 from imdb_cls.config.checks import between, check_aws, one_of
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
-from launch.hosting.options import merged
+from launch.hosting import options as words
 
 _NAME = r"[a-zA-Z0-9](-?[a-zA-Z0-9])*"
-# What a setting of a kind means nothing to.
+# Keys that only an endpoint with machines has, and those that only a serverless one has.
 _OF_MACHINES = (
     *("instance_type", "instance_count", "min_instances", "max_instances", "price_per_hour"),
-    *("volume_kms_key", "subnets", "security_groups", "network_isolation"),
+    *("volume_kms_key", "subnets", "security_groups", "network_isolation", "data_capture"),
 )
 _OF_SERVERLESS = ("memory_mb", "max_concurrency")
+_RANGES = {
+    "instance_count": (1, 1000),
+    "poll_seconds": (0.05, 600),
+    "min_instances": (0, 1000),
+    "max_instances": (1, 1000),
+    "invocations_per_instance": (1, 10**6),
+    "backlog_per_instance": (1, 10**6),
+    "capture_percent": (1, 100),
+    "max_concurrency": (1, 200),
+}
 
 
 @dataclass
 class Options(AwsConfig):
-    """conf/endpoint.yaml."""
-
     name: str | None = None
     kind: str = "instance"
     min_instances: int | None = None
@@ -41,10 +49,9 @@ class Options(AwsConfig):
 
     @property
     def bounds(self) -> tuple[int, int] | None:
-        """How few and how many machines autoscaling may make of it; None: it is not scaled."""
+        """The fewest and the most machines that autoscaling may come to; None: it is not scaled."""
         if self.kind == "async":
-            least = 0 if self.min_instances is None else self.min_instances
-            return least, self.max_instances or self.count
+            return self.min_instances or 0, self.max_instances or self.count
         if self.kind == "instance" and self.max_instances:
             return self.min_instances or 1, self.max_instances
         return None
@@ -56,57 +63,38 @@ def read(given: list[str]) -> Options:
     Raises:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
-    options = merged(Options, "endpoint.yaml", given)
-    check(options)
-    return options
-
-
-def check(options: Options) -> None:
-    """
-    Raises:
-        UserError: the first value that is not allowed, or that another one contradicts.
-    """
+    options = words.read(Options, given, "endpoint.yaml")
     one_of("kind", options.kind, ("instance", "serverless", "async"))
+    for name, (low, high) in _RANGES.items():
+        between(name, getattr(options, name), low, high)
+    check_aws(options)
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
         raise UserError(
             f"name={options.name}: allowed are 1 to 63 letters, digits and single hyphens, the"
             " first and the last of them no hyphen"
         )
-    for name, low, high in (
-        ("instance_count", 1, 1000),
-        ("poll_seconds", 0.05, 600),
-        ("min_instances", 0, 1000),
-        ("max_instances", 1, 1000),
-        ("invocations_per_instance", 1, 10**6),
-        ("backlog_per_instance", 1, 10**6),
-        ("capture_percent", 1, 100),
-        ("max_concurrency", 1, 200),
-    ):
-        between(name, getattr(options, name), low, high)
-    check_aws(options)
     if options.memory_mb not in (None, *range(1024, 6145, 1024)):
         raise UserError(
             f"memory_mb={options.memory_mb}: allowed are 1024, 2048, 3072, 4096, 5120 and 6144"
         )
     _check_kind(options)
     _check_scaling(options)
+    return options
 
 
 def _check_kind(options: Options) -> None:
-    defaults = Options()
-
-    def given(names: tuple[str, ...]) -> list[str]:
-        return [n for n in names if getattr(options, n) != getattr(defaults, n)]
-
-    kind = options.kind
-    if kind == "serverless":
-        for name in given((*_OF_MACHINES, "data_capture")):
+    kind, defaults = options.kind, Options()
+    unread = _OF_MACHINES if kind == "serverless" else _OF_SERVERLESS
+    for name in unread:
+        value = getattr(options, name)
+        if value == getattr(defaults, name):
+            continue
+        if kind == "serverless":
             raise UserError(
-                f"{name}={_shown(getattr(options, name))} means nothing to kind=serverless, which"
-                " has no machines of yours, no VPC and no data capture: leave one of them out"
+                f"{name}={_shown(value)} means nothing to kind=serverless, which has no machines of"
+                " yours, no VPC and no data capture: leave one of them out"
             )
-    for name in given(_OF_SERVERLESS) if kind != "serverless" else []:
-        raise UserError(f"{name}={getattr(options, name)} needs kind=serverless, not kind={kind}")
+        raise UserError(f"{name}={value} needs kind=serverless, not kind={kind}")
     if kind == "async" and options.data_capture:
         raise UserError(
             "data_capture=true: SageMaker captures nothing of kind=async, whose requests and"
@@ -114,7 +102,8 @@ def _check_kind(options: Options) -> None:
         )
     if options.capture_percent is not None and not options.data_capture:
         raise UserError(f"capture_percent={options.capture_percent} needs data_capture=true")
-    assert options.instance or kind == "serverless"  # refused if there is no such instance
+    if kind != "serverless":
+        instance_of(options)
 
 
 def _check_scaling(options: Options) -> None:
@@ -122,10 +111,9 @@ def _check_scaling(options: Options) -> None:
         raise UserError("min_instances=0 needs kind=async: the others would have nobody to answer")
     if options.kind == "instance" and options.min_instances and not options.max_instances:
         raise UserError(f"min_instances={options.min_instances} needs max_instances=… too")
-    bounds = options.bounds
-    if bounds is None:
+    if options.bounds is None:
         return
-    least, most = bounds
+    least, most = options.bounds
     if least > most:
         raise UserError(f"min_instances={least} is more than max_instances={most}")
     if options.instance_count is not None and not least <= options.instance_count <= most:

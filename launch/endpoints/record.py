@@ -1,4 +1,4 @@
-"""RUN/endpoint.json: which endpoint a run has, and where; and whose endpoint a command means."""
+"""RUN/endpoint.json: which endpoint a run has; and which endpoint a command is about."""
 
 import json
 import re
@@ -21,22 +21,22 @@ class Record:
     arn: str
     config: str
     created: str
-    """When it was first asked for."""
+    """When the endpoint was first asked for."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An endpoint that a command is about."""
+    """The endpoint that a command is about."""
 
     name: str
     region: str | None
-    """None: the profile's."""
+    """None: the one that this machine has as its default."""
     run: Run | None
-    """None: it was named itself."""
+    """None: the endpoint was given by its name."""
 
     @property
     def word(self) -> str:
-        """What to write for it in a command."""
+        """What a command calls it."""
         return str(self.run.path) if self.run else self.name
 
 
@@ -63,8 +63,8 @@ def forget(run: Run) -> None:
 
 
 def target(word: str, region: str | None) -> Target:
-    """The endpoint of a run directory, as it is on record or as it would be called; or the one of
-    that name, if `word` is no directory.
+    """The endpoint of a run directory, as recorded or as it would be called; or, if `word` is no
+    directory, the endpoint of that name.
 
     Raises:
         UserError: it is neither.

@@ -1,4 +1,4 @@
-"""A rehearsal of all that becomes of an endpoint: deploy, predict, list, delete."""
+"""Rehearses all that becomes of an endpoint: deploy, predict, list and delete, in a local AWS."""
 
 import shlex
 import tempfile
@@ -12,39 +12,34 @@ from launch.endpoints.deploy import deploy
 from launch.endpoints.invoke import label
 from launch.endpoints.options import Options
 from launch.endpoints.record import Target
-from launch.hosting.options import rehearsed
 from launch.rehearsal import local_account
 
 SAMPLES = ("i liked the movie", "i hated the movie", "the movie was okay")
-"""What is asked of an endpoint that is rehearsed."""
+"""What a rehearsed endpoint is asked."""
 
 
 def rehearse(run: Run, options: Options, given: list[str], screen: Screen) -> None:
-    """In a local AWS that lasts as long, with answers from the very archive that is deployed.
+    """Does and shows what the four commands would. The answers come from the very archive that is
+    deployed.
 
     Raises:
-        UserError: as with an account.
+        UserError: as in an account.
     """
-    options = rehearsed(options)
-    assert options.region
-    assert options.bucket
-    assert options.role
     path = str(run.path)
 
-    def told(*words: str) -> None:
+    def announce(*words: str) -> None:
         screen.rule("$ " + shlex.join(["python", "-m", "launch.endpoint", *words]))
 
-    with local_account(options.region, options.bucket, options.role):
+    with local_account(options) as options, tempfile.TemporaryDirectory(prefix="imdb_cls-") as temp:
         aws = connect(options.region)
-        told("deploy", path, *given)
-        with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-            planned = plan.prepare(run, options, Path(staging))
-            planned.show(screen.console)
-            deploy(planned, aws, screen)
-        told("predict", path, *SAMPLES)
+        announce("deploy", path, *given)
+        planned = plan.prepare(run, options, Path(temp))
+        planned.show(screen.console)
+        deploy(planned, screen)
+        announce("predict", path, *SAMPLES)
         label(aws, Target(planned.endpoint, aws.region, run), SAMPLES, None)
-        told("list")
+        announce("list")
         listing.show_all(aws, screen)
-        told("delete", path)
+        announce("delete", path)
         remove.everything(aws, planned.endpoint, screen, options.poll_seconds)
         screen.say(f"{planned.endpoint} is deleted; nothing of it is left")

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from imdb_cls.runs.run import Run
-from launch.aws.instances import Instance
-from launch.aws.limits import check
+from launch.aws.limits import Request, check
 from launch.endpoints import names, scaling
-from launch.endpoints.names import VARIANT, Request, tags
 from launch.endpoints.options import Options
 from launch.hosting.account import Account
-from launch.hosting.model import model
+from launch.hosting.model import Model
+from launch.hosting.names import RUN_TAG, as_tags
 
 
 @dataclass(frozen=True)
@@ -31,35 +29,24 @@ class Requests:
         return [{"operation": operation, "request": request} for operation, request in sent]
 
 
-def build(
-    options: Options,
-    run: Run,
-    endpoint: str,
-    account: Account,
-    image: str,
-    archive: str,
-    price: float | None,
-) -> Requests:
+def build(options: Options, model: Model, endpoint: str) -> Requests:
     """
-    Args:
-        archive: where the model.tar.gz will lie.
-        price: USD an hour of one instance, for whoever lists what is running.
-
     Raises:
         UserError: AWS would refuse it.
     """
-    ours = {names.RUN_TAG: run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
-    if price is not None:
-        ours[names.PRICE_TAG] = f"{price:g}"
-    marks = {"Tags": tags(**ours)}
-    made = model(options, account, image, archive)
+    tags = {RUN_TAG: model.run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
+    if options.instance and options.instance.price is not None:
+        # For whoever lists what is running.
+        tags[names.PRICE_TAG] = f"{options.instance.price:g}"
+    made = model.request()
     model_name = names.of_part(endpoint, made)
-    config = _config(options, account, endpoint, model_name)
+    config = _config(options, model.account, endpoint, model_name)
     config_name = names.of_part(endpoint, config)
+    tagged = {"Tags": as_tags(tags)}
     requests = Requests(
-        model={"ModelName": model_name, **made, **marks},
-        config={"EndpointConfigName": config_name, **config, **marks},
-        endpoint={"EndpointName": endpoint, "EndpointConfigName": config_name, **marks},
+        model={"ModelName": model_name, **made, **tagged},
+        config={"EndpointConfigName": config_name, **config, **tagged},
+        endpoint={"EndpointName": endpoint, "EndpointConfigName": config_name, **tagged},
         scaling=scaling.steps(options, endpoint),
     )
     check(requests.model, "CreateModel")
@@ -69,22 +56,28 @@ def build(
 
 
 def _config(options: Options, account: Account, endpoint: str, model_name: str) -> Request:
-    variant: Request = {"VariantName": VARIANT, "ModelName": model_name}
+    variant: Request = {"VariantName": names.VARIANT, "ModelName": model_name}
     if options.instance is None:
         variant["ServerlessConfig"] = {
             "MemorySizeInMB": options.memory_mb or 4096,
             "MaxConcurrency": options.max_concurrency or 5,
         }
     else:
-        variant |= _machines(options.instance, options.count)
-    kms = {"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}
-    folder = f"endpoints/{endpoint}"
+        variant |= {
+            "InstanceType": options.instance.name,
+            "InitialInstanceCount": options.count,
+            "InitialVariantWeight": 1.0,
+            # A large archive is unpacked and packages are installed before it answers.
+            "ContainerStartupHealthCheckTimeoutInSeconds": 900,
+        }
     config: Request = {"ProductionVariants": [variant]}
+    kms = {"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}
+    folder = account.store.folder("endpoints", endpoint)
     if options.kind == "async":
         config["AsyncInferenceConfig"] = {
             "OutputConfig": {
-                "S3OutputPath": account.store.folder(folder, "output"),
-                "S3FailurePath": account.store.folder(folder, "failed"),
+                "S3OutputPath": f"{folder}/output",
+                "S3FailurePath": f"{folder}/failed",
                 **kms,
             },
             "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2},
@@ -93,7 +86,7 @@ def _config(options: Options, account: Account, endpoint: str, model_name: str) 
         config["DataCaptureConfig"] = {
             "EnableCapture": True,
             "InitialSamplingPercentage": options.capture_percent or 100,
-            "DestinationS3Uri": account.store.folder(folder, "captured"),
+            "DestinationS3Uri": f"{folder}/captured",
             "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
             "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
             **kms,
@@ -101,13 +94,3 @@ def _config(options: Options, account: Account, endpoint: str, model_name: str) 
     if options.volume_kms_key:
         config["KmsKeyId"] = options.volume_kms_key
     return config
-
-
-def _machines(instance: Instance, count: int) -> Request:
-    return {
-        "InstanceType": instance.name,
-        "InitialInstanceCount": count,
-        "InitialVariantWeight": 1.0,
-        # A large archive, and the packages that the container installs before it answers.
-        "ContainerStartupHealthCheckTimeoutInSeconds": 900,
-    }

@@ -1,18 +1,15 @@
-"""How many machines an endpoint has, by what it is asked: Application Auto Scaling."""
+"""Application Auto Scaling: an endpoint has as many machines as its requests need."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from launch.aws.client import AWS, explained
-from launch.endpoints.names import VARIANT, Request
+from launch.aws.client import AWS, explained, unless_gone
+from launch.aws.limits import Request
+from launch.endpoints.names import VARIANT
 from launch.endpoints.options import Options
 
-_SERVICE = {
-    "ServiceNamespace": "sagemaker",
-    "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
-}
 _TARGET, _FROM_ZERO = "imdb-cls-target", "imdb-cls-from-zero"
 # Machines are added soon and taken away late: a new one takes minutes to come.
 _COOLDOWN = {"ScaleInCooldown": 600, "ScaleOutCooldown": 120}
@@ -20,14 +17,14 @@ _COOLDOWN = {"ScaleInCooldown": 600, "ScaleOutCooldown": 120}
 
 @dataclass(frozen=True)
 class Step:
-    """One request; it can be sent again and again."""
+    """One request, which changes nothing when it is sent again."""
 
     operation: str
     request: Request
 
 
 def steps(options: Options, endpoint: str) -> list[Step]:
-    """What it takes to have an endpoint scaled; nothing for one that is not.
+    """The requests that have an endpoint scaled; none for one that is not to be scaled.
 
     The metrics are SageMaker's own:
     https://docs.aws.amazon.com/sagemaker/latest/dg/async-inference-autoscale.html
@@ -36,46 +33,37 @@ def steps(options: Options, endpoint: str) -> list[Step]:
     if bounds is None:
         return []
     least, most = bounds
-    where = {**_SERVICE, "ResourceId": _resource(endpoint)}
-    tracked: dict[str, Any]
+    where = _where(endpoint)
     if options.kind == "async":
-        tracked = {
+        metric: Request = {
             "TargetValue": float(options.backlog_per_instance),
-            "CustomizedMetricSpecification": {
-                "MetricName": "ApproximateBacklogSizePerInstance",
-                "Namespace": "AWS/SageMaker",
-                "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
-                "Statistic": "Average",
-            },
+            "CustomizedMetricSpecification": _metric("ApproximateBacklogSizePerInstance", endpoint),
         }
     else:
-        tracked = {
+        metric = {
             "TargetValue": float(options.invocations_per_instance),
             "PredefinedMetricSpecification": {
                 "PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"
             },
         }
+    policy = {
+        **where,
+        "PolicyName": _TARGET,
+        "PolicyType": "TargetTrackingScaling",
+        "TargetTrackingScalingPolicyConfiguration": {**metric, **_COOLDOWN},
+    }
     found = [
         Step("RegisterScalableTarget", {**where, "MinCapacity": least, "MaxCapacity": most}),
-        Step(
-            "PutScalingPolicy",
-            {
-                **where,
-                "PolicyName": _TARGET,
-                "PolicyType": "TargetTrackingScaling",
-                "TargetTrackingScalingPolicyConfiguration": {**tracked, **_COOLDOWN},
-            },
-        ),
+        Step("PutScalingPolicy", policy),
     ]
     return [*found, *(_from_zero(endpoint) if least == 0 else [])]
 
 
 def _from_zero(endpoint: str) -> list[Step]:
-    """Without these, fewer requests than the target would wait at zero machines for ever. The
-    alarm's action is the policy before it, whose ARN AWS makes up."""
+    """Without these steps, fewer requests than the target would wait at zero machines for ever. The
+    alarm's action is the policy before it; its ARN is known only once AWS has made it."""
     policy = {
-        **_SERVICE,
-        "ResourceId": _resource(endpoint),
+        **_where(endpoint),
         "PolicyName": _FROM_ZERO,
         "PolicyType": "StepScaling",
         "StepScalingPolicyConfiguration": {
@@ -86,12 +74,9 @@ def _from_zero(endpoint: str) -> list[Step]:
         },
     }
     alarm = {
-        "AlarmName": alarm_name(endpoint),
+        "AlarmName": _alarm(endpoint),
         "AlarmDescription": f"requests wait, and {endpoint} has no machine",
-        "Namespace": "AWS/SageMaker",
-        "MetricName": "HasBacklogWithoutCapacity",
-        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
-        "Statistic": "Average",
+        **_metric("HasBacklogWithoutCapacity", endpoint),
         "Period": 60,
         "EvaluationPeriods": 2,
         "DatapointsToAlarm": 2,
@@ -102,15 +87,33 @@ def _from_zero(endpoint: str) -> list[Step]:
     return [Step("PutScalingPolicy", policy), Step("PutMetricAlarm", alarm)]
 
 
-def alarm_name(endpoint: str) -> str:
-    return f"{endpoint}-has-backlog"
+def current(aws: AWS, endpoint: str) -> tuple[list[Request], list[Request]]:
+    """The bounds (at most one) and the policies that AWS has. Without the right to look there are
+    none: whoever has set some up has it."""
+    client, where = aws.client("application-autoscaling"), {"ServiceNamespace": "sagemaker"}
+    with explained("looking at autoscaling"):
+        try:
+            targets = client.describe_scalable_targets(**where, ResourceIds=[_resource(endpoint)])
+            policies = client.describe_scaling_policies(**where, ResourceId=_resource(endpoint))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "AccessDeniedException":
+                return [], []
+            raise
+    return targets["ScalableTargets"], policies["ScalingPolicies"]
 
 
-def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> None:
-    """Has an endpoint that is in service scaled as these steps say, or not at all."""
+def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> bool:
+    """Has an endpoint that is in service scaled as these steps say, or not at all if there are
+    none. Returns whether anything was to change."""
+    targets, policies = current(aws, endpoint)
+    found = [*targets, *policies]
+    asked = [step.request for step in wanted if step.operation != "PutMetricAlarm"]
+    if len(asked) == len(found) and all(
+        any(_is_within(request, there) for there in found) for request in asked
+    ):
+        return False
     if not wanted:
-        remove(aws, endpoint)
-        return
+        return remove(aws, endpoint)
     client, arn = aws.client("application-autoscaling"), ""
     with explained("setting up autoscaling"):
         for step in wanted:
@@ -120,76 +123,64 @@ def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> None:
                 arn = client.put_scaling_policy(**step.request)["PolicyARN"]
             else:
                 aws.client("cloudwatch").put_metric_alarm(**step.request, AlarmActions=[arn])
-    kept = [step.request.get("PolicyName") for step in wanted]
-    there = [found["PolicyName"] for found in as_it_is(aws, endpoint) if "PolicyName" in found]
-    _forget(aws, endpoint, [name for name in there if name not in kept])
+    kept = [request.get("PolicyName") for request in asked]
+    _delete(aws, endpoint, [p["PolicyName"] for p in policies if p["PolicyName"] not in kept])
+    return True
 
 
-def as_it_is(aws: AWS, endpoint: str) -> list[Request]:
-    """The bounds and policies that AWS has. Who may not look has set up none."""
-    client, where = aws.client("application-autoscaling"), {"ServiceNamespace": "sagemaker"}
-    with explained("looking at autoscaling"):
-        try:
-            targets = client.describe_scalable_targets(**where, ResourceIds=[_resource(endpoint)])
-            policies = client.describe_scaling_policies(**where, ResourceId=_resource(endpoint))
-        except ClientError as error:
-            if error.response["Error"]["Code"] == "AccessDeniedException":
-                return []
-            raise
-    return [*targets["ScalableTargets"], *policies["ScalingPolicies"]]
-
-
-def differs(wanted: list[Step], found: list[Request]) -> bool:
-    """Whether bounds or policies are others than these."""
-    asked = [step.request for step in wanted if step.operation != "PutMetricAlarm"]
-    return len(asked) != len(found) or not all(
-        any(_within(request, there) for there in found) for request in asked
-    )
-
-
-def _within(wanted: Any, there: Any) -> bool:
-    """AWS adds values of its own to what it was given."""
+def _is_within(wanted: Any, there: Any) -> bool:
+    """Whether AWS has what was asked for. It adds values of its own."""
     if isinstance(wanted, dict) and isinstance(there, dict):
-        return all(key in there and _within(value, there[key]) for key, value in wanted.items())
+        return all(key in there and _is_within(value, there[key]) for key, value in wanted.items())
     if isinstance(wanted, list) and isinstance(there, list):
-        return len(wanted) == len(there) and all(map(_within, wanted, there))
+        return len(wanted) == len(there) and all(map(_is_within, wanted, there))
     return bool(wanted == there)
 
 
 def remove(aws: AWS, endpoint: str) -> bool:
-    """Takes an endpoint out of autoscaling. AWS refuses to change the machines of one that is in
-    it, and forgets nothing by itself when the endpoint goes. Returns whether it was in it."""
-    found = as_it_is(aws, endpoint)
-    _forget(aws, endpoint, [there["PolicyName"] for there in found if "PolicyName" in there])
-    if not any("MinCapacity" in there for there in found):
-        return bool(found)
-    client = aws.client("application-autoscaling")
-    with explained("taking the endpoint out of autoscaling"):
-        try:
-            client.deregister_scalable_target(**_SERVICE, ResourceId=_resource(endpoint))
-        except ClientError as error:
-            _unless_gone(error)
-    return True
+    """Takes an endpoint out of autoscaling. Returns whether it was in it.
+
+    AWS refuses to change the machines of an endpoint that is in it, and keeps the settings of one
+    that was deleted."""
+    targets, policies = current(aws, endpoint)
+    _delete(aws, endpoint, [policy["PolicyName"] for policy in policies])
+    if targets:
+        deregister = aws.client("application-autoscaling").deregister_scalable_target
+        with explained("taking the endpoint out of autoscaling"):
+            unless_gone(deregister, **_where(endpoint))
+    return bool(targets or policies)
 
 
-def _forget(aws: AWS, endpoint: str, policies: list[str]) -> None:
-    client = aws.client("application-autoscaling")
+def _delete(aws: AWS, endpoint: str, policies: list[str]) -> None:
+    delete_policy = aws.client("application-autoscaling").delete_scaling_policy
     with explained("taking the endpoint out of autoscaling"):
         if _FROM_ZERO in policies:
-            aws.client("cloudwatch").delete_alarms(AlarmNames=[alarm_name(endpoint)])
+            aws.client("cloudwatch").delete_alarms(AlarmNames=[_alarm(endpoint)])
         for name in policies:
-            try:
-                client.delete_scaling_policy(
-                    **_SERVICE, ResourceId=_resource(endpoint), PolicyName=name
-                )
-            except ClientError as error:
-                _unless_gone(error)
+            unless_gone(delete_policy, **_where(endpoint), PolicyName=name)
 
 
-def _unless_gone(error: ClientError) -> None:
-    if error.response["Error"]["Code"] != "ObjectNotFoundException":
-        raise error
+def _where(endpoint: str) -> Request:
+    return {
+        "ServiceNamespace": "sagemaker",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+        "ResourceId": _resource(endpoint),
+    }
 
 
 def _resource(endpoint: str) -> str:
     return f"endpoint/{endpoint}/variant/{VARIANT}"
+
+
+def _alarm(endpoint: str) -> str:
+    return f"{endpoint}-has-backlog"
+
+
+def _metric(name: str, endpoint: str) -> Request:
+    """A metric that SageMaker keeps of an asynchronous endpoint."""
+    return {
+        "MetricName": name,
+        "Namespace": "AWS/SageMaker",
+        "Dimensions": [{"Name": "EndpointName", "Value": endpoint}],
+        "Statistic": "Average",
+    }

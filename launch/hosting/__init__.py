@@ -1,1 +1,1 @@
-"""What an endpoint and a batch job have in common: knobs, place, image, model, waiting."""
+"""What endpoints and batch jobs share: their options, names, account, model and answers."""

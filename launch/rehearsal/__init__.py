@@ -9,8 +9,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, TypeVar
 
-from imdb_cls.config import BackendConfig
+from imdb_cls.config import AwsConfig, BackendConfig
+
+if TYPE_CHECKING:
+    from launch.rehearsal.aws import LocalAWS
+
+C = TypeVar("C", bound=AwsConfig)
 
 # Variables that would lead to a real account.
 _REAL = (
@@ -18,7 +24,6 @@ _REAL = (
     *("AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI"),
     *("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",),
 )
-_REGION = "us-east-1"
 
 
 @contextlib.contextmanager
@@ -33,43 +38,46 @@ def rehearsed(backend: BackendConfig, kept: Path | None = None) -> Iterator[Back
     Raises:
         UserError: this machine cannot rehearse.
     """
-    # moto takes a second to load: only for a rehearsal.
-    from launch.rehearsal.aws import LocalAWS
     from launch.rehearsal.host import Host
     from launch.rehearsal.machine import check_machine
 
     check_machine(backend)
-    region = backend.region or _REGION
-    role = backend.role or "arn:aws:iam::123456789012:role/rehearsal"
-    bucket = backend.bucket or "rehearsal"
     directory = kept or Path(tempfile.mkdtemp(prefix="imdb_cls-rehearsal-"))
     try:
-        with LocalAWS() as aws, _environment(aws.environment(region)), interrupted_by_signals():
-            host = Host(directory, aws, region, backend.interrupt_at_step)
+        with _local_aws(backend) as (aws, backend):
+            assert backend.region
+            host = Host(directory, aws, backend.region, backend.interrupt_at_step)
             aws.runner, aws.closing = host.run, host.close
-            aws.prepare(region, bucket, role)
             host.restore()
-            yield replace(
-                backend,
-                role=role,
-                bucket=bucket,
-                region=region,
-                poll_seconds=min(backend.poll_seconds, 0.2),
-            )
+            yield backend
     finally:
         if kept is None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextlib.contextmanager
-def local_account(region: str, bucket: str, role: str) -> Iterator[None]:
-    """A local AWS with these, for endpoints and batch jobs, which need no containers; every client
-    made meanwhile talks to it."""
+def local_account(options: C) -> Iterator[C]:
+    """The same for endpoints and batch jobs, which need no containers."""
+    with _local_aws(options) as (_, options):
+        yield options
+
+
+@contextlib.contextmanager
+def _local_aws(config: C) -> "Iterator[tuple[LocalAWS, C]]":
+    """A local AWS that every client made meanwhile talks to, and the config with what it has: a
+    role, a bucket, a region."""
+    # moto takes a second to load: only for a rehearsal.
     from launch.rehearsal.aws import LocalAWS
 
+    region, bucket = config.region or "us-east-1", config.bucket or "rehearsal"
+    role = config.role or "arn:aws:iam::123456789012:role/rehearsal"
+    poll = min(config.poll_seconds, 0.2)
     with LocalAWS() as aws, _environment(aws.environment(region)), interrupted_by_signals():
         aws.prepare(region, bucket, role)
-        yield
+        yield (
+            aws,
+            replace(config, role=role, bucket=bucket, region=region, poll_seconds=poll),
+        )
 
 
 @contextlib.contextmanager

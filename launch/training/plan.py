@@ -9,7 +9,7 @@ from rich.console import Console
 
 from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
-from imdb_cls.terminal import as_table
+from imdb_cls.terminal import show_plan
 from launch.aws.images import Image
 from launch.aws.instances import Instance, instance_of
 from launch.aws.store import Channel
@@ -59,15 +59,15 @@ class Plan:
         """USD that the job can cost at most: until max_seconds, and kept warm after that."""
         return ceiling(self.backend, self.machines.instance, self.machines.max_seconds)
 
-    def rows(self) -> list[dict[str, str]]:
-        """The table, a row a fact."""
+    def facts(self) -> dict[str, str]:
+        """What is shown of it, by name."""
         backend, instance = self.backend, self.machines.instance
         gpu = "no GPU"
         if instance.gpu:
             gpu = f"{instance.count} x {instance.gpu}, {instance.memory_gb} GB"
         if not instance.known:
             gpu = "not in conf/instances.yaml"
-        facts = {
+        return {
             "job": self.job_name,
             "instance": f"{backend.instance_count} x {instance.name} ({gpu}),"
             f" {backend.volume_gb} GB" + (", spot" if backend.spot else ""),
@@ -84,12 +84,9 @@ class Plan:
             "price": self._price(),
             "at most": self._at_most(),
         }
-        return [{"plan": name, "": value} for name, value in facts.items()]
 
     def show(self, console: Console) -> None:
-        console.print(as_table(self.rows(), "", boxed=console.is_terminal, right=False))
-        for warning in self.warnings:
-            console.print(f"WARNING {warning}", markup=False)
+        show_plan(console, self.facts(), self.warnings)
 
     def _devices(self) -> str:
         each, hosts = self.machines.processes, self.backend.instance_count

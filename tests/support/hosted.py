@@ -153,7 +153,8 @@ def shared_server(trained: Path, directory: Path) -> Iterator[Shared]:
     """The real server of the trained tiny model's archive."""
     from launch.hosting.archive import build
 
-    server = Shared(build(Run.open(trained), directory / "model.tar.gz").path)
+    build(Run.open(trained), directory / "model.tar.gz")
+    server = Shared(directory / "model.tar.gz")
     yield server
     server.end()
 

@@ -20,7 +20,6 @@ from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
 from launch.hosting import archive
-from launch.hosting.archive import Archive
 
 # What an inference image has none of, and what is not for it.
 ABSENT = (
@@ -61,8 +60,8 @@ def in_toolkit(root: Path, *calls: tuple[Any, ...], absent: str = "torch") -> li
     return done.stdout.splitlines()
 
 
-def test_it_holds_the_model_and_the_code_to_label_with_it(packed: Archive, fast_run: Path) -> None:
-    with tarfile.open(packed.path) as tar:
+def test_it_holds_the_model_and_the_code_to_label_with_it(packed: Path, fast_run: Path) -> None:
+    with tarfile.open(packed) as tar:
         members = {member.name: member for member in tar}
         pins = tar.extractfile("code/requirements.txt")
         assert pins
@@ -79,20 +78,21 @@ def test_it_holds_the_model_and_the_code_to_label_with_it(packed: Archive, fast_
 
 
 def test_the_same_model_is_the_same_bytes_wherever_it_lies(
-    packed: Archive, fast_run: Path, tmp_path: Path
+    packed: Path, fast_run: Path, tmp_path: Path
 ) -> None:
     moved = shutil.copytree(fast_run, tmp_path / "elsewhere", copy_function=shutil.copy)
     (moved / "model" / ".half-written").write_text("secret")
-    again = archive.build(Run.open(moved), tmp_path / "other.tar.gz")
-    assert (again.sha256, again.size) == (packed.sha256, packed.size)
-    assert again.path.read_bytes() == packed.path.read_bytes()
+    again = tmp_path / "other.tar.gz"
+    archive.build(Run.open(moved), again)
+    assert again.read_bytes() == packed.read_bytes()
     (moved / "model" / "inference.json").write_text("{}")
-    assert archive.build(Run.open(moved), tmp_path / "other.tar.gz").sha256 != packed.sha256
+    archive.build(Run.open(moved), again)
+    assert again.read_bytes() != packed.read_bytes()
 
 
-def test_the_code_in_it_labels_alone_and_as_we_do(packed: Archive, tmp_path: Path) -> None:
+def test_the_code_in_it_labels_alone_and_as_we_do(packed: Path, tmp_path: Path) -> None:
     root = tmp_path / "model"
-    archive.unpack(packed.path, root)
+    archive.unpack(packed, root)
     texts = ["i liked the movie", "i hated the movie", "the movie was okay"]
     json_type = "application/json"
     said = in_toolkit(
@@ -116,9 +116,9 @@ def test_the_code_in_it_labels_alone_and_as_we_do(packed: Archive, tmp_path: Pat
     assert engine == "onnx fp32"
 
 
-def test_without_onnxruntime_it_labels_with_torch(packed: Archive, tmp_path: Path) -> None:
+def test_without_onnxruntime_it_labels_with_torch(packed: Path, tmp_path: Path) -> None:
     """An endpoint that cannot reach the package index has none."""
-    archive.unpack(packed.path, tmp_path)
+    archive.unpack(packed, tmp_path)
     engine, answer = in_toolkit(
         tmp_path, ('{"inputs": "i liked it"}', "application/json", None), absent="onnxruntime"
     )
@@ -131,8 +131,8 @@ def test_without_onnxruntime_it_labels_with_torch(packed: Archive, tmp_path: Pat
 def test_a_container_without_a_network_is_asked_to_install_nothing(
     fast_run: Path, tmp_path: Path
 ) -> None:
-    packed = archive.build(Run.open(fast_run), tmp_path / "a.tar.gz", isolated=True)
-    with tarfile.open(packed.path) as tar:
+    archive.build(Run.open(fast_run), tmp_path / "a.tar.gz", isolated=True)
+    with tarfile.open(tmp_path / "a.tar.gz") as tar:
         assert "code/requirements.txt" not in tar.getnames()
 
 
@@ -141,7 +141,8 @@ def test_an_older_run_is_packed_with_the_settings_of_its_config(
 ) -> None:
     old = shutil.copytree(trained, tmp_path / "old")
     (old / "model" / "inference.json").unlink()
-    archive.unpack(archive.build(Run.open(old), tmp_path / "a.tar.gz").path, tmp_path / "root")
+    archive.build(Run.open(old), tmp_path / "a.tar.gz")
+    archive.unpack(tmp_path / "a.tar.gz", tmp_path / "root")
     assert stored.read(tmp_path / "root") == Settings(32, 0.25)
     assert not (tmp_path / "root" / "code" / "requirements.txt").exists()
 
@@ -172,10 +173,10 @@ def leading_out(content: bytes) -> bytes:
     ],
 )
 def test_a_damaged_or_hostile_archive_is_refused(
-    change: Any, said: str, packed: Archive, tmp_path: Path
+    change: Any, said: str, packed: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "given.tar.gz"
-    file.write_bytes(change(packed.path.read_bytes()))
+    file.write_bytes(change(packed.read_bytes()))
     with pytest.raises(UserError, match=said) as caught:
         archive.unpack(file, tmp_path / "root")
     assert str(file) in str(caught.value)

@@ -15,7 +15,6 @@ import pytest
 
 from imdb_cls.errors import UserError
 from imdb_cls.inference.labeller import Labeller
-from launch.hosting.archive import Archive
 from launch.serving import server
 from launch.serving.options import Options, check
 from tests.support.runs import reviews
@@ -114,9 +113,9 @@ def test_the_examples_on_its_page_are_as_it_answers(served: Served) -> None:
         )
 
 
-def test_a_signal_lets_it_answer_what_was_asked(start: Start, packed: Archive) -> None:
-    served = start(packed.path)
-    assert served.ready.startswith(f"serving {packed.path} on ")
+def test_a_signal_lets_it_answer_what_was_asked(start: Start, packed: Path) -> None:
+    served = start(packed)
+    assert served.ready.startswith(f"serving {packed} on ")
     body = json.dumps({"inputs": SAMPLES}).encode()
     with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         asking = head(OF_JSON, f"Content-Length: {len(body)}", "Expect: 100-continue")
@@ -131,8 +130,8 @@ def test_a_signal_lets_it_answer_what_was_asked(start: Start, packed: Archive) -
     assert (served.process.returncode, said) == (0, ("", ""))
 
 
-def test_a_second_signal_ends_it_at_once(start: Start, packed: Archive, tmp_path: Path) -> None:
-    served = start(packed.path)
+def test_a_second_signal_ends_it_at_once(start: Start, packed: Path, tmp_path: Path) -> None:
+    served = start(packed)
     with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
         connection.sendall(head(OF_JSON, "Content-Length: 9", "Expect: 100-continue"))
         assert answer_on(connection)[0] == 100
@@ -159,7 +158,7 @@ def test_small_answers_are_sent_at_once() -> None:
 
 
 def test_nothing_lies_about_while_it_serves(
-    packed: Archive,
+    packed: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -172,7 +171,7 @@ def test_nothing_lies_about_while_it_serves(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(server, "serve", serve)
     before = signal.getsignal(signal.SIGTERM)
-    server.command(str(packed.path), Options(port=0))
+    server.command(str(packed), Options(port=0))
     signal.signal(signal.SIGTERM, before)
     assert found == [[], (3,)]
 

@@ -289,14 +289,8 @@ def a_plan(
     )
 
 
-def table(made: Plan) -> dict[str, str]:
-    rows = made.rows()
-    assert len({row["plan"] for row in rows}) == len(rows)
-    return {row["plan"]: row[""] for row in rows}
-
-
 def test_the_table_says_all_that_is_settled(tmp_path: Path) -> None:
-    assert table(a_plan(tmp_path, max_seconds=3600)) == {
+    assert a_plan(tmp_path, max_seconds=3600).facts() == {
         "job": "job-1",
         "instance": "1 x ml.p3.2xlarge (1 x V100, 16 GB), 30 GB",
         "image": "the/image:tag\nbecause",
@@ -311,19 +305,17 @@ def test_the_table_says_all_that_is_settled(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_job_with_everything(tmp_path: Path) -> None:
-    said = table(
-        a_plan(
-            tmp_path,
-            present=True,
-            instance_type="ml.g5.12xlarge",
-            instance_count=2,
-            volume_gb=50,
-            max_seconds=1800,
-            keep_alive_seconds=1800,
-            price_per_hour=2.5,
-            processes=4,
-        )
-    )
+    said = a_plan(
+        tmp_path,
+        present=True,
+        instance_type="ml.g5.12xlarge",
+        instance_count=2,
+        volume_gb=50,
+        max_seconds=1800,
+        keep_alive_seconds=1800,
+        price_per_hour=2.5,
+        processes=4,
+    ).facts()
     assert said["instance"] == "2 x ml.g5.12xlarge (4 x A10G, 24 GB), 50 GB"
     assert said["devices"] == "8: 4 on each of 2 hosts, with DDP"
     assert said["code"].endswith("in S3 already")
@@ -332,12 +324,12 @@ def test_the_table_of_a_job_with_everything(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_spot_job_and_of_an_instance_of_ones_own(tmp_path: Path) -> None:
-    said = table(a_plan(tmp_path, spot=True))
+    said = a_plan(tmp_path, spot=True).facts()
     assert said["instance"].endswith("30 GB, spot")
     assert said["price"].endswith("; spot is billed less")
     own = {"instance_type": "ml.own.1x", "price_per_hour": 1.0, "image": "mine"}
-    assert "not in conf/instances.yaml" in table(a_plan(tmp_path, **own))["instance"]
-    assert "(no GPU)" in table(a_plan(tmp_path, instance_type="ml.m5.large"))["instance"]
+    assert "not in conf/instances.yaml" in a_plan(tmp_path, **own).facts()["instance"]
+    assert "(no GPU)" in a_plan(tmp_path, instance_type="ml.m5.large").facts()["instance"]
 
 
 def test_every_job_has_a_name_of_its_own_that_sagemaker_takes() -> None:

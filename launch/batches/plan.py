@@ -1,0 +1,102 @@
+"""What a transform job will be: decided, priced, and shown before anything is sent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from imdb_cls.errors import UserError
+from imdb_cls.runs.run import Run
+from imdb_cls.terminal import show_plan
+from launch.aws.store import Channel
+from launch.batches import request, reviews
+from launch.batches.options import Options
+from launch.batches.request import Requests
+from launch.hosting.model import Model, pack
+
+_REVIEWS = "reviews.jsonl"
+
+
+@dataclass(frozen=True)
+class Plan:
+    source: str
+    options: Options
+    model: Model
+    reviews: Channel | None
+    """The lines of requests; None: they lie in S3 already."""
+    texts: int | None
+    """How many reviews there are; None: not known of those in S3."""
+    requests: Requests
+
+    @property
+    def run(self) -> Run:
+        return self.model.run
+
+    @property
+    def name(self) -> str:
+        """The job's, at its first attempt."""
+        return str(self.requests.job["TransformJobName"])
+
+    @property
+    def lines(self) -> Path | None:
+        """The file of the lines of requests, if it is here."""
+        return self.reviews.files[_REVIEWS] if self.reviews else None
+
+    @property
+    def output(self) -> Path:
+        """Where the predictions go."""
+        given = self.options.output
+        return Path(given).expanduser() if given else self.run.path / f"{self.name}.jsonl"
+
+    def show(self, console: Console) -> None:
+        show_plan(console, self._facts())
+
+    def _facts(self) -> dict[str, str]:
+        options, instance = self.options, self.options.instance
+        price, ceiling = "unknown", options.cost(options.max_seconds)
+        if instance.price is not None:
+            price = f"${instance.price:.3f} an hour and instance ({instance.price_note})"
+        at_most = "unknown: set price_per_hour"
+        if ceiling is not None:
+            at_most = f"${ceiling:.2f} ({options.max_seconds:,} s), while this command waits"
+        facts = {
+            "job": f"{self.name} in {self.model.account.region}",
+            "run": str(self.run.path),
+            "reviews": self.source + ("" if self.texts is None else f": {self.texts:,}"),
+            "instance": f"{options.count} x {instance.name}",
+            **self.model.facts(),
+            "price": price,
+            "at most": at_most,
+        }
+        if options.rehearse:
+            facts["rehearsal"] = "in a local AWS: nothing is paid"
+        return facts
+
+
+def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
+    """
+    Args:
+        source: a file of reviews, or an s3:// object or prefix of requests, one a line.
+        staging: a directory for the archive and the requests.
+
+    Raises:
+        UserError: what a user can mend.
+    """
+    channel, texts = None, None
+    if not source.startswith("s3://"):
+        texts = reviews.write(source, options.text, staging / _REVIEWS)
+        channel = Channel("requests", {_REVIEWS: staging / _REVIEWS})
+        if options.count > 1:
+            raise UserError(
+                f"instance_count={options.count}: one file is one machine's work; more machines"
+                " share the objects below an s3:// prefix"
+            )
+    elif source.lower().endswith((".csv", ".parquet")):
+        raise UserError(
+            f"{source}: in S3, reviews are JSON lines of requests, as"
+            ' {"inputs": "i liked the movie"}: bring the file here, and give it instead'
+        )
+    model = pack(run, options, staging, options.instance)
+    uri = model.account.store.uri(channel) + _REVIEWS if channel else source
+    requests = request.build(options, model, uri)
+    return Plan(source, options, model, channel, texts, requests)
