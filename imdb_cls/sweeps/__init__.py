@@ -1,1 +1,1 @@
-"""Many runs as one: how trials are chosen and run, and what came of them."""
+"""Sweeps: which trials a command asks for, and who runs them on this machine."""

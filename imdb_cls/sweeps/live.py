@@ -1,4 +1,4 @@
-"""A live table of trials that run at the same time; in a pipe, a line for whatever changes."""
+"""A live table of trials that run at the same time. In a pipe it is a line for each change."""
 
 import contextlib
 import threading
@@ -23,13 +23,13 @@ class Row:
     overrides: str
     phase: str
     best: str
-    """The sweep's metric at its best so far."""
+    """The best value of the sweep's metric so far."""
     elapsed: str
     cost: str
 
 
 class LiveTable:
-    """Shows rows, one a trial, until it is closed."""
+    """Shows one row for each trial until it is closed."""
 
     def __init__(self, screen: Screen, metric: str) -> None:
         self.screen, self.metric = screen, metric
@@ -57,7 +57,7 @@ class LiveTable:
                 self.screen.say(f"trial {row.trial} ({row.overrides}): {shown}")
 
     def _table(self, rows: list[Row]) -> Table:
-        # Those that are at work, and as many of the others as the terminal has room for.
+        # Trials at work come first; the others are shown as far as the terminal has room.
         room = max(5, self.screen.console.height - 6)
         shown = sorted(rows, key=lambda row: row.phase in _OVER)[:room]
         table = Table(box=None, pad_edge=False)
@@ -78,7 +78,8 @@ class LiveTable:
 
 @contextlib.contextmanager
 def watched(sweep: Sweep, screen: Screen) -> Iterator[None]:
-    """Shows how the trials of a sweep go, as their directories tell, for as long as this lasts."""
+    """Shows what the directories of a sweep's trials tell, once a second, for as long as this
+    lasts."""
     over = threading.Event()
     metric = str(sweep.info()["metric"])
 

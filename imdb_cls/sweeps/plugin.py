@@ -1,5 +1,8 @@
-"""python -m imdb_cls.train -m …: the sweeper that Hydra calls. It checks every trial before the
-first one starts, goes on with a sweep that was begun, and outlives trials that fail."""
+"""The sweeper that Hydra calls for `python -m imdb_cls.train -m …`.
+
+It checks every trial before the first one starts, goes on with a sweep that was begun earlier, and
+carries on when a trial fails.
+"""
 
 import contextlib
 import shlex
@@ -34,13 +37,14 @@ def register(backend: Callable[[], ModuleType], recompose: Callable[[list[str]],
     """Makes TrialSweeper known to Hydra; conf/train.yaml names it.
 
     Args:
-        backend: gives the module whose `sweep` runs trials elsewhere.
-        recompose: as imdb_cls.training.resolve.settle takes it.
+        backend: gives the module whose `sweep` runs trials as jobs.
+        recompose: as imdb_cls.training.resolve.resolve takes it.
     """
-    TrialSweeper.remote = _Remote(backend, recompose)
-    # Hydra takes plugins from a package of that name only. It is made here, not installed: other
-    # programs of the same environment have no use for it.
+    TrialSweeper.backend, TrialSweeper.recompose = backend, recompose
+    # Hydra looks for installed plugins now, before there is a module that none of them lies in.
     plugins = Plugins.instance()
+    # Hydra takes plugins from a package named hydra_plugins only. It is made here rather than
+    # installed: other programs of the same environment have no use for it.
     TrialSweeper.__module__ = "hydra_plugins.imdb_cls"
     for name in ("hydra_plugins", TrialSweeper.__module__):
         sys.modules.setdefault(name, ModuleType(name))
@@ -49,32 +53,27 @@ def register(backend: Callable[[], ModuleType], recompose: Callable[[list[str]],
 
 
 @dataclass(frozen=True)
-class _Remote:
-    backend: Callable[[], ModuleType]
-    recompose: Callable[[list[str]], Config]
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """All that a sweep command comes to, and nothing on the disk yet."""
+class _Prepared:
+    """What a sweep command comes to, before anything is written."""
 
     sweep: Sweep
-    set_aside: bool
-    """Whether a sweep of that name has to make room."""
+    replaced: bool
+    """Whether an earlier sweep in that directory is moved aside."""
     search: Search
     backend: BackendConfig | None
-    facts: dict[str, Any]
+    record: dict[str, Any]
     """What sweep.json begins with."""
 
 
 class TrialSweeper(Sweeper):
     """
     Args:
-        params: the search space of a config, by key. What the command line says of a key wins.
-        max_batch_size: Hydra's own, of no use here.
+        params: the search space of a config, by key. An override of a key wins over it.
+        max_batch_size: Hydra passes it to every sweeper; it has no use here.
     """
 
-    remote: ClassVar["_Remote"]
+    backend: ClassVar[Callable[[], ModuleType]]
+    recompose: ClassVar[Callable[[list[str]], Config]]
 
     def __init__(
         self, params: dict[str, str] | None = None, max_batch_size: int | None = None
@@ -87,21 +86,21 @@ class TrialSweeper(Sweeper):
         self.hydra = HydraSweep(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Ends the process with 1 if a trial failed, as a run that fails does.
+        """Runs the sweep. Ends the process with exit code 1 if a trial failed.
 
         Raises:
-            UserError: something is wrong with the sweep, or with any of its trials: none started.
+            UserError: the sweep or one of its trials is wrong; then no trial has started.
         """
-        plan, screen = self._plan(arguments), Screen()
-        with self._runner(plan, screen) as runner:
-            if plan.backend and plan.backend.dry_run:
-                runner.run(plan.search.ask(runner.at_once), first=0)
+        prepared, screen = self._prepare(arguments), Screen()
+        with self._runner(prepared, screen) as runner:
+            if prepared.backend and prepared.backend.dry_run:
+                runner.run(prepared.search.ask(runner.at_once), first=0)
                 return
-            failed = self._carry_out(plan, runner, screen)
+            failed = self._run_all(prepared, runner, screen)
         if failed:
             sys.exit(1)
 
-    def _plan(self, arguments: list[str]) -> _Plan:
+    def _prepare(self, arguments: list[str]) -> _Prepared:
         overrides = self._overrides(arguments)
         search.check_keys(overrides)
         settings, metric = self.hydra.settings, self.hydra.metric
@@ -110,15 +109,15 @@ class TrialSweeper(Sweeper):
         where = "local"
         if backend is not None:
             where = "rehearsal" if backend.rehearse else "sagemaker"
-        # Not how many trials: a study may be made longer.
+        # The number of trials is no part of it: a study may be made longer.
         sought = [settings.search, settings.startup_trials, settings.seed]
         mark = identity(search.canonical(overrides), where, sought)
-        sweep, goes_on = self._place(mark, settings.fresh)
+        sweep, goes_on = self._directory(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
         found = self._search(overrides, settings, metric, planned)
-        self._check(found.samples(), metric)
+        self._check_trials(found.samples(), metric)
         self.hydra.place(sweep.path)
-        facts = {
+        record = {
             "status": "running",
             "command": shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
             "started": sweep.info()["started"] if goes_on else now(),
@@ -131,24 +130,21 @@ class TrialSweeper(Sweeper):
             "identity": mark,
             "planned": planned,
         }
-        return _Plan(sweep, settings.fresh and sweep.path.exists(), found, backend, facts)
+        return _Prepared(sweep, settings.fresh and sweep.path.exists(), found, backend, record)
 
     def _overrides(self, arguments: list[str]) -> list[Override]:
-        """Of the command line, and of the config's search space what that leaves open. Of a key
-        that is given twice the last counts, as in a single run."""
+        """The overrides of the command line, and of the config's search space those of other keys.
+        The last override of a key counts, as in a single run."""
         parser = OverridesParser.create(config_loader=self.hydra.context.config_loader)
         given = {o.get_key_element(): o for o in parser.parse_overrides(arguments)}
         keys = {key.lstrip("+~") for key in given}
         space = [f"{key}={value}" for key, value in self.params.items() if key not in keys]
         return [*given.values(), *parser.parse_overrides(space)]
 
-    def _place(self, mark: str, fresh: bool) -> tuple[Sweep, bool]:
-        """The directory, and whether this very sweep was begun there."""
+    def _directory(self, mark: str, fresh: bool) -> tuple[Sweep, bool]:
+        """The directory of the sweep, and whether the same sweep was begun in it earlier."""
         sweep = Sweep(Path(self.hydra.config.hydra.sweep.dir).absolute())
-        asked_for = any(
-            o.startswith("hydra.sweep.dir=") for o in self.hydra.config.hydra.overrides.hydra
-        )
-        if not fresh and not asked_for:
+        if not fresh and not self.hydra.is_given("hydra.sweep.dir"):
             sweep = begun(sweep.path, mark) or sweep
         same = sweep.record_file.is_file() and sweep.info().get("identity") == mark
         return sweep, same and not fresh
@@ -162,7 +158,7 @@ class TrialSweeper(Sweeper):
 
         return Study(overrides, settings, lower_is_better(metric), drawn)
 
-    def _check(self, samples: list[list[str]], metric: str) -> None:
+    def _check_trials(self, samples: list[list[str]], metric: str) -> None:
         for number, overrides in enumerate(samples):
             composed = self.hydra.compose(overrides, number)
             if Path(subdir := str(composed.hydra.sweep.subdir)).name != subdir:
@@ -178,41 +174,40 @@ class TrialSweeper(Sweeper):
                 )
 
     @contextlib.contextmanager
-    def _runner(self, plan: _Plan, screen: Screen) -> Iterator[Runner]:
-        if plan.backend is None:
-            yield local_runner(self.hydra, plan.sweep, plan.search, screen)
+    def _runner(self, prepared: _Prepared, screen: Screen) -> Iterator[Runner]:
+        sweep, backend = prepared.sweep, prepared.backend
+        if backend is None:
+            yield local_runner(self.hydra, sweep, prepared.search, screen)
             return
         if self.hydra.launcher_name != "basic":
             raise UserError(
                 f"hydra/launcher={self.hydra.launcher_name}: jobs run side by side by themselves,"
                 " backend.max_parallel at once: leave it out"
             )
-        module, recompose = self.remote.backend(), self.remote.recompose
-        with module.sweep(
-            self.hydra, plan.backend, plan.sweep, plan.search, screen, recompose
-        ) as runner:
+        given = (self.hydra, backend, sweep, prepared.search, screen, TrialSweeper.recompose)
+        with TrialSweeper.backend().sweep(*given) as runner:
             yield runner
 
-    def _carry_out(self, plan: _Plan, runner: Runner, screen: Screen) -> int:
+    def _run_all(self, prepared: _Prepared, runner: Runner, screen: Screen) -> int:
         """Runs the trials. Returns how many failed."""
-        sweep, facts, failed = plan.sweep, plan.facts, 0
-        if plan.set_aside:
+        sweep, record, failed = prepared.sweep, prepared.record, 0
+        if prepared.replaced:
             with sweep.locked():
                 screen.say(f"the sweep that was in {sweep.path} is now in {sweep.set_aside()}")
         with sweep.locked():
-            sweep.record(**facts)
+            sweep.record(**record)
             screen.say(f"sweep directory: {sweep.path}")
             if ended := sum(info.status == "completed" for _, info in sweep.runs()):
-                screen.say(f"going on: {ended} of {plan.search.total} trials have completed")
+                screen.say(f"going on: {ended} of {prepared.search.total} trials have completed")
             status, asked = "stopped", 0
             try:
-                while batch := plan.search.ask(runner.at_once):
-                    planned = [*facts["planned"][:asked], *map(without_place, batch)]
-                    facts["planned"] = [*planned, *facts["planned"][len(planned) :]]
-                    sweep.record(planned=facts["planned"])
+                while batch := prepared.search.ask(runner.at_once):
+                    planned = [*record["planned"][:asked], *map(without_place, batch)]
+                    record["planned"] = [*planned, *record["planned"][len(planned) :]]
+                    sweep.record(planned=record["planned"])
                     outcomes = runner.run(batch, first=asked)
                     for overrides, outcome in zip(batch, outcomes, strict=True):
-                        plan.search.tell(overrides, outcome)
+                        prepared.search.tell(overrides, outcome)
                         failed += outcome.status == "failed"
                     asked += len(batch)
                     if any(outcome.status == "submitted" for outcome in outcomes):

@@ -16,9 +16,9 @@ METRIC = "val/loss"
 
 
 class Halving(Callback):
-    """After 1, n, n², … validations ends the fit of a trial whose val/loss is not among the best
-    1/n of those that the sweep's trials had there. The first n - 1 at a rung all go on, and so does
-    whoever has validated for the last time: what is left is the test.
+    """Ends the fit of a trial after 1, n, n², … validations (the rungs) if its val/loss is not
+    among the best 1/n of those that the sweep's trials had at that rung. The first n - 1 trials at
+    a rung go on. So does a trial at its last validation: only the test is left of it.
 
     Raises:
         Pruned: on every rank.
@@ -36,7 +36,8 @@ class Halving(Callback):
             raise Pruned(verdict)
 
     def verdict(self) -> str | None:
-        """Why this trial should not go on, as its metrics.csv and the others' have it."""
+        """Why this trial should end now, from its metrics.csv and those of the others; None: it
+        goes on."""
         ours = curve_of(self.run / "metrics.csv", METRIC)
         rung = len(ours)
         if not _is_rung(rung, self.reduction_factor):
@@ -58,8 +59,12 @@ class Halving(Callback):
 
 
 def should_prune(ours: list[float], others: list[float], reduction_factor: int) -> bool:
-    """Optuna's verdict on a trial with these values (the lower the better), given the values that
-    other trials had when they came this far."""
+    """Whether Optuna ends a trial with these values, of which lower is better.
+
+    Args:
+        ours: the trial's value at each validation.
+        others: what other trials had at its last validation.
+    """
     import optuna
     from optuna.trial import create_trial
 

@@ -30,7 +30,7 @@ class Runner(Protocol):
 
 
 class HydraSweep:
-    """Trials as Hydra's jobs, each with its own composed config."""
+    """Hydra's part of a sweep: it composes a config for each trial, and calls the trials."""
 
     def __init__(self, context: HydraContext, task: TaskFunction, config: DictConfig) -> None:
         self.context, self.task, self.config = context, task, config
@@ -41,15 +41,19 @@ class HydraSweep:
 
     @property
     def settings(self) -> SweepConfig:
-        """Of the sweep. A config of one's own, that of a run say, has none: the defaults."""
+        """The config's `sweep`. The defaults hold for a config without it, such as a run's."""
         return with_type(SweepConfig, self.config.get("sweep") or {})
 
     @property
     def metric(self) -> str:
         return str(self.config.get("metric") or Config.metric)
 
+    def is_given(self, key: str) -> bool:
+        """Whether the command line sets a key of Hydra's own."""
+        return any(o.startswith(f"{key}=") for o in self.config.hydra.overrides.hydra)
+
     def place(self, directory: Path) -> None:
-        """Has the trials run below this directory."""
+        """Puts the directories of all trials below this one."""
         with open_dict(self.config):
             self.config.hydra.sweep.dir = str(directory)
         self._add_override(f"hydra.sweep.dir={quoted(str(directory))}")
@@ -61,10 +65,14 @@ class HydraSweep:
         return composed
 
     def run(self, overrides: list[str], number: int, task: TaskFunction) -> Any:
-        """Calls `task` with a trial's config, in its directory. Returns what that returns."""
+        """Calls `task` with a trial's config, in its directory. Returns what `task` returns.
+
+        Raises:
+            Exception: whatever `task` raises.
+        """
 
         def kept(composed: DictConfig) -> Any:
-            # Hydra would print an exception with all overrides before it raises it.
+            # Hydra would print an exception, with all overrides, before it raises it.
             try:
                 return task(composed)
             except Exception as error:
@@ -83,7 +91,7 @@ class HydraSweep:
         return done.return_value
 
     def launch(self, batch: list[list[str]], first: int) -> list[Outcome]:
-        """Has Hydra's launcher run trials."""
+        """Runs trials by Hydra's launcher."""
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task, config=self.config
         )
@@ -109,11 +117,9 @@ def local_runner(hydra: HydraSweep, sweep: Sweep, search: Search, screen: Screen
 
         from imdb_cls.sweeps.worker import trials_at_once
 
-        asked = any(
-            o.startswith("hydra.launcher.n_jobs=") for o in hydra.config.hydra.overrides.hydra
-        )
         # joblib's own default is a trial for every core.
-        count = hydra.config.hydra.launcher.n_jobs if asked else trials_at_once()
+        given = hydra.is_given("hydra.launcher.n_jobs")
+        count = hydra.config.hydra.launcher.n_jobs if given else trials_at_once()
         at_once = joblib.effective_n_jobs(count)
         hydra.fix_launcher("n_jobs", at_once)
     return SideBySide(hydra, sweep, at_once, screen)
@@ -147,7 +153,7 @@ class SideBySide:
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         from imdb_cls.sweeps.live import watched
 
-        # The same trial twice at once would be in its own way.
+        # The same trial must not run twice at once.
         different = [list(trial) for trial in dict.fromkeys(map(tuple, batch))]
         with _patient(self.screen), watched(self.sweep, self.screen):
             outcomes = self.hydra.launch(different, first)
@@ -158,8 +164,8 @@ class SideBySide:
 
 @contextlib.contextmanager
 def _patient(screen: Screen) -> Iterator[None]:
-    """Ctrl-C reaches the trials too, and they save their checkpoints: that is waited for, unless it
-    comes a second time."""
+    """Waits after Ctrl-C until every trial, which gets it too, has saved its checkpoint. A second
+    Ctrl-C ends the process at once."""
 
     def note(signum: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, previous)

@@ -1,5 +1,4 @@
-"""What one of several trials side by side has of this machine: cores, or a GPU; and how they end
-together."""
+"""The share of this machine that each of several trials side by side gets: cores, or a GPU."""
 
 import contextlib
 import fcntl
@@ -14,20 +13,20 @@ from typing import IO
 
 import joblib
 
-# Cores that a trial is worth, where the number of trials at once is not given.
+# Where the number of trials at once is not given, each trial gets so many cores.
 _CORES_PER_TRIAL = 4
-# Seconds between two looks at whether the process that started this one is still there, and those
-# that a trial has to save its checkpoint when it is gone.
+# Seconds between two looks at whether the process that started this one still lives, and seconds
+# that a trial has to save its checkpoint once that process is gone.
 _LOOK_S, _GRACE_S = 1.0, 120.0
 
 
 def trials_at_once() -> int:
-    """As many as there are GPUs; without any, one for every four cores, but at least two."""
+    """One for each GPU; without any, one for every four cores, but at least two."""
     return len(_gpus()) or max(2, joblib.cpu_count() // _CORES_PER_TRIAL)
 
 
 class Worker:
-    """This process, as one of those that run the trials of a sweep."""
+    """This process, which is one of several that run the trials of a sweep."""
 
     def __init__(self) -> None:
         self.stopping = False
@@ -36,10 +35,12 @@ class Worker:
 
     @contextlib.contextmanager
     def trial(self, places: Path, count: int) -> Iterator[None]:
-        """Has a share of the machine, from before torch looks for GPUs on.
+        """Runs a trial on this process's share of the machine. It is taken at the first trial,
+        before torch looks for GPUs.
 
         Args:
-            places: a directory for the locks on the places, of which there are `count`.
+            places: a directory for the locks on the shares.
+            count: how many shares there are.
         """
         if self._place is None:
             signal.signal(signal.SIGINT, self._interrupted)
@@ -55,7 +56,8 @@ class Worker:
             self._busy = False
 
     def _take_place(self, places: Path, count: int) -> None:
-        """Kept open, and so locked, for as long as this process lives."""
+        """Locks a share that no other process has. The file stays open, and so locked, for as long
+        as this process lives."""
         gpus = _gpus()
         for number in range(count):
             self._place = (places / f".place-{number}").open("w")
@@ -66,13 +68,14 @@ class Worker:
                 return
 
     def _interrupted(self, signum: int, frame: FrameType | None) -> None:
-        """Ctrl-C reaches every process of the sweep: none of them begins another trial."""
+        """Begins no other trial after Ctrl-C, which reaches every process of the sweep."""
         self.stopping = True
         if self._busy:
             raise KeyboardInterrupt
 
     def _end_with(self, parent: int) -> None:
-        """Nobody would read what comes after the end of the process that leads the sweep."""
+        """Ends this process once the one that leads the sweep is gone: nobody would read its
+        results."""
         while os.getppid() == parent:
             time.sleep(_LOOK_S)
         self.stopping = True
