@@ -80,7 +80,7 @@ def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float
             if in_sweep:
                 return local.run_in_sweep(trial)
             outcome = local.run(trial)
-            if not outcome.again:
+            if not outcome.new:
                 Screen().say(str(outcome))
             return outcome
         if config.resume:

@@ -1,17 +1,17 @@
-"""In what the trials of a sweep differ."""
+"""The keys in which the trials of a sweep differ."""
 
 from typing import Any
 
 from imdb_cls.runs.overrides import Overrides, Value, comparable
 from imdb_cls.runs.same_but_seed import Ingredients
 
-# A trial that waits has none yet: that is no difference.
+# A trial that has not begun has no value of these. That is no difference.
 _UNKNOWN_AT_FIRST = ("code", "seed")
 
 
 def differences(trials: list[Ingredients]) -> tuple[list[Overrides], list[str]]:
-    """Each trial's values of the keys that are not the same in all trials, and those keys. The
-    seed stands last; code, the package's source, before it."""
+    """Gives each trial's values of the keys that are not the same in all trials, and those keys.
+    seed is the last of them, and code (the hash of the source) the one before."""
     keys = dict.fromkeys(key for trial in trials for key in trial.overrides)
     order = [*(key for key in keys if key != "seed"), "code", "seed"]
     told: list[Overrides] = [
@@ -22,7 +22,8 @@ def differences(trials: list[Ingredients]) -> tuple[list[Overrides], list[str]]:
 
 
 def _values(trial: Ingredients, key: str) -> list[Value]:
-    """The trial's value of a key, or none: of a group that it does not choose, or not known yet."""
+    """A list of the trial's value of a key. It is empty if the trial does not choose that group, or
+    the value is not known yet."""
     if key == "code":
         return [trial.code[:8]] if trial.code else []
     if key == "seed":

@@ -21,39 +21,39 @@ class Outcome:
     reason: str | None = None
     curve: tuple[float, ...] = ()
     """The metric at each validation."""
-    again: bool = True
-    """False: the result was there before."""
+    new: bool = True
+    """Whether the trial ran in this command. If not, the result was there before."""
 
     def __str__(self) -> str:
-        before = "" if self.again else " before"
+        before = "" if self.new else " before"
         value = "" if self.value is None else f", {self.value:.4f}"
         told = (self.reason or "").removeprefix(f"{self.status}: ")
         reason = f": {told}" if told else ""
         return f"trial {self.trial}: {self.status}{before}{value}{reason}"
 
     def __float__(self) -> float:
-        """What a sweeper of Hydra's other plugins asks for."""
+        """Hydra's other sweepers take the result of a trial as a number."""
         return float("nan") if self.value is None else self.value
 
 
-def outcome_of(run: Run, metric: str, again: bool = True) -> Outcome | None:
-    """The outcome of a trial that ended; None for one that has not, or was stopped."""
+def outcome_of(run: Run, metric: str, new: bool = True) -> Outcome | None:
+    """The outcome of a trial that completed, failed or was pruned; else None."""
     info = run.info()
     name, values = run.path.name, tuple(curve_of(run.table_file, metric))
     if info.status == "completed":
         value = float(run.metrics()["val"][metric.removeprefix("val/")])
-        return Outcome(name, "completed", value, None, values, again)
+        return Outcome(name, "completed", value, None, values, new)
     if info.pruned:
-        return Outcome(name, "pruned", None, info.plain_reason, values, again)
+        return Outcome(name, "pruned", None, info.plain_reason, values, new)
     if info.status == "failed":
-        return Outcome(name, "failed", None, info.plain_reason, values, again)
+        return Outcome(name, "failed", None, info.plain_reason, values, new)
     return None
 
 
 def record_failure(
     config: Config, path: Path, overrides: list[str], error: Exception, sweep: str
 ) -> None:
-    """The run directory of a trial that failed before there was anything to train."""
+    """Makes the run directory of a trial that failed before it could train."""
     reason = as_user_error(error)
     if reason is None:
         text = "".join(traceback.format_exception(error))

@@ -1,4 +1,4 @@
-"""The files of a trial, each parsed once for as long as it stays the same; whether it lives."""
+"""Reads the files of a run, each once for as long as it stays the same, and whether it is alive."""
 
 import contextlib
 import csv
@@ -20,15 +20,15 @@ from imdb_cls.runs.run import Run
 Curves = dict[str, list[tuple[int, float]]]
 T = TypeVar("T")
 
-# Between the first run.json of a run and the lock on its train.log.
+# Seconds that may pass between a run's first run.json and the lock on its train.log.
 _BEGINNING_S = 2.0
 # PyYAML's parser in C, where it was built, takes a tenth of the time.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T | None]]:
-    """Keeps what was parsed of the latest `most` files for as long as they stay the same. What
-    comes of it is not to be changed; None: there is no such file."""
+    """A decorator that keeps the results for the latest `most` files, for as long as they stay the
+    same. Callers must not change a result. It is None if there is no such file."""
 
     def decorated(parse: Callable[[Path], T]) -> Callable[[Path], T | None]:
         @functools.lru_cache(most)
@@ -90,7 +90,8 @@ def curve_of(path: Path, metric: str) -> list[float]:
 
 
 def metrics_of(run: Run) -> dict[str, float]:
-    """metrics.json under the names that metrics.csv has, and the interval's ends beside them."""
+    """The metrics of metrics.json under the names of metrics.csv, and the ends of accuracy's
+    interval."""
     content = json_of(run.metrics_file) or {}
     metrics: dict[str, float] = {}
     for split in ("val", "test"):
@@ -102,7 +103,8 @@ def metrics_of(run: Run) -> dict[str, float]:
 
 
 def status_of(run: Run, info: RunInfo, sweep_lives: bool) -> str:
-    """completed, failed, stopped, pruned, running, or interrupted: killed before it could tell."""
+    """completed, failed, stopped, pruned, running, or interrupted if it was killed before it could
+    record its end."""
     if info.pruned and info.status == "stopped":
         return "pruned"
     if info.status != "running":
@@ -127,7 +129,7 @@ def held(path: Path) -> bool:
 
 
 def seconds_of(info: RunInfo, status: str) -> float | None:
-    """What a trial took; of one that runs, what it has taken so far."""
+    """Seconds that a run took, or has taken so far."""
     if info.seconds is not None:
         return info.seconds
     if status != "running" or not info.started:

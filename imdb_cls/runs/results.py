@@ -32,7 +32,7 @@ class Trial:
 
     name: str
     path: Path | None
-    """Its run directory; None while it waits."""
+    """Its run directory; None before it begins."""
     status: str
     """One of STATUSES."""
     overrides: Overrides
@@ -45,7 +45,7 @@ class Trial:
     """The best value of the sweep's metric so far."""
     seconds: float | None = None
     cost: float | None = None
-    """USD paid; None for what costs nothing: a trial on this machine, a rehearsal."""
+    """USD paid; None of a trial on this machine and of a rehearsal, which cost nothing."""
     rehearsed: bool = False
     code: str | None = None
     recipe: str = ""
@@ -60,7 +60,8 @@ class SweepResults:
 
     path: Path
     status: str
-    """running, completed, failed, stopped, or interrupted: killed before it could say so."""
+    """running, completed, failed, stopped, or interrupted if it was killed before it could record
+    its end."""
     command: str | None
     started: str | None
     finished: str | None
@@ -70,7 +71,7 @@ class SweepResults:
     backend: str
     trials: list[Trial]
     keys: list[str]
-    """What differs, by full names; seed is the last of them."""
+    """The full names of the keys in which the trials differ; seed is the last of them."""
     names: dict[str, str]
     """Their short names."""
 
@@ -84,7 +85,7 @@ class SweepResults:
 
 
 def read(path: str | Path) -> SweepResults:
-    """Reads a sweep as it stands now. Quick enough to be called once a second.
+    """Reads a sweep as it stands now. It is quick enough to be called once a second.
 
     Raises:
         UserError: there is no sweep.
@@ -148,7 +149,7 @@ def _no_sweep(directory: Path, typed: str) -> str:
 
 
 def _runs(directory: Path) -> list[tuple[Run, RunInfo]]:
-    """Every run below it with its run.json. What is half-written or something else is left out."""
+    """Every run below it with its record. What is half-written, or no run, is left out."""
     found = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         if path.name.startswith(".") or not path.is_dir():
@@ -163,7 +164,7 @@ def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
     if "status" not in record:
         return "running" if any(trial.status == "running" for trial in trials) else "completed"
     status = str(record["status"])
-    # Jobs that nobody waits for are at work all the same.
+    # Jobs run on even if no command waits for them.
     at_work = lives or any(trial.status == "running" for trial in trials)
     return "interrupted" if status == "running" and not at_work else status
 
@@ -177,7 +178,7 @@ def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Tr
     status = status_of(run, info, lives)
     metrics = metrics_of(run) if status == "completed" else {}
     values = [value for _, value in curves_of(run.table_file).get(metric, [])]
-    # Of NaN nothing is better or worse.
+    # NaN is neither better nor worse than a number.
     values = [value for value in values if value == value]
     best = (min if lower else max)(values, default=None)
     return Trial(
@@ -197,8 +198,8 @@ def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Tr
 
 
 def _waiting(planned: list[list[str]], begun: list[Trial]) -> list[Trial]:
-    """Those that have no directory yet, under the names that they will get if nothing is in the
-    way."""
+    """The planned trials that have no directory yet, under the names that they will get if those
+    are free."""
     there = {frozen(trial.overrides) for trial in begun}
     taken = {trial.name for trial in begun}
     waiting = []

@@ -48,7 +48,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What tells it from other runs: 2026-11-22/22-41-00. A remote job is told its own."""
+        """The name that tells it from other runs, as 2026-11-22/22-41-00. A remote job finds the
+        name of its run in a variable."""
         return os.environ.get(RUN_NAME) or "/".join(self.path.absolute().parts[-2:])
 
     @classmethod
@@ -81,7 +82,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, complete: bool = False) -> "Run":
-        """An old run; with `complete`, one that has its model.
+        """Opens an existing run; with `complete`, only one that has its model.
 
         Raises:
             UserError: there is no run, or it is half-written.
@@ -108,7 +109,7 @@ class Run:
         return run
 
     def how_to_go_on(self) -> str:
-        """The command that leads to the end of this run."""
+        """The command that brings this run to its end."""
         if self.info().is_live_job:
             return f"python -m launch.jobs attach {self.path}"
         return f"python -m imdb_cls.train resume={self.path}"
@@ -169,7 +170,7 @@ class Run:
 
 
 class Clock:
-    """Seconds that each part of a run took, for run.json."""
+    """Measures the seconds that each part of a run takes, for run.json."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}

@@ -10,7 +10,7 @@ from typing import Any
 from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
 from imdb_cls.runs.overrides import Overrides, frozen
 
-# Beside what changes no result anyway: a path that stands for files known by their content.
+# Beside what changes no result anyway, paths to files that are known by their content.
 _LEFT_OUT = (
     *(*WITHOUT_EFFECT, "hydra", "seed"),
     *("data.seed", "data.splits", "data.fallback"),
@@ -20,14 +20,14 @@ _LEFT_OUT = (
 
 @dataclass(frozen=True)
 class Ingredients:
-    """What makes a trial what it is."""
+    """What decides the numbers of a trial."""
 
     overrides: Overrides
     seed: int | None
     config: dict[str, Any] | None = None
-    """config.yaml; None for a trial that waits."""
+    """config.yaml; None of a trial that has not begun."""
     weights: str | None = None
-    """SHA-256; None for a trial that failed before it had any."""
+    """SHA-256; None of a trial that failed before it had them."""
     code: str | None = None
 
 
@@ -44,7 +44,7 @@ def recipes(trials: list[Ingredients]) -> list[str]:
         _digest([name, _data_seed(trial) if name in fixed else None]) if name else None
         for trial, name in zip(trials, base, strict=True)
     ]
-    # What a trial without weights would have come to is known from those with its overrides.
+    # A trial without weights has the recipe of those with the same overrides.
     known = {}
     for trial, known_name in zip(trials, names, strict=True):
         if known_name:
@@ -59,7 +59,7 @@ def _guess(trial: Ingredients, known: dict[tuple[frozenset[Any], str | None], st
 
 
 def _base(trial: Ingredients) -> str | None:
-    """All of a recipe but data.seed; None while the weights are not known."""
+    """A hash of the whole recipe but data.seed; None while the weights are not known."""
     if trial.config is None or trial.weights is None:
         return None
     config = copy.deepcopy(trial.config)

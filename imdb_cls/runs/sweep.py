@@ -15,7 +15,7 @@ from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import lock, write_json
 
-# Of a trial that died while its directory was being made.
+# What lies in the directory of a trial that died while it was being made.
 _BEGINNINGS = ("config.yaml", "train.log")
 
 
@@ -60,8 +60,11 @@ class Sweep:
                 yield run, run.info()
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
-        """The run with this fingerprint, a completed one if there is one; without `rehearsed` not
-        that of a rehearsal."""
+        """The run with this fingerprint, a completed one if there is one.
+
+        Args:
+            rehearsed: whether the run of a rehearsal counts.
+        """
         found = None
         for run, info in self.runs():
             if info.fingerprint == fingerprint and (rehearsed or not info.rehearsal):
@@ -71,7 +74,7 @@ class Sweep:
         return found
 
     def find_failed(self, overrides: list[str]) -> Run | None:
-        """The run with these overrides that failed before there was anything to go on with."""
+        """The run with these overrides that failed before it could train."""
         for run, info in self.runs():
             unborn = info.status == "failed" and info.fingerprint is None
             if unborn and same_trial(info.overrides, overrides):
@@ -79,8 +82,8 @@ class Sweep:
         return None
 
     def place(self, wanted: Path, overrides: list[str]) -> Path:
-        """A directory for a new run: the one that Hydra made for it, unless another trial lies
-        there already; then the next free number."""
+        """Makes the directory of a new run: the wanted one, or the next free number if another
+        trial lies there."""
         if failed := self.find_failed(overrides):
             shutil.rmtree(failed.path)
         if wanted.is_dir() and all(
@@ -108,7 +111,7 @@ class Sweep:
             yield
 
     def set_aside(self) -> Path:
-        """Gives it another name, so that a new sweep may have its."""
+        """Renames the directory, so that a new sweep can take its name."""
         number = 1
         while (target := self.path.with_name(f"{self.path.name}-{number}")).exists():
             number += 1
@@ -116,13 +119,14 @@ class Sweep:
 
 
 def identity(overrides: list[str], where: str, settings: Any) -> str:
-    """What makes two sweep commands the same: what they search, how, where, and by which code."""
+    """Equal for two commands of the same sweep: the overrides, where trials run, how they are
+    searched, and the code."""
     content = [sorted(without_place(overrides)), where, settings, code()]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def begun(default: Path, identity: str) -> Sweep | None:
-    """The latest sweep of this identity beside the directory that a new one would get."""
+    """The latest sweep with this identity beside the directory that a new one would get."""
     for record in sorted(default.parents[1].glob("*/*/sweep.json"), reverse=True):
         with contextlib.suppress(ValueError, OSError):
             found = Sweep(record.parent)

@@ -1,4 +1,4 @@
-"""Carries a trial out on this machine: what is left of it, or all of it."""
+"""Runs a trial on this machine: all of it, or what is left of it."""
 
 import contextlib
 import gc
@@ -25,33 +25,32 @@ from imdb_cls.terminal import is_rank_zero
 from imdb_cls.training.checkpoints import Pruned, Stopped
 from imdb_cls.training.fit import resume, train
 
-# Seconds that another process which is still at a trial may need to end.
+# Seconds that a process which still works at a trial may need to end.
 _ENDING_S = 30.0
 
 
 def run_in_sweep(trial: Trial) -> Outcome:
-    """What a sweep calls for each trial. Whatever goes wrong in it is its outcome; only being
-    stopped ends the sweep too.
+    """Runs a trial for a sweep. A failure becomes its outcome, and only a signal ends the sweep.
 
     Raises:
-        Stopped: by a signal, if it has the machine for itself.
+        Stopped: by a signal, if no other trial runs at the same time.
     """
     at_once = int(HydraConfig.get().launcher.get("n_jobs", 1))
     return _side_by_side(trial, at_once) if at_once > 1 else _outcome_of(trial)
 
 
 def run(trial: Trial) -> Outcome:
-    """The result of a trial, if it has one; else goes on with it, or begins it.
+    """Gives the result of a trial if it has one. Else it goes on with the trial, or begins it.
 
     Raises:
-        Exception: it failed, which is on record in its directory.
+        Exception: it failed; its directory has that on record.
     """
     pruning = trial.config.sweep.reduction_factor
     try:
         found = trial.find()
         if found is not None:
             _wait_for(found)
-            done = trial.outcome(again=False)
+            done = trial.outcome(new=False)
             # Without pruning, one that was pruned goes on.
             if done and (done.status == "completed" or (done.status == "pruned" and pruning)):
                 return done
@@ -87,8 +86,8 @@ def run(trial: Trial) -> Outcome:
 
 
 def _side_by_side(trial: Trial, at_once: int) -> Outcome:
-    """A trial that shares the machine and the terminal with others: what it says is in its
-    train.log."""
+    """Runs a trial that shares the machine and the terminal with others. It prints nothing: what it
+    has to say is in its train.log."""
     stopped = Outcome(trial.path.name, "stopped")
     if worker.stopping:
         return stopped
@@ -122,7 +121,7 @@ def _run_in_processes(trial: Trial) -> Outcome:
 
     Raises:
         UserError: it ended without a result.
-        Stopped: by a signal that it got itself, as from Ctrl-C.
+        Stopped: a signal ended that process, as Ctrl-C does.
     """
     if trial.find() is None:
         trial.place()
@@ -149,7 +148,8 @@ def _own_config() -> list[str]:
 
 
 def _wait_for(run: Run) -> None:
-    """Of a sweep that was killed a moment ago, a trial may be about to save its checkpoint."""
+    """Waits for a process that is still at the run: a trial of a sweep that was killed a moment ago
+    may be about to save its checkpoint."""
     until = time.monotonic() + _ENDING_S
     while is_rank_zero() and held(run.log_file) and time.monotonic() < until:
         time.sleep(0.1)

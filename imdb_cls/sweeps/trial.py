@@ -14,11 +14,11 @@ from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 
 
 class Trial:
-    """Two trials are the same if their fingerprints are equal: then they are one run.
+    """Trials with equal fingerprints are the same, and share one run directory.
 
     Args:
-        wanted: where it begins, if it has no directory yet and no other trial has this one.
-        overrides: the task's, as typed.
+        wanted: the directory that it gets, unless it has one already or another trial has this one.
+        overrides: of the task, as typed.
     """
 
     def __init__(
@@ -46,10 +46,11 @@ class Trial:
         return found
 
     def find(self, rehearsed: bool = True) -> Run | None:
-        """The run that it is already, begun under whatever name; the trial then lies there.
+        """The run of an earlier attempt at this trial, in whatever directory. If there is one, it
+        becomes the trial's directory.
 
         Args:
-            rehearsed: whether the run of a rehearsal will do.
+            rehearsed: whether the run of a rehearsal counts.
         """
         found = self.sweep.find(self.resolved.fingerprint, rehearsed)
         if found is not None and found.path.absolute() != self.path:
@@ -63,16 +64,16 @@ class Trial:
         """Gives a new trial a directory that no other trial has."""
         self.path = self.sweep.place(self.path, self.overrides)
 
-    def outcome(self, again: bool = True) -> Outcome | None:
-        """How it ended; None: it has not.
+    def outcome(self, new: bool = True) -> Outcome | None:
+        """How it ended; None if it has not.
 
         Args:
-            again: False: it had ended before this command.
+            new: whether it ran in this command.
         """
-        return outcome_of(self.run, self.config.metric, again)
+        return outcome_of(self.run, self.config.metric, new)
 
     def failed(self, error: Exception) -> Outcome:
-        """Records why it failed, unless its run has done so itself."""
+        """Records why it failed, unless its run has recorded that itself."""
         if not self.run.record_file.is_file():
             self.place()
             record_failure(self.config, self.path, self.overrides, error, self.sweep.name)

@@ -1,4 +1,4 @@
-"""What a sweep may cost: shown, and kept to, before its first job is sent."""
+"""What the jobs of a sweep may cost, decided before the first one is sent."""
 
 from dataclasses import dataclass, replace
 
@@ -13,13 +13,13 @@ from launch.training import plan
 @dataclass(frozen=True)
 class Budget:
     trials: int
-    """Those that are still to be paid for."""
+    """How many are still to be paid for."""
     committed: float
     """USD that were spent on other trials of the sweep, or that their jobs may still cost."""
     each: float | None
     """USD that one of them may cost: its backend.max_cost."""
     line: str
-    """For the screen."""
+    """What is shown of it."""
 
 
 def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:

@@ -30,7 +30,7 @@ class LiveJob:
         self._value = re.compile(rf"\b{re.escape(metric)}=(\S+)")
 
     def look(self, description: Description) -> bool:
-        """Takes note of how it stands, and reads its log. Returns whether it is over.
+        """Notes how the job stands and reads its log. Returns whether it is over.
 
         Raises:
             UserError: AWS refuses to tell, or does not answer.
@@ -45,7 +45,7 @@ class LiveJob:
         return description["TrainingJobStatus"] in OVER
 
     def ended(self) -> Outcome:
-        """Fetches what it left."""
+        """Fetches what the job left, and gives the trial's outcome."""
         fetch(self.run, self.aws, self.description)
         if outcome := outcome_of(self.run, self.metric):
             return outcome

@@ -1,4 +1,4 @@
-"""The trials of a sweep as jobs side by side: one price before, one look at them all meanwhile."""
+"""Runs the trials of a sweep as jobs side by side."""
 
 import contextlib
 import sys
@@ -76,7 +76,7 @@ class Pool:
         self._active: dict[int, LiveJob] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._last: dict[int, Row] = {}
-        """What was last shown of a job."""
+        """The row that was last shown of each job that is over."""
         self._waiting: deque[tuple[int, list[str]]] = deque()
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
@@ -136,7 +136,7 @@ class Pool:
         return Trial(config, path, task_overrides(), self.recompose), self.submitter
 
     def _look(self) -> None:
-        """At every job once; fetches what those left that are over."""
+        """Looks at every job once, and fetches what is left by those that are over."""
         known = {job.name: job.description for job in self._active.values()}
         described = describe_all(self.account.client, known)
         for number, job in list(self._active.items()):
@@ -146,7 +146,7 @@ class Pool:
                 del self._active[number]
 
     def _finish(self) -> None:
-        """Only now: while jobs were running they were not kept waiting for it."""
+        """Completes the run directories. That waits until no job is left to be looked at."""
         for outcome in self._outcomes.values():
             run = Run(self.sweep.path / outcome.trial)
             if outcome.status == "completed" and not is_finished(run):

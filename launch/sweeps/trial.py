@@ -1,4 +1,4 @@
-"""A trial as a job: the result that it has, the job that is at work on it, or a new one."""
+"""Runs a trial as a job, unless it has its result or its job already."""
 
 import contextlib
 from collections.abc import Collection
@@ -17,7 +17,8 @@ from launch.training.submit import Submitter
 def begin(
     trial: Trial, submitter: Submitter, active: Collection[str | None] = ()
 ) -> Outcome | LiveJob | None:
-    """A trial's outcome, or its job; None: the same trial is at work, so this one waits.
+    """Gives a trial's outcome if it has one, else its job, which is sent if need be. None: the same
+    trial is at work, so this one waits.
 
     Args:
         active: the fingerprints of the trials at work.
@@ -35,15 +36,14 @@ def begin(
     if found is None:
         trial.place()
         return _send(trial, submitter)
-    done = trial.outcome(again=False)
+    done = trial.outcome(new=False)
     if done and done.status in ("completed", "pruned"):
         return done
     return _go_on(trial, submitter, found)
 
 
 def _go_on(trial: Trial, submitter: Submitter, run: Run) -> Outcome | LiveJob:
-    """A trial that has not completed: the job that is at work on it, or a new one that goes on
-    from the last one's checkpoint."""
+    """Gives the job that is at work on a trial, or sends one that goes on from the checkpoint."""
     info = run.info()
     if info.job_name is None:
         reason = "begun on this machine: go on with it here, or give another hydra.sweep.dir"

@@ -1,0 +1,1 @@
+"""A run as a SageMaker training job: plan, request, send, follow, fetch."""

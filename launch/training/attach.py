@@ -1,4 +1,4 @@
-"""From a job that runs to a run directory that is whole."""
+"""Follows the job of a run to its end, and completes the run directory."""
 
 import contextlib
 import sys
@@ -11,7 +11,7 @@ from launch.aws.client import AWS, connect, explained
 from launch.training.fetch import fetch
 from launch.training.follow import Description, Log, follow
 
-# Of a job that failed, this much of its log is shown once more, below the cause.
+# So many of the last lines of a failed job's log are shown again below the cause.
 _LAST_LINES = 20
 
 
@@ -19,7 +19,7 @@ def open_remote(path: str) -> Run:
     """The run directory of a job.
 
     Raises:
-        UserError: it is none, or its job was a rehearsal's and is gone.
+        UserError: there is no run, it has no job, or its job was a rehearsal's.
     """
     run = Run.open(path)
     info = run.info()
@@ -63,8 +63,8 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
 
 
 def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float:
-    """Says how a fetched job ended. Returns `metric`, or ends the process with 1 if the job failed
-    or was stopped: then with its cause and its last lines."""
+    """Says how a fetched job ended. Returns `metric`. If the job failed or was stopped, it shows
+    the cause and the last lines, and ends the process with exit code 1."""
     job = run.info().required_job()
     paid = "" if job.cost_usd is None else f", ${job.cost_usd:.2f}"
     screen.say(
@@ -82,7 +82,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     reason = description.get("FailureReason") or description["SecondaryStatus"]
     print(f"error: {description['TrainingJobName']}: {reason}", file=sys.stderr)
     lines: list[str] = []
-    with contextlib.suppress(UserError):  # it is there to help, not to fail
+    with contextlib.suppress(UserError):  # without its log the cause still helps
         lines = list(Log(aws, description["TrainingJobName"]).new_lines())
     if lines:
         print("the end of its log:", *lines[-_LAST_LINES:], sep="\n  ", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a job is given, as channels in S3 under the hash of their content: nothing is sent twice."""
+"""The code and the weights that a job is given."""
 
 import re
 import subprocess
@@ -16,8 +16,8 @@ REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 
 
 def code() -> Channel:
-    """The package and conf/ as git tracks them (installed without git: as they were installed), and
-    the file of pins. Only Python and YAML: no .env, no credentials, no outputs."""
+    """The Python and YAML files of the package and of conf/, and the file of pins. In a checkout
+    they are those that git tracks, so that no .env, credentials or outputs are sent."""
     tracked = _tracked()
     sources = tracked if tracked is not None else _installed()
     wanted = {name: path for name, path in sources.items() if path.suffix in (".py", ".yaml")}
@@ -35,7 +35,7 @@ def stage(code: Channel, target: Path, isolated: bool) -> Path:
 
 
 def untracked() -> list[str]:
-    """Python and YAML files in imdb_cls/ and conf/ that git does not track: no job sees them."""
+    """Python and YAML files in imdb_cls/ and conf/ that git does not track. They are not sent."""
     tracked = _tracked()
     if tracked is None:
         return []
@@ -48,7 +48,7 @@ def untracked() -> list[str]:
 
 
 def _tracked() -> dict[str, Path] | None:
-    # A checkout that another user owns is read all the same, and none of its programs is run.
+    # git reads a checkout that another user owns too, and runs no program that it names.
     trusting = [*("-c", f"safe.directory={_ROOT}"), *("-c", "core.fsmonitor=false")]
     command = ["git", *trusting, "-C", str(_ROOT), "ls-files", "-z", "--", "imdb_cls", "conf"]
     try:
@@ -63,7 +63,7 @@ def _tracked() -> dict[str, Path] | None:
         return None
     names = [name for name in listed.split("\0") if name]
     if "imdb_cls/train.py" not in names:
-        return None  # installed into somebody else's repository
+        return None  # the package is installed inside another repository
     return {name: _ROOT / name for name in names if (_ROOT / name).is_file()}
 
 
@@ -89,7 +89,7 @@ def _is_imported(module: str) -> bool:
 
 
 def check_chosen(choices: dict[str, str]) -> None:
-    """Refuses code, and a config, that is made of files which the job will not have.
+    """Refuses code or a config that uses files which are not sent.
 
     Args:
         choices: the option, or the list of options, that Hydra took of each group.

@@ -1,4 +1,4 @@
-"""What a job left in S3, back into the run directory."""
+"""Brings back what a job left in S3."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from launch.aws.unpack import unpacked
 from launch.training.follow import Description, cost, trained_seconds
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
-# What the client knows better than the job.
+# The facts of run.json that the client knows better than the job.
 _OURS = (
     *("command", "overrides", "fingerprint", "resolved", "git_commit"),
     *("backend", "job_name", "job", "rehearsal", "sweep", "code"),
@@ -23,12 +23,11 @@ _OURS = (
 
 
 def fetch(run: Run, aws: AWS, description: Description) -> None:
-    """Brings the model, the files of the run and its checkpoints back, whatever there is of them,
-    and records how the job ended. To be called again if it broke off.
+    """Brings back what there is of the model, the files of the run and its checkpoints, and records
+    how the job ended. It can be called again if it broke off.
 
     Raises:
-        UserError: an archive is damaged, or holds a path outside of itself; or the run went on here
-            since, and what was done would be lost.
+        UserError: an archive is damaged or unsafe, or the run has gone on on this machine since.
     """
     if run.info().resumed_here:
         raise UserError(f"{run.path} went on on this machine: what its job left is older")
@@ -63,8 +62,8 @@ def _ending(run: Run, description: Description) -> dict[str, Any]:
 
 
 def _download(aws: AWS, description: Description, staging: Path) -> Path:
-    """Everything into one directory: run/ is what a run directory holds, wandb/ and tensorboard/
-    what those loggers left."""
+    """Downloads everything into one directory: run/ has the files of the run directory, wandb/ and
+    tensorboard/ those of the loggers."""
     files = staging / "files"
     (files / "run").mkdir(parents=True)
     name = description["TrainingJobName"]
@@ -80,7 +79,7 @@ def _download(aws: AWS, description: Description, staging: Path) -> Path:
         shutil.copytree(
             nested if nested.is_dir() else staging / "output", files, dirs_exist_ok=True
         )
-    # The checkpoints lie there only; of a job that did not end well, the other files too.
+    # Only the checkpoints' place has them. It has the other files of a job that failed, too.
     if checkpoints := description.get("CheckpointConfig", {}).get("S3Uri"):
         with explained(f"fetching {checkpoints}"):
             # A name that begins with a dot is of a file that was being written.
@@ -106,7 +105,7 @@ def _extract(archive: Path, target: Path) -> None:
 
 
 def _logger_files(config: Config, files: Path) -> None:
-    """The files of wandb and TensorBoard go where a run on this machine leaves them."""
+    """Puts the files of wandb and TensorBoard where a run on this machine leaves them."""
     wandb, tensorboard = config.logger.wandb, config.logger.tensorboard
     if wandb and (files / "wandb").is_dir():
         base = Path(wandb.dir or os.environ.get("WANDB_DIR") or ".")
@@ -116,7 +115,7 @@ def _logger_files(config: Config, files: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    """Into place, over what an earlier fetch left there."""
+    """Moves a file or directory over what an earlier fetch left."""
     if target.is_dir():
         shutil.rmtree(target)
     source.replace(target)

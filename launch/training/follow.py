@@ -1,4 +1,4 @@
-"""A job while it goes on: its log to the last line, its phase, its cost so far."""
+"""Follows jobs: their phase, their log to its last line, their cost so far."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from launch.aws.waiting import look_until_over
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 OVER = ("Completed", "Failed", "Stopped", "Deleting")
-# A log may arrive after the job is over: so many looks in a row must find nothing new.
+# Lines may arrive after the job is over, so it is looked at until this many looks find none.
 _QUIET_LOOKS = 5
-# What tells in a list of jobs that one has changed.
+# If these are the same in a list of jobs, the job has not changed.
 _MOVING = ("LastModifiedTime", "TrainingJobStatus", "SecondaryStatus")
 
 Description = dict[str, Any]
@@ -30,11 +30,10 @@ def describe(aws: AWS, job: str) -> Description:
 
 
 def describe_all(aws: AWS, known: dict[str, Description]) -> dict[str, Description]:
-    """How several jobs stand. One call lists them all, and those that have changed are described.
+    """How several jobs stand. One call lists them all; only those that have changed are described.
 
     Args:
-        known: how they stood at the last look, by their names; empty for one that was not looked
-            at yet.
+        known: by name, how each job stood at the last look; empty for a job without one.
     """
     changed = dict.fromkeys(known)
     if len(known) > 1 and all(known.values()):
@@ -58,14 +57,14 @@ def describe_all(aws: AWS, known: dict[str, Description]) -> dict[str, Descripti
 
 @dataclass
 class Log:
-    """The lines of a job, host by host, each given once."""
+    """The log of a job. Each line is given once, host by host."""
 
     aws: AWS
     job: str
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def new_lines(self) -> Iterator[str]:
-        """The lines that have come since the last call; with several hosts, behind their names."""
+        """The lines since the last call. Those of several hosts begin with the host's name."""
         streams = sorted(self._streams())
         hosts = {stream: stream.split("/")[-1].rsplit("-", 1)[0] for stream in streams}
         for stream in streams:
@@ -83,7 +82,7 @@ class Log:
                 return [s["logStreamName"] for page in pages for s in page["logStreams"]]
             except ClientError as error:
                 if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                    return []  # the first job of an account makes the group
+                    return []  # an account has the group from its first job on
                 raise
 
     def _events(self, stream: str) -> Iterator[dict[str, Any]]:
@@ -97,7 +96,7 @@ class Log:
                     **({"nextToken": token} if token else {}),
                 )
             yield from page["events"]
-            # The same token again: that was all for now.
+            # The service repeats the token when there are no more lines.
             self._tokens[stream] = page["nextForwardToken"]
             if page["nextForwardToken"] == token:
                 return
@@ -152,7 +151,7 @@ def seconds_since(description: Description) -> float:
 
 
 def trained_seconds(description: Description) -> float:
-    """Seconds that are billed, or would be if the job ended now."""
+    """Seconds that are billed, or would be billed if the job ended now."""
     if "BillableTimeInSeconds" in description:
         return float(description["BillableTimeInSeconds"])
     begun = description.get("TrainingStartTime")
@@ -163,6 +162,6 @@ def trained_seconds(description: Description) -> float:
 
 
 def cost(description: Description, price: float) -> float:
-    """USD: the billed seconds, of every instance. A spot job's billed seconds are discounted."""
+    """USD for the billed seconds of every instance. SageMaker discounts those of a spot job."""
     count = int(description["ResourceConfig"].get("InstanceCount", 1))
     return trained_seconds(description) * count * price / 3600

@@ -1,4 +1,4 @@
-"""The run's metrics in CloudWatch: what SageMaker looks for in the log, and reading them back."""
+"""A run's metrics in CloudWatch: the expressions that find them in the log, and reading them."""
 
 import csv
 from dataclasses import astuple, dataclass, fields
@@ -14,7 +14,7 @@ from imdb_cls.training.loggers.aws import as_dimension, dimensions
 from launch.aws.client import AWS, explained
 
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
-# A decimal as Python writes a float. NaN and infinities do not match: CloudWatch takes neither.
+# A decimal as Python writes a float. CloudWatch takes no NaN and no infinity; neither matches.
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
 # CloudWatch keeps values second by second for three hours, then minute by minute for 15 days, then
 # in fives for 63.
@@ -36,19 +36,19 @@ class Row:
     time: str
     name: str
     value: float
-    """Their mean."""
+    """The mean of the values."""
     samples: int
-    """How many values that is the mean of; of 1 it is the very value."""
+    """How many values `value` is the mean of."""
 
 
 def read(aws: AWS, job: str, description: dict[str, Any]) -> list[Row]:
-    """What SageMaker put into CloudWatch for a job, by name and time."""
+    """The metrics that SageMaker put into CloudWatch for a job, by name and time."""
     end = description.get("TrainingEndTime") or datetime.now(UTC)
     return _read(aws, _NAMESPACE, {"TrainingJobName": job}, description["CreationTime"], end)
 
 
 def read_logged(aws: AWS, run: Run, settings: CloudWatchConfig) -> list[Row]:
-    """What logger=cloudwatch put there for a run on this machine."""
+    """The metrics that logger=cloudwatch put into CloudWatch for a run on this machine."""
     info = run.info()
     start = datetime.fromisoformat(str(info.started))
     end = datetime.fromisoformat(info.finished) if info.finished else datetime.now(UTC)
@@ -104,7 +104,7 @@ def _read(
 
 
 def write(rows: list[Row], path: Path) -> None:
-    """time, name, value, samples."""
+    """Writes a csv with the columns of Row."""
     with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([item.name for item in fields(Row)])
@@ -112,7 +112,7 @@ def write(rows: list[Row], path: Path) -> None:
 
 
 def shown(name: str, rows: list[Row]) -> dict[str, str]:
-    """One row of the table."""
+    """A metric's row of the table."""
     values = [row.value for row in rows if row.name == name]
     samples = sum(row.samples for row in rows if row.name == name)
     return {

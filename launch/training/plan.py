@@ -1,4 +1,4 @@
-"""What a job will be, will need and may cost: decided and shown before anything is sent."""
+"""What a job runs on and may cost, decided and shown before anything is sent."""
 
 import math
 import secrets
@@ -14,7 +14,7 @@ from launch.aws.images import Image
 from launch.aws.instances import Instance, instance_of
 from launch.aws.store import Channel
 
-# Below that a job may not even have started when it is stopped.
+# A shorter job may be stopped before it has started.
 _LEAST_SECONDS = 600
 
 
@@ -49,14 +49,14 @@ class Plan:
     image: Image
     channels: list[Channel]
     present: dict[str, bool | None]
-    """Whether a channel is in S3 already; None: not asked."""
+    """Whether a channel is in S3 already; None if S3 was not asked."""
     command: str
     notes: list[str]
     warnings: list[str]
 
     @property
     def ceiling(self) -> float | None:
-        """USD that the job can cost at most: until max_seconds, and kept warm after that."""
+        """USD that the job can cost at most: for max_seconds, and for being kept warm after."""
         return ceiling(self.backend, self.machines.instance, self.machines.max_seconds)
 
     def facts(self) -> dict[str, str]:
@@ -123,7 +123,7 @@ def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float |
 
 
 def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1) -> int:
-    """max_seconds, lowered until the ceiling of so many jobs is no more than max_cost.
+    """max_seconds, lowered until `jobs` of them cost at most max_cost.
 
     Raises:
         UserError: that would leave less than ten minutes, or the price is not known.
@@ -139,7 +139,7 @@ def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1
     seconds = min(backend.max_seconds, math.floor(hours * 3600) - backend.keep_alive_seconds)
     least = min(_LEAST_SECONDS, backend.max_seconds)
     if seconds < least:
-        # Rounded up: what is asked for here must be enough.
+        # It is rounded up, so that what is advised here is enough.
         cents = math.ceil(100 * (ceiling(backend, instance, least) or 0.0) * jobs)
         each = f" for each of {jobs} jobs" if jobs > 1 else ""
         raise UserError(
@@ -151,7 +151,7 @@ def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1
 
 
 def precision_on(config: Config, instance: Instance) -> str:
-    """What the job will train in.
+    """The precision that the job will train in.
 
     Raises:
         UserError: a precision that the instance's GPU does not have.
@@ -172,7 +172,7 @@ def precision_on(config: Config, instance: Instance) -> str:
 
 
 def processes_on(config: Config, instance: Instance) -> int:
-    """How many processes train on one host: one a device.
+    """How many processes train on one host: one for each device.
 
     Raises:
         UserError: more devices than the instance has, or a batch too small for all of them.
@@ -199,7 +199,7 @@ def processes_on(config: Config, instance: Instance) -> int:
 def warnings_of(
     config: Config, instance: Instance, untracked: list[str], no_role: bool
 ) -> list[str]:
-    """What a user should know before paying."""
+    """Lines that a user should read before paying."""
     found = []
     if no_role:
         found.append("backend.role is not set: a placeholder stands in the request")
@@ -220,7 +220,7 @@ def warnings_of(
 
 
 def new_job_name() -> str:
-    """A name that tells the time and is nobody else's."""
+    """A name that has the time in it and that no other job has."""
     return f"imdb-cls-{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(3)}"
 
 

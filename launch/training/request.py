@@ -18,7 +18,7 @@ ROOT = str(container.ROOT)
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PIP_QUIET": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 RUN = f"{ROOT}/checkpoints/run"
 _DATA = f"{ROOT}/input/data"
-# A config that is not conf/train.yaml travels whole.
+# A config other than conf/train.yaml is sent whole, and named by these flags.
 OWN_CONFIG = (f"--config-dir={_DATA}/config", "--config-name=config")
 Request = dict[str, Any]
 
@@ -30,27 +30,27 @@ class Job:
     name: str
     config: Config
     overrides: list[str]
-    """Of imdb_cls.train in the job."""
+    """The overrides of imdb_cls.train in the job."""
     processes: int
-    """On one host: its devices."""
+    """On one host, one for each device."""
     image: str
     role: str
     bucket: str
     max_seconds: int
     channels: dict[str, str]
-    """URIs by name; without the code."""
+    """Their URIs by name, without the code's."""
     code: Path
-    """A directory."""
+    """The directory of the code."""
     fingerprint: str
     run_name: str
     region: str
     sweep: str | None = None
     continues: str | None = None
-    """Where the checkpoints of an earlier job of the same run are, to go on from."""
+    """The URI of the checkpoints of an earlier job of the same run, to go on from."""
 
     @property
     def folder(self) -> str:
-        """Where its results go."""
+        """The URI below which its results go."""
         assert self.config.backend is not None
         parts = ["s3://" + self.bucket, self.config.backend.prefix.strip("/"), "jobs"]
         return "/".join(filter(None, parts))
@@ -67,8 +67,8 @@ def job_overrides(
     processes: int,
     region: str,
 ) -> list[str]:
-    """What imdb_cls.train is called with in the job: the user's overrides without those of this
-    machine, then what ties them to the container."""
+    """The overrides of imdb_cls.train in the job: the user's, without those that hold for this
+    machine only, and those that the container needs."""
     config = resolved.config
     backend, wandb = config.backend, config.logger.wandb
     assert backend is not None
@@ -108,8 +108,8 @@ def command(job: Job) -> tuple[str, list[str]]:
     """The shell command of the job and its arguments, which the SDK quotes."""
     assert job.config.backend is not None
     hosts = job.config.backend.instance_count
-    # exec: the process that SageMaker signals is Python itself, not a shell that would not pass
-    # the signal on, so that a spot interruption leaves a checkpoint.
+    # With exec SageMaker signals Python itself. A shell would not pass the signal on, and a spot
+    # interruption would leave no checkpoint.
     if hosts == job.processes == 1:
         return "exec python -m imdb_cls.train", job.overrides
     where = (
@@ -118,7 +118,7 @@ def command(job: Job) -> tuple[str, list[str]]:
         if hosts > 1
         else "--standalone"
     )
-    # The network between the hosts, as SageMaker names it.
+    # NCCL is told which network leads to the other hosts.
     network = "export NCCL_SOCKET_IFNAME=$SM_NETWORK_INTERFACE_NAME && " if hosts > 1 else ""
     run = f"exec python -m torch.distributed.run {where} --nproc_per_node={job.processes}"
     return f"{network}{run} -m imdb_cls.train", job.overrides
@@ -137,13 +137,13 @@ class _Captured(Exception):
 
 
 def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
-    """The request, complete, not sent.
+    """Makes the request and does not send it.
 
     Args:
         session: a boto3 session; it needs no credentials.
-        place: gives a directory of the SDK's a place in S3, under the name of a channel.
+        place: takes a channel's name and a directory that the SDK made for it, and gives its URI.
     """
-    # 2 seconds and 190 MB: only where a request is made.
+    # The SDK takes 2 seconds and 190 MB to import, so only this function does.
     os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"  # SageMaker itself says what is wrong with it
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import MetricDefinition
@@ -175,7 +175,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         sagemaker_session=Session(
             boto_session=session,
             default_bucket=job.bucket,
-            # The SDK reports each call to AWS otherwise.
+            # Without this the SDK reports each call to AWS.
             sagemaker_config={
                 "SchemaVersion": "1.0",
                 "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
@@ -236,7 +236,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
     try:
         trainer.train(input_data_config=inputs, wait=False, logs=False)
     except _Captured as captured:
-        # The SDK puts a time stamp behind its name.
+        # The SDK appends a time stamp to the name.
         return {**captured.request, "TrainingJobName": job.name}
     finally:
         session.events.unregister(event, capture)

@@ -1,4 +1,4 @@
-"""The wandb key of a job: in Secrets Manager, never in the request."""
+"""The wandb key of a job, which reads it in Secrets Manager; it is never in a request."""
 
 import json
 import os
@@ -10,13 +10,14 @@ from launch.aws.client import AWS, explained
 
 
 def choose_mode(config: Config) -> list[str]:
-    """Has the job read the key in Secrets Manager if the config names where it is: there, or in a
-    variable of this machine, logger.wandb.key_env. Returns a line for the plan.
+    """Decides whether the job's wandb is online: it is if the config names where its key is, in
+    Secrets Manager or in a variable of this machine (logger.wandb.key_env). Returns a line for the
+    plan.
 
-    A key in WANDB_API_KEY or ~/.netrc is for this machine: it goes nowhere unless it is named.
+    A key in WANDB_API_KEY or ~/.netrc is for this machine and is not sent unless it is named.
 
     Raises:
-        UserError: wandb is to be online in the job, and cannot be.
+        UserError: the config wants wandb online in the job, and it cannot be.
     """
     wandb, backend = config.logger.wandb, config.backend
     if wandb is None or backend is None:

@@ -1,4 +1,4 @@
-"""Everything about a job that can be known, and refused, before anything is sent."""
+"""Makes the request of a run's job, with all that can be refused before anything is sent."""
 
 import json
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def check_early(config: Config, overrides: list[str]) -> None:
 
 
 def check_for_all(backend: BackendConfig, account: Account) -> None:
-    """What holds for every job of a sweep: the image and the code.
+    """Checks what is the same for every job of a sweep: the image and the code.
 
     Raises:
         UserError: no job could be sent.
@@ -122,7 +122,7 @@ def check_for_all(backend: BackendConfig, account: Account) -> None:
 
 
 def _travels_whole(overrides: list[str]) -> bool:
-    """Whether the config comes from elsewhere than conf/, and has to travel whole.
+    """Whether the config is not that of conf/, so that it must be sent whole.
 
     Raises:
         UserError: it is made of a file that git does not track, or of a variable of this machine.
@@ -138,7 +138,7 @@ def _travels_whole(overrides: list[str]) -> bool:
 
 
 def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]:
-    """The reviews, and what else the job could not get by itself."""
+    """The reviews, and whatever else the job cannot get by itself."""
     backend, weights = resolved.config.backend, resolved.config.model.pretrained
     assert backend is not None
     load.write(resolved.splits, staging / "reviews")
@@ -152,7 +152,8 @@ def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]
 
 
 def _request(job: Job, account: Account, staging: Path, channels: list[Channel]) -> Request:
-    """Adds the directories of the SDK's own making to `channels`, kept beyond its use of them."""
+    """Makes the request. The directories that the SDK makes for it are kept in `staging`, and added
+    to `channels`."""
 
     def place(name: str, directory: Path) -> str:
         kept = staging / name
@@ -168,7 +169,8 @@ def _request(job: Job, account: Account, staging: Path, channels: list[Channel])
 
 
 def _forget_source(described: Path) -> None:
-    """The SDK notes where the code lay on this machine: another place, and hash, for every job."""
+    """Replaces the directory of the code on this machine, which the SDK notes there. It is another
+    one for each job, and the same files would be uploaded again."""
     if described.is_file():
         values = json.loads(described.read_text(encoding="utf-8"))
         write_json(described, {**values, "source_dir": f"{request.ROOT}/input/data/code"})

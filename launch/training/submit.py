@@ -1,4 +1,4 @@
-"""The way of every job, of a single run and of a trial: plan, request, upload, record, send."""
+"""Sends jobs, those of single runs and those of trials: plan, request, upload, record, send."""
 
 import contextlib
 import shutil
@@ -20,12 +20,12 @@ from launch.training import secret
 from launch.training.request import Request
 from launch.training.submission import Submission, assemble
 
-# An answer to CreateTrainingJob may be lost and asked for again for as long as that.
+# boto3 may repeat CreateTrainingJob after a lost answer for as long as that.
 _LOST_ANSWER = timedelta(minutes=10)
 
 
 class Submitter:
-    """Sends the jobs of a command to its account. The plan of the first is shown for all."""
+    """Sends the jobs of one command. It shows the plan of the first, which stands for all."""
 
     def __init__(self, account: Account, screen: Screen) -> None:
         self.account, self.screen = account, screen
@@ -41,7 +41,7 @@ class Submitter:
         sweep: str | None = None,
         before: RunInfo | None = None,
     ) -> Iterator[Submission]:
-        """A job that can be sent for as long as this lasts.
+        """Gives a job that can be sent for as long as this lasts.
 
         Args:
             sweep: the name of the sweep that the run is a trial of.
@@ -69,7 +69,7 @@ class Submitter:
             yield submission
 
     def write_request(self, submission: Submission, directory: Path) -> None:
-        """Ends a dry run."""
+        """Writes the request instead of sending it, and says where."""
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / "request.json"
         write_json(file, submission.request)
@@ -98,7 +98,7 @@ class Submitter:
         if before:
             for path in run.path.iterdir():
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-        # Before the job exists: whatever happens now, the run directory knows its name.
+        # The name is on record before the job exists, whatever happens next.
         self._record(submission, run, overrides, before)
         attach = f"python -m launch.jobs attach {run.path}"
         try:
@@ -165,6 +165,6 @@ def _create(made: Request, aws: AWS) -> None:
             there = client.describe_training_job(TrainingJobName=name)
             new = datetime.now(UTC) - there["CreationTime"] < _LOST_ANSWER
             run = there.get("Environment", {}).get(RUN_NAME)
-            # Ours: the first answer was lost on its way, and boto3 asked again.
+            # It is this job if the first answer was lost on its way and boto3 asked again.
             if not (new and run == made["Environment"][RUN_NAME]):
                 raise

@@ -1,4 +1,4 @@
-"""The job's packages as files, for a job without a network."""
+"""The packages of a job as files, for a job that has no network."""
 
 import hashlib
 import json
@@ -11,11 +11,11 @@ from imdb_cls.errors import UserError, one_line
 from imdb_cls.storage import replacing_directory
 from launch.training.code import REQUIREMENTS
 
-# What SageMaker's images are.
+# The platforms of SageMaker's images.
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64")
-# Published as source only; it is pure Python, so a wheel made here runs there.
+# It is published as source only. It is pure Python, so a wheel that is made here runs there.
 _SOURCE_ONLY = "antlr4-python3-runtime"
-# torch, transformers and what they brought: the image has those, and they stay.
+# The image has torch, transformers and what they need; those stay as they are.
 _IMAGE = re.compile(
     r"torch|triton|nvidia-.*|cuda-.*|transformers|tokenizers|safetensors|huggingface-hub|numpy"
     r"|regex|tqdm|pyyaml|requests|filelock|fsspec|hf-xet|sympy|mpmath|networkx|jinja2|markupsafe"
@@ -23,8 +23,10 @@ _IMAGE = re.compile(
 
 
 def collect(python: str, cache: Path) -> Path:
-    """A directory with the wheels of requirements.txt, and of all that those need and an image does
-    not have, for Linux and this Python ("3.11").
+    """A directory with the wheels of requirements.txt and of what those need beyond the image.
+
+    Args:
+        python: the version of the image's Python, such as "3.11".
 
     Raises:
         UserError: the package index does not give one of them.
@@ -49,7 +51,7 @@ def collect(python: str, cache: Path) -> Path:
 
 
 def _with_dependencies(pins: list[str], there: list[str], scratch: Path) -> list[str]:
-    """The pins and what they ask for, each with its version, without what is the image's."""
+    """The pins and what they need, each with its version, without what the image has."""
     report, unused = scratch / "report.json", scratch / "unused"
     _pip(
         *("install", "--dry-run", "--ignore-installed", "--no-warn-conflicts"),
