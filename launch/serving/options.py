@@ -1,4 +1,4 @@
-"""What `python -m launch.endpoint serve` can be told."""
+"""The options of `python -m launch.endpoint serve`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +29,7 @@ class Options:
     verbose: bool = False
 
 
-# The highest that are allowed; the lowest is 1, of a port 0.
+# The highest values that are allowed. The lowest is 1, for a port 0.
 _HIGHEST = {
     "port": 65535,
     "threads": 1024,
