@@ -1,7 +1,6 @@
 """What is running, since when, and what it has cost."""
 
 import contextlib
-from collections.abc import Iterator
 
 from rich.console import Console
 
@@ -20,7 +19,11 @@ _WIDE = 240
 
 def show_all(aws: AWS, screen: Screen) -> None:
     """All endpoints of ours in a region, the newest first, and how to delete them."""
-    rows = [_row(aws, name, tags) for name, tags in _ours(aws)]
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    with explained("listing endpoints"):
+        found = aws.listed("sagemaker", "list_endpoints", "Endpoints", **newest_first)
+    tagged = [(one["EndpointName"], describe.tags(aws, one["EndpointArn"])) for one in found]
+    rows = [_row(aws, name, tags) for name, tags in tagged if RUN_TAG in tags]
     if not rows:
         screen.say(f"no endpoints of runs in {aws.region}")
         return
@@ -51,21 +54,6 @@ def _print(screen: Screen, rows: list[dict[str, str]], title: str) -> None:
     boxed = screen.console.is_terminal
     console = screen.console if boxed else Console(highlight=False, width=_WIDE)
     console.print(as_table(rows, title, boxed=boxed, right=False))
-
-
-def _ours(aws: AWS) -> Iterator[tuple[str, dict[str, str]]]:
-    """The name and the tags of each endpoint that was made of a run."""
-    with explained("listing endpoints"):
-        pages = aws.client("sagemaker").get_paginator("list_endpoints")
-        found = [
-            (summary["EndpointName"], summary["EndpointArn"])
-            for page in pages.paginate(SortBy="CreationTime", SortOrder="Descending")
-            for summary in page["Endpoints"]
-        ]
-    for name, arn in found:
-        tags = describe.tags(aws, arn)
-        if RUN_TAG in tags:
-            yield name, tags
 
 
 def _row(aws: AWS, name: str, tags: dict[str, str]) -> dict[str, str]:
