@@ -35,7 +35,7 @@ def deploy(plan: Plan, screen: Screen) -> None:
     except KeyboardInterrupt:
         if not plan.options.rehearse:
             screen.say(f"{plan.endpoint} may be on its way, and is billed: deploy again goes on")
-            screen.say(f"Delete it: python -m launch.endpoint delete {plan.run.path}")
+            screen.say(f"Delete it: python -m launch.endpoint delete {plan.model.run.path}")
         sys.exit(130)
 
 
@@ -47,7 +47,9 @@ def _deploy(plan: Plan, aws: AWS, screen: Screen) -> None:
     else:
         _send(plan, aws, screen, there)
         if not plan.options.wait:
-            screen.say(f"{name} is being made: python -m launch.endpoint status {plan.run.path}")
+            screen.say(
+                f"{name} is being made: python -m launch.endpoint status {plan.model.run.path}"
+            )
             if plan.requests.scaling:
                 screen.say("once it is in service, deploy again sets up its autoscaling")
             return
@@ -157,7 +159,7 @@ def _wait(plan: Plan, aws: AWS, screen: Screen) -> None:
     said = there.get("FailureReason") or f"it is {there['EndpointStatus']}"
     remove.everything(aws, name, screen, plan.options.poll_seconds)
     if not plan.options.rehearse:
-        record.forget(plan.run)
+        record.forget(plan.model.run)
     raise UserError(f"{name} failed: {said}{log}")
 
 
@@ -182,10 +184,10 @@ def _record(plan: Plan, aws: AWS) -> None:
     there = None if plan.options.rehearse else describe.endpoint(aws, plan.endpoint)
     if there is None:
         return
-    earlier = record.read(plan.run)
+    earlier = record.read(plan.model.run)
     is_known = earlier is not None and earlier.arn == there["EndpointArn"]
     record.write(
-        plan.run,
+        plan.model.run,
         Record(
             region=aws.region,
             name=plan.endpoint,

@@ -48,6 +48,11 @@ def config(aws: AWS, name: str) -> Description | None:
         )
 
 
+def deployed(description: Description) -> Description:
+    """What an endpoint has at the moment; nothing while it is being made."""
+    return dict((description.get("ProductionVariants") or [{}])[0])
+
+
 def variant(aws: AWS, description: Description) -> Description:
     """The model and the machines in the configuration that an endpoint has; nothing if that was
     deleted."""
@@ -59,8 +64,7 @@ def kind(description: Description) -> str:
     """instance, serverless or async."""
     if description.get("AsyncInferenceConfig"):
         return "async"
-    (first, *_) = description.get("ProductionVariants") or [{}]
-    return "serverless" if first.get("CurrentServerlessConfig") else "instance"
+    return "serverless" if deployed(description).get("CurrentServerlessConfig") else "instance"
 
 
 def status_line(name: str, description: Description | None) -> str:

@@ -1,6 +1,7 @@
 """What is running, since when, and what it has cost."""
 
 import contextlib
+from datetime import UTC, datetime
 
 from rich.console import Console
 
@@ -79,11 +80,12 @@ def _capacity(aws: AWS, there: Description, tags: dict[str, str]) -> tuple[str, 
     if describe.kind(there) == "serverless":
         memory = int(variant.get("ServerlessConfig", {}).get("MemorySizeInMB", 0))
         return f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
-    count, machine = prices.machines(there), variant.get("InstanceType", "?")
+    now, machine = describe.deployed(there), variant.get("InstanceType", "?")
+    count = int(now.get("CurrentInstanceCount") or now.get("DesiredInstanceCount") or 0)
     price = find(machine).price
     with contextlib.suppress(KeyError, ValueError):  # it was deployed at another price
         price = float(tags[names.PRICE_TAG])
     if price is None:
         return f"{count} x {machine}", "?", "?"
-    so_far = prices.hours(there) * count * price
-    return f"{count} x {machine}", f"${count * price:.3f}/hour", f"${so_far:.2f}"
+    hours = max(0.0, (datetime.now(UTC) - there["CreationTime"]).total_seconds() / 3600)
+    return f"{count} x {machine}", f"${count * price:.3f}/hour", f"${hours * count * price:.2f}"
