@@ -48,9 +48,9 @@ def config(aws: AWS, name: str) -> Description | None:
         )
 
 
-def deployed(description: Description) -> Description:
+def deployed(description: Description) -> Any:
     """What an endpoint has at the moment; nothing while it is being made."""
-    return dict((description.get("ProductionVariants") or [{}])[0])
+    return (description.get("ProductionVariants") or [{}])[0]
 
 
 def variant(aws: AWS, description: Description) -> Description:

@@ -81,7 +81,7 @@ def _capacity(aws: AWS, there: Description, tags: dict[str, str]) -> tuple[str, 
         memory = int(variant.get("ServerlessConfig", {}).get("MemorySizeInMB", 0))
         return f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
     now, machine = describe.deployed(there), variant.get("InstanceType", "?")
-    count = int(now.get("CurrentInstanceCount") or now.get("DesiredInstanceCount") or 0)
+    count = int(now.get("CurrentInstanceCount", now.get("DesiredInstanceCount", 0)))
     price = find(machine).price
     with contextlib.suppress(KeyError, ValueError):  # it was deployed at another price
         price = float(tags[names.PRICE_TAG])
