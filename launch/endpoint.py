@@ -29,7 +29,14 @@ usage: python -m launch.endpoint COMMAND [RUN] [key=value …]
     input=FILE text=COLUMN output=FILE
     --               everything behind it is text
   serve
-{serve}
+    host=NAME          where to listen (127.0.0.1: this machine alone)
+    port=N             0 takes a free one (8080)
+    threads=N          that label (every core)
+    max_body_mb=N      bytes of a request, in MiB (6, as SageMaker has it)
+    max_texts=N        texts of a request (1024)
+    max_characters=N   characters of a text (100000)
+    body_seconds=N     for a request to arrive (10)
+    verbose=true       a line a request (false)
   status, predict, delete, list
     region=NAME      (that of the record in the run directory, or the profile's)
 
@@ -157,14 +164,11 @@ def main() -> None:
     with cli.one_line_errors():
         ours = words[: words.index("--")] if "--" in words else words
         if any(word in ("-h", "--help") for word in ours):
-            from launch.serving.options import USAGE as SERVE
-
-            print(USAGE.format(serve="  " + SERVE.strip("\n").replace("\n", "\n  ")).strip())
-            return
+            return print(USAGE.strip())
         from launch.aws.client import ConnectionLost
 
         try:
-            run(words)
+            return run(words)
         except ConnectionLost as error:
             raise UserError(f"{error}; the same command goes on from there") from None
 

@@ -184,15 +184,8 @@ def _record(plan: Plan, aws: AWS) -> None:
     there = None if plan.options.rehearse else describe.endpoint(aws, plan.endpoint)
     if there is None:
         return
-    earlier = record.read(plan.model.run)
-    is_known = earlier is not None and earlier.arn == there["EndpointArn"]
-    record.write(
-        plan.model.run,
-        Record(
-            region=aws.region,
-            name=plan.endpoint,
-            arn=there["EndpointArn"],
-            config=plan.requests.config["EndpointConfigName"],
-            created=earlier.created if earlier and is_known else now(),
-        ),
-    )
+    run, arn, config = plan.model.run, there["EndpointArn"], plan.requests.config
+    earlier = record.read(run)
+    created = earlier.created if earlier and earlier.arn == arn else now()
+    name = config["EndpointConfigName"]
+    record.write(run, Record(aws.region, plan.endpoint, arn, name, created))

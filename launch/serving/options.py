@@ -1,20 +1,9 @@
-"""The options of `python -m launch.endpoint serve`."""
+"""The options of `python -m launch.endpoint serve`, whose --help tells them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from imdb_cls.errors import UserError
-
-USAGE = """
-  host=NAME          where to listen (127.0.0.1: this machine alone)
-  port=N             0 takes a free one (8080)
-  threads=N          that label (every core)
-  max_body_mb=N      bytes of a request, in MiB (6, as SageMaker has it)
-  max_texts=N        texts of a request (1024)
-  max_characters=N   characters of a text (100000)
-  body_seconds=N     for a request to arrive (10)
-  verbose=true       a line a request (false)
-"""
 
 
 @dataclass
