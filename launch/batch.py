@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
+from launch.hosting.options import split
 
 USAGE = """
 usage: python -m launch.batch RUN FILE|s3://… [key=value …]
@@ -30,8 +31,7 @@ The same command again goes on with the same job, and never pays for it twice.
 
 def run(words: list[str]) -> None:
     """Raises UserError for whatever a user can mend."""
-    keys = [word for word in words if "=" in word and not _names_something(word)]
-    paths = [word for word in words if word not in keys]
+    paths, keys = split(words)
     if len(paths) != 2:
         raise UserError("a run directory and a file: python -m launch.batch RUN reviews.csv")
     from imdb_cls.runs.run import Run
@@ -56,10 +56,6 @@ def run(words: list[str]) -> None:
             return screen.say(f"dry run: nothing was sent; the requests are in {file}")
         job.carry_out(planned, screen)
     return None
-
-
-def _names_something(word: str) -> bool:
-    return word.startswith("s3://") or Path(word).exists()
 
 
 def main() -> None:

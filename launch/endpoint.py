@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError, nearest
+from launch.hosting.options import from_words, split
 
 USAGE = """
 usage: python -m launch.endpoint COMMAND [RUN] [key=value …]
@@ -28,7 +29,14 @@ usage: python -m launch.endpoint COMMAND [RUN] [key=value …]
     input=FILE text=COLUMN output=FILE
     --               everything behind it is text
   serve
-{serve}
+    host=NAME          where to listen (127.0.0.1: this machine alone)
+    port=N             0 takes a free one (8080)
+    threads=N          that label (every core)
+    max_body_mb=N      bytes of a request, in MiB (6, as SageMaker has it)
+    max_texts=N        texts of a request (1024)
+    max_characters=N   characters of a text (100000)
+    body_seconds=N     for a request to arrive (10)
+    verbose=true       a line a request (false)
   status, predict, delete, list
     region=NAME      (that of the record in the run directory, or the profile's)
 
@@ -70,11 +78,7 @@ def run(words: list[str]) -> None:
     elif command == "serve":
         serve(*_run_and_keys(command, rest))
     else:
-        given = cli.arguments(OtherArguments, rest, USAGE, free="words")
-        if command == "list":
-            list_all(given)
-        else:
-            status_or_delete(command, given)
+        show_or_delete(command, cli.arguments(OtherArguments, rest, USAGE, free="words"))
 
 
 def deploy(path: str, keys: list[str]) -> None:
@@ -111,73 +115,48 @@ def predict(given: PredictArguments) -> None:
     word, *texts = given.texts or [""]
     if not word:
         raise UserError('predict takes a run directory: python -m launch.endpoint predict RUN "…"')
-    from imdb_cls import outputs
     from imdb_cls.predict import Arguments, reviews
     from launch.aws.client import connect
     from launch.endpoints.invoke import label
     from launch.endpoints.record import target
 
-    outputs.check(given.output)
     found = target(word, given.region)
-    label(
-        connect(found.region),
-        found,
-        reviews(Arguments(word, given.input, given.text, texts=texts)),
-        given.output,
-    )
+    asked = reviews(Arguments(word, given.input, given.text, texts=texts))
+    label(connect(found.region), found, asked, given.output)
 
 
-def list_all(given: OtherArguments) -> None:
-    """Shows all endpoints of a region."""
-    if given.words:
-        raise UserError("list takes nothing else: python -m launch.endpoint --help")
+def show_or_delete(command: str, given: OtherArguments) -> None:
+    """status, delete and list."""
+    if len(given.words) != (command != "list"):
+        what = "nothing else" if command == "list" else "one run directory, or one endpoint's name"
+        raise UserError(f"{command} takes {what}: python -m launch.endpoint --help")
     from imdb_cls.terminal import Screen
     from launch.aws.client import connect
-    from launch.endpoints import listing
+    from launch.endpoints import listing, remove
+    from launch.endpoints.record import target
 
-    listing.show_all(connect(given.region), Screen())
-
-
-def status_or_delete(command: str, given: OtherArguments) -> None:
-    """Shows or deletes one endpoint."""
-    if len(given.words) != 1:
-        raise UserError(
-            f"{command} takes one run directory, or one endpoint's name:"
-            " python -m launch.endpoint --help"
-        )
-    from imdb_cls.terminal import Screen
-    from launch.aws.client import connect
-    from launch.endpoints import listing, record, remove
-
-    found, screen = record.target(given.words[0], given.region), Screen()
-    aws = connect(found.region)
-    if command == "status":
-        return listing.show(aws, found, screen)
-    is_deleted = remove.everything(aws, found.name, screen, poll_seconds=2.0)
-    if found.run:
-        record.forget(found.run)
-    said = "is deleted" if is_deleted else "is not there: nothing to delete"
-    return screen.say(f"{found.name} {said}, in {aws.region}")
+    if command == "list":
+        return listing.show_all(connect(given.region), Screen())
+    found = target(given.words[0], given.region)
+    carry_out = listing.show if command == "status" else remove.of_target
+    return carry_out(connect(found.region), found, Screen())
 
 
 def serve(source: str, keys: list[str]) -> None:
     """Serves a run directory or a model.tar.gz on this machine."""
-    from launch.hosting.options import read
     from launch.serving.options import Options
     from launch.serving.server import command
 
-    command(source, read(Options, keys))
+    command(source, from_words(Options, keys))
 
 
 def _run_and_keys(command: str, words: list[str]) -> tuple[str, list[str]]:
-    """The run directory among the words of a command, and its key=value words."""
-    keys = [word for word in words if "=" in word and not Path(word).exists()]
-    runs = [word for word in words if word not in keys]
-    if len(runs) != 1:
+    paths, keys = split(words)
+    if len(paths) != 1:
         raise UserError(
             f"{command} takes one run directory: python -m launch.endpoint {command} RUN"
         )
-    return runs[0], keys
+    return paths[0], keys
 
 
 def main() -> None:
@@ -185,14 +164,11 @@ def main() -> None:
     with cli.one_line_errors():
         ours = words[: words.index("--")] if "--" in words else words
         if any(word in ("-h", "--help") for word in ours):
-            from launch.serving.options import USAGE as SERVE
-
-            print(USAGE.format(serve="  " + SERVE.strip("\n").replace("\n", "\n  ")).strip())
-            return
+            return print(USAGE.strip())
         from launch.aws.client import ConnectionLost
 
         try:
-            run(words)
+            return run(words)
         except ConnectionLost as error:
             raise UserError(f"{error}; the same command goes on from there") from None
 

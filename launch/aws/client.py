@@ -50,6 +50,11 @@ class AWS:
             self._clients[service] = self.session.client(service, config=_CLIENT)
         return self._clients[service]
 
+    def listed(self, service: str, operation: str, key: str, **request: Any) -> list[Any]:
+        """All that a paginated operation lists, which is below `key` in each page."""
+        pages = self.client(service).get_paginator(operation).paginate(**request)
+        return [item for page in pages for item in page.get(key, [])]
+
     def account(self) -> str:
         with explained("finding out your account"):
             return str(self.client("sts").get_caller_identity()["Account"])

@@ -26,25 +26,30 @@ class _Release:
     lowest: tuple[int, int]
     """The oldest compute capability that its torch has kernels for."""
 
-    def image(self, scope: str, region: str, instance_type: str, why: str) -> Image:
+    def image(self, scope: str, region: str, instance_type: str, why: str, key: str) -> Image:
         """
+        Args:
+            key: how a user sets another image.
+
         Raises:
-            ValueError: the SDK knows no such image in that region.
+            UserError: the SDK knows no such image in that region.
         """
         from sagemaker.core import image_uris
 
-        uri = image_uris.retrieve(
-            "huggingface",
-            region,
-            version=self.transformers,
-            base_framework_version=f"pytorch{self.torch}",
-            py_version=f"py{self.python.replace('.', '')}",
-            image_scope=scope,
-            instance_type=instance_type,
-        )
-        return Image(
-            uri, f"torch {self.torch}, transformers {self.transformers}: {why}", self.python
-        )
+        try:
+            uri = image_uris.retrieve(
+                "huggingface",
+                region,
+                version=self.transformers,
+                base_framework_version=f"pytorch{self.torch}",
+                py_version=f"py{self.python.replace('.', '')}",
+                image_scope=scope,
+                instance_type=instance_type,
+            )
+        except ValueError as error:
+            raise UserError(f"{key}=auto: {one_line(error)}: set {key}") from None
+        versions = f"torch {self.torch}, transformers {self.transformers}"
+        return Image(uri, f"{versions}: {why}", self.python)
 
 
 # The newest first. PyTorch's builds for CUDA 12.8 and later have no kernels for Volta (7.0).
@@ -68,17 +73,13 @@ def for_training(asked: str, instance: Instance, region: str) -> Image:
     if asked != "auto":
         return _given(asked, instance)
     newest = _TRAINING[0]
-    capability = instance.capability or newest.lowest
-    release = next(r for r in _TRAINING if capability >= r.lowest)
+    release = next(r for r in _TRAINING if (instance.capability or r.lowest) >= r.lowest)
     why = "the newest of Hugging Face"
     if release is not newest:
         why += f" with kernels for {instance.gpu}"
     elif not instance.gpu:
         why += "; it runs on CPUs too"
-    try:
-        return release.image("training", region, _ANY_GPU, why)
-    except ValueError as error:
-        raise UserError(f"backend.image=auto: {one_line(error)}: set backend.image") from None
+    return release.image("training", region, _ANY_GPU, why, "backend.image")
 
 
 def for_inference(asked: str, instance: Instance | None, region: str) -> Image:
@@ -94,10 +95,7 @@ def for_inference(asked: str, instance: Instance | None, region: str) -> Image:
         return Image(asked, "as given", _INFERENCE.python)
     kind = f"for the {instance.gpu}" if instance and instance.gpu else "for CPUs"
     name = instance.name if instance else _ANY_CPU
-    try:
-        return _INFERENCE.image("inference", region, name, f"Hugging Face's {kind}")
-    except ValueError as error:
-        raise UserError(f"image=auto: {one_line(error)}: set image") from None
+    return _INFERENCE.image("inference", region, name, f"Hugging Face's {kind}", "image")
 
 
 def _given(uri: str, instance: Instance) -> Image:

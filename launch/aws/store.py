@@ -82,15 +82,15 @@ class Store:
         return "/".join(filter(None, [self.prefix, "inputs", channel.name, channel.digest])) + "/"
 
     def _missing(self, channel: Channel) -> list[str]:
+        """The files of a channel that are not in S3 in their size."""
         assert self.aws is not None
-        there: dict[str, int] = {}
         key = self._key(channel)
+        where = {"Bucket": self.bucket, "Prefix": key}
         with explained(f"looking at s3://{self.bucket}/{key}"):
-            pages = self.aws.client("s3").get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.bucket, Prefix=key):
-                there |= {
-                    item["Key"][len(key) :]: item["Size"] for item in page.get("Contents", [])
-                }
+            found = self.aws.listed("s3", "list_objects_v2", "Contents", **where)
+        sizes = {item["Key"]: item["Size"] for item in found}
         return [
-            name for name, path in channel.files.items() if there.get(name) != path.stat().st_size
+            name
+            for name, path in channel.files.items()
+            if sizes.get(key + name) != path.stat().st_size
         ]

@@ -54,13 +54,14 @@ def carry_out(plan: Plan, screen: Screen) -> None:
 def _latest(plan: Plan, aws: AWS) -> Description | None:
     """The last attempt at this very job; None: there was none yet."""
     with explained("looking for the job"):
-        client = aws.client("sagemaker")
-        pages = client.get_paginator("list_transform_jobs").paginate(NameContains=plan.name)
-        found = [job for page in pages for job in page["TransformJobSummaries"]]
+        found = aws.listed(
+            "sagemaker", "list_transform_jobs", "TransformJobSummaries", NameContains=plan.name
+        )
         if not found:
             return None
         last = max(found, key=lambda job: (job["CreationTime"], len(job["TransformJobName"])))
-        return dict(client.describe_transform_job(TransformJobName=last["TransformJobName"]))
+        describe = aws.client("sagemaker").describe_transform_job
+        return dict(describe(TransformJobName=last["TransformJobName"]))
 
 
 def _begin(plan: Plan, aws: AWS, screen: Screen, last: Description | None) -> str:

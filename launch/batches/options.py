@@ -7,7 +7,7 @@ from imdb_cls.config import AwsConfig
 from imdb_cls.config.checks import between, check_aws
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
-from launch.hosting import options as words
+from launch.hosting.options import from_words
 
 
 @dataclass
@@ -34,7 +34,7 @@ def read(given: list[str]) -> Options:
     Raises:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
-    options = words.read(Options, given, "batch.yaml")
+    options = from_words(Options, given, "batch.yaml")
     between("instance_count", options.instance_count, 1, 1000)
     between("poll_seconds", options.poll_seconds, 0.05, 600)
     between("max_concurrency", options.max_concurrency, 1, 100)

@@ -29,10 +29,6 @@ class Plan:
     requests: Requests
 
     @property
-    def run(self) -> Run:
-        return self.model.run
-
-    @property
     def name(self) -> str:
         """The job's, at its first attempt."""
         return str(self.requests.job["TransformJobName"])
@@ -46,7 +42,7 @@ class Plan:
     def output(self) -> Path:
         """Where the predictions go."""
         given = self.options.output
-        return Path(given).expanduser() if given else self.run.path / f"{self.name}.jsonl"
+        return Path(given).expanduser() if given else self.model.run.path / f"{self.name}.jsonl"
 
     def show(self, console: Console) -> None:
         show_plan(console, self._facts())
@@ -61,7 +57,7 @@ class Plan:
             at_most = f"${ceiling:.2f} ({options.max_seconds:,} s), while this command waits"
         facts = {
             "job": f"{self.name} in {self.model.account.region}",
-            "run": str(self.run.path),
+            "run": str(self.model.run.path),
             "reviews": self.source + ("" if self.texts is None else f": {self.texts:,}"),
             "instance": f"{options.count} x {instance.name}",
             **self.model.facts(),

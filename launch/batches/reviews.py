@@ -1,5 +1,6 @@
 """Reviews as a transform job takes them, a request a line, and its answers as predictions."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -51,21 +52,15 @@ def predictions(asked: Path | None, answers: Iterable[str], who: str) -> Iterato
     Raises:
         UserError: an answer is missing, or is none.
     """
-    if asked is None:
-        for answer in answers:
-            yield labelling.predictions(answer.encode(), _unknown(answer), who)
-        return
-    with asked.open(encoding="utf-8") as lines:
-        try:
-            for line, answer in zip(lines, answers, strict=True):
-                yield labelling.predictions(answer.encode(), json.loads(line)["inputs"], who)
-        except ValueError:
-            raise UserError(f"{who}: not as many answers as requests") from None
-
-
-def _unknown(answer: str) -> list[str]:
-    """As many empty texts as an answer has labels."""
+    texts = itertools.repeat(None) if asked is None else _texts(asked)
     try:
-        return [""] * len(json.loads(answer))
-    except (ValueError, TypeError):
-        return [""]
+        for chunk, answer in zip(texts, answers, strict=asked is not None):
+            yield labelling.predictions(answer.encode(), chunk, who)
+    except ValueError:
+        raise UserError(f"{who}: not as many answers as requests") from None
+
+
+def _texts(asked: Path) -> Iterator[list[str]]:
+    with asked.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)["inputs"]

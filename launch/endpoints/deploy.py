@@ -35,7 +35,7 @@ def deploy(plan: Plan, screen: Screen) -> None:
     except KeyboardInterrupt:
         if not plan.options.rehearse:
             screen.say(f"{plan.endpoint} may be on its way, and is billed: deploy again goes on")
-            screen.say(f"Delete it: python -m launch.endpoint delete {plan.run.path}")
+            screen.say(f"Delete it: python -m launch.endpoint delete {plan.model.run.path}")
         sys.exit(130)
 
 
@@ -47,7 +47,9 @@ def _deploy(plan: Plan, aws: AWS, screen: Screen) -> None:
     else:
         _send(plan, aws, screen, there)
         if not plan.options.wait:
-            screen.say(f"{name} is being made: python -m launch.endpoint status {plan.run.path}")
+            screen.say(
+                f"{name} is being made: python -m launch.endpoint status {plan.model.run.path}"
+            )
             if plan.requests.scaling:
                 screen.say("once it is in service, deploy again sets up its autoscaling")
             return
@@ -158,7 +160,7 @@ def _wait(plan: Plan, aws: AWS, screen: Screen) -> None:
     said = there.get("FailureReason") or f"it is {there['EndpointStatus']}"
     remove.everything(aws, name, screen, plan.options.poll_seconds)
     if not plan.options.rehearse:
-        record.forget(plan.run)
+        record.forget(plan.model.run)
     raise UserError(f"{name} failed: {said}{log}")
 
 
@@ -183,15 +185,8 @@ def _record(plan: Plan, aws: AWS) -> None:
     there = None if plan.options.rehearse else describe.endpoint(aws, plan.endpoint)
     if there is None:
         return
-    earlier = record.read(plan.run)
-    is_known = earlier is not None and earlier.arn == there["EndpointArn"]
-    record.write(
-        plan.run,
-        Record(
-            region=aws.region,
-            name=plan.endpoint,
-            arn=there["EndpointArn"],
-            config=plan.requests.config["EndpointConfigName"],
-            created=earlier.created if earlier and is_known else now(),
-        ),
-    )
+    run, arn, config = plan.model.run, there["EndpointArn"], plan.requests.config
+    earlier = record.read(run)
+    created = earlier.created if earlier and earlier.arn == arn else now()
+    name = config["EndpointConfigName"]
+    record.write(run, Record(aws.region, plan.endpoint, arn, name, created))

@@ -1,6 +1,7 @@
 """What AWS says of an endpoint, and of the parts that belong to it."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from imdb_cls.errors import UserError
@@ -47,6 +48,11 @@ def config(aws: AWS, name: str) -> Description | None:
         )
 
 
+def deployed(description: Description) -> Any:
+    """What an endpoint has at the moment; nothing while it is being made."""
+    return (description.get("ProductionVariants") or [{}])[0]
+
+
 def variant(aws: AWS, description: Description) -> Description:
     """The model and the machines in the configuration that an endpoint has; nothing if that was
     deleted."""
@@ -58,8 +64,7 @@ def kind(description: Description) -> str:
     """instance, serverless or async."""
     if description.get("AsyncInferenceConfig"):
         return "async"
-    (first, *_) = description.get("ProductionVariants") or [{}]
-    return "serverless" if first.get("CurrentServerlessConfig") else "instance"
+    return "serverless" if deployed(description).get("CurrentServerlessConfig") else "instance"
 
 
 def status_line(name: str, description: Description | None) -> str:
@@ -68,13 +73,9 @@ def status_line(name: str, description: Description | None) -> str:
 
 def tags(aws: AWS, arn: str) -> dict[str, str]:
     """The tags of an endpoint or a part; none if it was deleted."""
-
-    def found() -> dict[str, str]:
-        pages = aws.client("sagemaker").get_paginator("list_tags").paginate(ResourceArn=arn)
-        return {tag["Key"]: tag["Value"] for page in pages for tag in page["Tags"]}
-
+    listed = partial(aws.listed, "sagemaker", "list_tags", "Tags")
     with explained(f"looking at the tags of {arn.rpartition('/')[2]}"):
-        return unless_gone(found) or {}
+        return {tag["Key"]: tag["Value"] for tag in unless_gone(listed, ResourceArn=arn) or []}
 
 
 def check_ours(aws: AWS, description: Description) -> dict[str, str]:
@@ -103,12 +104,8 @@ def models(aws: AWS, name: str) -> Iterator[str]:
 
 def _parts(aws: AWS, operation: str, kind: str, name: str) -> Iterator[str]:
     with explained(f"looking for the parts of {name}"):
-        pages = aws.client("sagemaker").get_paginator(operation)
-        found = [
-            (str(part[f"{kind}Name"]), str(part[f"{kind}Arn"]))
-            for page in pages.paginate(NameContains=names.stem(name))
-            for part in page[f"{kind}s"]
-        ]
-    for part, arn in found:
-        if names.is_part(part, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name:
-            yield part
+        found = aws.listed("sagemaker", operation, f"{kind}s", NameContains=names.stem(name))
+    for part in found:
+        part_name, arn = str(part[f"{kind}Name"]), str(part[f"{kind}Arn"])
+        if names.is_part(part_name, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name:
+            yield part_name

@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from imdb_cls import outputs
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.contract import CONTENT_TYPE
-from imdb_cls.outputs import opened
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.s3 import split_uri
 from launch.endpoints import describe
@@ -34,6 +34,7 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
     Raises:
         UserError: the endpoint is not in service, refuses a text, or fails.
     """
+    outputs.check(output)
     texts = iter(texts)
     first = next(texts)  # a wrong file is an error before anything is asked
     there = describe.existing(aws, target.name, target.word)
@@ -44,7 +45,7 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
             f" python -m launch.endpoint status {target.word}"
         )
     queue = there.get("AsyncInferenceConfig", {}).get("OutputConfig")
-    with opened(output) as write:
+    with outputs.opened(output) as write:
         for chunk in labelling.chunks(chain([first], texts), *_MOST[describe.kind(there)]):
             body = labelling.request(chunk)
             with explained(f"asking {target.name}"):

@@ -1,7 +1,7 @@
 """What is running, since when, and what it has cost."""
 
 import contextlib
-from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from rich.console import Console
 
@@ -20,7 +20,11 @@ _WIDE = 240
 
 def show_all(aws: AWS, screen: Screen) -> None:
     """All endpoints of ours in a region, the newest first, and how to delete them."""
-    rows = [_row(aws, name, tags) for name, tags in _ours(aws)]
+    newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
+    with explained("listing endpoints"):
+        found = aws.listed("sagemaker", "list_endpoints", "Endpoints", **newest_first)
+    tagged = [(one["EndpointName"], describe.tags(aws, one["EndpointArn"])) for one in found]
+    rows = [_row(aws, name, tags) for name, tags in tagged if RUN_TAG in tags]
     if not rows:
         screen.say(f"no endpoints of runs in {aws.region}")
         return
@@ -53,21 +57,6 @@ def _print(screen: Screen, rows: list[dict[str, str]], title: str) -> None:
     console.print(as_table(rows, title, boxed=boxed, right=False))
 
 
-def _ours(aws: AWS) -> Iterator[tuple[str, dict[str, str]]]:
-    """The name and the tags of each endpoint that was made of a run."""
-    with explained("listing endpoints"):
-        pages = aws.client("sagemaker").get_paginator("list_endpoints")
-        found = [
-            (summary["EndpointName"], summary["EndpointArn"])
-            for page in pages.paginate(SortBy="CreationTime", SortOrder="Descending")
-            for summary in page["Endpoints"]
-        ]
-    for name, arn in found:
-        tags = describe.tags(aws, arn)
-        if RUN_TAG in tags:
-            yield name, tags
-
-
 def _row(aws: AWS, name: str, tags: dict[str, str]) -> dict[str, str]:
     # It may have been deleted a moment ago.
     row = dict.fromkeys(_COLUMNS, "") | {"endpoint": name, "status": "deleted"}
@@ -91,11 +80,12 @@ def _capacity(aws: AWS, there: Description, tags: dict[str, str]) -> tuple[str, 
     if describe.kind(there) == "serverless":
         memory = int(variant.get("ServerlessConfig", {}).get("MemorySizeInMB", 0))
         return f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
-    count, machine = prices.machines(there), variant.get("InstanceType", "?")
+    now, machine = describe.deployed(there), variant.get("InstanceType", "?")
+    count = int(now.get("CurrentInstanceCount", now.get("DesiredInstanceCount", 0)))
     price = find(machine).price
     with contextlib.suppress(KeyError, ValueError):  # it was deployed at another price
         price = float(tags[names.PRICE_TAG])
     if price is None:
         return f"{count} x {machine}", "?", "?"
-    so_far = prices.hours(there) * count * price
-    return f"{count} x {machine}", f"${count * price:.3f}/hour", f"${so_far:.2f}"
+    hours = max(0.0, (datetime.now(UTC) - there["CreationTime"]).total_seconds() / 3600)
+    return f"{count} x {machine}", f"${count * price:.3f}/hour", f"${hours * count * price:.2f}"

@@ -8,7 +8,7 @@ from imdb_cls.config import AwsConfig
 from imdb_cls.config.checks import between, check_aws, one_of
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
-from launch.hosting import options as words
+from launch.hosting.options import from_words
 
 _NAME = r"[a-zA-Z0-9](-?[a-zA-Z0-9])*"
 # Keys that only an endpoint with machines has, and those that only a serverless one has.
@@ -63,7 +63,7 @@ def read(given: list[str]) -> Options:
     Raises:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
-    options = words.read(Options, given, "endpoint.yaml")
+    options = from_words(Options, given, "endpoint.yaml")
     one_of("kind", options.kind, ("instance", "serverless", "async"))
     for name, (low, high) in _RANGES.items():
         between(name, getattr(options, name), low, high)

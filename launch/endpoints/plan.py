@@ -22,10 +22,6 @@ class Plan:
     """Whether the model is in S3 already; None: S3 was not asked."""
     requests: Requests
 
-    @property
-    def run(self) -> Run:
-        return self.model.run
-
     def show(self, console: Console) -> None:
         show_plan(console, self._facts(), self._warnings())
 
@@ -34,7 +30,7 @@ class Plan:
         there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}
         facts = {
             "endpoint": f"{self.endpoint} in {account.region}",
-            "run": str(self.run.path),
+            "run": str(self.model.run.path),
             options.kind: self._capacity(),
             **self.model.facts(),
         }

@@ -1,8 +1,5 @@
-"""What an endpoint costs: by the hour, or by what it does."""
+"""What an endpoint will cost: by the hour, or by what it does."""
 
-from datetime import UTC, datetime
-
-from launch.endpoints.describe import Description
 from launch.endpoints.options import Options
 
 # USD, us-east-1, as published in 2026: https://aws.amazon.com/sagemaker/ai/pricing/
@@ -31,15 +28,3 @@ def line(options: Options) -> str:
 def second(memory_mb: int) -> float:
     """USD for a second of work of a serverless endpoint."""
     return memory_mb / 1024 * _GB_SECOND
-
-
-def machines(description: Description) -> int:
-    """How many machines an endpoint has now, or is to have first."""
-    (variant, *_) = description.get("ProductionVariants") or [{}]
-    return int(variant.get("CurrentInstanceCount", variant.get("DesiredInstanceCount", 0)))
-
-
-def hours(description: Description) -> float:
-    """The time since an endpoint was made."""
-    created: datetime = description["CreationTime"]
-    return max(0.0, (datetime.now(UTC) - created).total_seconds() / 3600)

@@ -5,7 +5,17 @@ from botocore.exceptions import ClientError
 from imdb_cls.terminal import Screen
 from launch.aws import waiting
 from launch.aws.client import AWS, explained, is_gone, unless_gone
-from launch.endpoints import describe, scaling
+from launch.endpoints import describe, record, scaling
+from launch.endpoints.record import Target
+
+
+def of_target(aws: AWS, target: Target, screen: Screen) -> None:
+    """Deletes the endpoint that a command is about, and the run's record of it."""
+    is_deleted = everything(aws, target.name, screen, poll_seconds=2.0)
+    if target.run:
+        record.forget(target.run)
+    said = "is deleted" if is_deleted else "is not there: nothing to delete"
+    screen.say(f"{target.name} {said}, in {aws.region}")
 
 
 def everything(aws: AWS, name: str, screen: Screen, poll_seconds: float) -> bool:

@@ -24,7 +24,7 @@ class Requests:
             ("CreateModel", self.model),
             ("CreateEndpointConfig", self.config),
             ("CreateEndpoint", self.endpoint),
-            *((step.operation, step.request) for step in self.scaling),
+            *self.scaling,
         ]
         return [{"operation": operation, "request": request} for operation, request in sent]
 

@@ -1,6 +1,5 @@
 """Application Auto Scaling: an endpoint has as many machines as its requests need."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,16 +10,10 @@ from launch.endpoints.names import VARIANT
 from launch.endpoints.options import Options
 
 _TARGET, _FROM_ZERO = "imdb-cls-target", "imdb-cls-from-zero"
+# An operation and its request, which changes nothing when it is sent again.
+Step = tuple[str, Request]
 # Machines are added soon and taken away late: a new one takes minutes to come.
 _COOLDOWN = {"ScaleInCooldown": 600, "ScaleOutCooldown": 120}
-
-
-@dataclass(frozen=True)
-class Step:
-    """One request, which changes nothing when it is sent again."""
-
-    operation: str
-    request: Request
 
 
 def steps(options: Options, endpoint: str) -> list[Step]:
@@ -53,8 +46,8 @@ def steps(options: Options, endpoint: str) -> list[Step]:
         "TargetTrackingScalingPolicyConfiguration": {**metric, **_COOLDOWN},
     }
     found = [
-        Step("RegisterScalableTarget", {**where, "MinCapacity": least, "MaxCapacity": most}),
-        Step("PutScalingPolicy", policy),
+        ("RegisterScalableTarget", {**where, "MinCapacity": least, "MaxCapacity": most}),
+        ("PutScalingPolicy", policy),
     ]
     return [*found, *(_from_zero(endpoint) if least == 0 else [])]
 
@@ -84,7 +77,7 @@ def _from_zero(endpoint: str) -> list[Step]:
         "ComparisonOperator": "GreaterThanOrEqualToThreshold",
         "TreatMissingData": "missing",
     }
-    return [Step("PutScalingPolicy", policy), Step("PutMetricAlarm", alarm)]
+    return [("PutScalingPolicy", policy), ("PutMetricAlarm", alarm)]
 
 
 def current(aws: AWS, endpoint: str) -> tuple[list[Request], list[Request]]:
@@ -107,7 +100,7 @@ def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> bool:
     none. Returns whether anything was to change."""
     targets, policies = current(aws, endpoint)
     found = [*targets, *policies]
-    asked = [step.request for step in wanted if step.operation != "PutMetricAlarm"]
+    asked = [request for operation, request in wanted if operation != "PutMetricAlarm"]
     if len(asked) == len(found) and all(
         any(_is_within(request, there) for there in found) for request in asked
     ):
@@ -116,13 +109,13 @@ def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> bool:
         return remove(aws, endpoint)
     client, arn = aws.client("application-autoscaling"), ""
     with explained("setting up autoscaling"):
-        for step in wanted:
-            if step.operation == "RegisterScalableTarget":
-                client.register_scalable_target(**step.request)
-            elif step.operation == "PutScalingPolicy":
-                arn = client.put_scaling_policy(**step.request)["PolicyARN"]
+        for operation, request in wanted:
+            if operation == "RegisterScalableTarget":
+                client.register_scalable_target(**request)
+            elif operation == "PutScalingPolicy":
+                arn = client.put_scaling_policy(**request)["PolicyARN"]
             else:
-                aws.client("cloudwatch").put_metric_alarm(**step.request, AlarmActions=[arn])
+                aws.client("cloudwatch").put_metric_alarm(**request, AlarmActions=[arn])
     kept = [request.get("PolicyName") for request in asked]
     _delete(aws, endpoint, [p["PolicyName"] for p in policies if p["PolicyName"] not in kept])
     return True

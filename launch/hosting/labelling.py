@@ -29,9 +29,10 @@ def chunks(texts: Iterable[str], most: int, most_bytes: int) -> Iterator[list[st
         yield chunk
 
 
-def predictions(answer: bytes, texts: list[str], who: str) -> list[Prediction]:
+def predictions(answer: bytes, texts: list[str] | None, who: str) -> list[Prediction]:
     """
     Args:
+        texts: what was asked; None: it is not known, and the predictions have no texts.
         who: what an error calls the endpoint or job that answered.
 
     Raises:
@@ -42,6 +43,7 @@ def predictions(answer: bytes, texts: list[str], who: str) -> list[Prediction]:
     except (ValueError, TypeError, KeyError):
         shown = one_line(Exception(answer[:200].decode("utf-8", "replace")))
         raise UserError(f"{who}: no answer of a text classifier but {shown}") from None
+    texts = [""] * len(found) if texts is None else texts
     if len(found) != len(texts) or any(label not in LABELS for label, _ in found):
         raise UserError(
             f"{who}: {len(found)} answers to {len(texts)} texts, labelled"

@@ -1,6 +1,7 @@
 """The key=value words of a command as a typed dataclass."""
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -11,7 +12,13 @@ from imdb_cls.errors import UserError, nearest
 T = TypeVar("T")
 
 
-def read(schema: type[T], given: list[str], file: str | None = None) -> T:
+def split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The paths and s3:// URIs among the words of a command, and its key=value words."""
+    keys = [w for w in words if "=" in w and not (w.startswith("s3://") or Path(w).exists())]
+    return [word for word in words if word not in keys], keys
+
+
+def from_words(schema: type[T], given: list[str], file: str | None = None) -> T:
     """The defaults of `schema`, over them those of a file of conf/, over them what is given; the
     values not compared with each other yet.
 

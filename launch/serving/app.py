@@ -2,11 +2,13 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from imdb_cls import __version__
 from imdb_cls.inference import contract, handler
@@ -18,7 +20,7 @@ from launch.serving.options import Options
 
 
 def make(labeller: Labeller, options: Options) -> FastAPI:
-    """The app of a model that is loaded."""
+    """The app that answers with a loaded model."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
     batcher = Batcher(
         lambda texts: [float(value) for value in labeller.log_odds(texts)],
@@ -31,10 +33,9 @@ def make(labeller: Labeller, options: Options) -> FastAPI:
         description=schema.DESCRIPTION,
         redoc_url=None,
         static_url="/docs/static",
-        # Or the page asks validator.swagger.io for its opinion.
+        # Otherwise the page asks validator.swagger.io for its opinion.
         swagger_ui_parameters={"validatorUrl": None},
     )
-    app.add_middleware(body_limits.Lingering, seconds=options.body_seconds)
 
     @app.get("/ping", summary="Whether the model is loaded")
     async def ping() -> dict[str, str]:
@@ -47,23 +48,28 @@ def make(labeller: Labeller, options: Options) -> FastAPI:
         responses=schema.answers(),
     )
     async def invocations(request: Request) -> Response:
-        contract.check_content_type(request.headers.get("content-type"))
-        body = await body_limits.body_of(request, limits, options.body_seconds)
-        asked = contract.parse(body, request.headers.get("content-type"), limits)
-        log_odds = await _unless_gone(request, batcher, asked.texts)
+        content_type = request.headers.get("content-type")
+        contract.check_content_type(content_type)
+        try:
+            body = await body_limits.read_body(request, limits, options.body_seconds)
+            asked = contract.parse(body, content_type, limits)
+            log_odds = await _log_odds(request, batcher, asked.texts)
+        except asyncio.CancelledError:
+            # The server is stopping, and has waited for its last requests as long as it does.
+            return body_limits.Refusal(503, "the server is shutting down")
         if log_odds is None:
-            return Response()  # to nobody
+            return Response()  # nobody is there to read it
         content = handler.answer(asked, np.array(log_odds), labeller.temperature)
-        return _json(200, content)
+        return Response(content, media_type=contract.CONTENT_TYPE)
 
-    _add_errors(app)
+    _add_errors(app, options.body_seconds)
     return app
 
 
-async def _unless_gone(request: Request, batcher: Batcher, texts: list[str]) -> list[float] | None:
-    """The texts' log-odds, or None once nobody waits for them any more."""
+async def _log_odds(request: Request, batcher: Batcher, texts: list[str]) -> list[float] | None:
+    """The texts' log-odds; None: the client went away before they were there."""
     work = asyncio.create_task(batcher.log_odds(texts))
-    gone = asyncio.create_task(body_limits.is_gone(request))
+    gone = asyncio.create_task(body_limits.until_gone(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
         return await work if work.done() else None
@@ -72,29 +78,30 @@ async def _unless_gone(request: Request, batcher: Batcher, texts: list[str]) -> 
         gone.cancel()
 
 
-def _add_errors(app: FastAPI) -> None:
-    """One line of JSON, whatever went wrong."""
+def _add_errors(app: FastAPI, seconds: float) -> None:
+    """Every error is answered with one line of JSON."""
+    refusal = partial(body_limits.Refusal, seconds=seconds)
 
     @app.exception_handler(BadRequest)
-    async def bad(request: Request, error: BadRequest) -> Response:
-        return _json(error.status, body_limits.error(error.message))
+    async def bad_request(request: Request, error: BadRequest) -> Response:
+        return refusal(error.status, error.message)
 
     @app.exception_handler(Busy)
     async def busy(request: Request, error: Busy) -> Response:
-        return _json(503, body_limits.error(f"{error}: try again"), {"retry-after": "1"})
+        return refusal(503, f"{error}: try again", {"retry-after": "1"})
+
+    @app.exception_handler(ClientDisconnect)
+    async def client_gone(request: Request, error: ClientDisconnect) -> Response:
+        return Response()  # nobody is there to read it
 
     @app.exception_handler(HTTPException)
-    async def no_such(request: Request, error: HTTPException) -> Response:
+    async def no_such_route(request: Request, error: HTTPException) -> Response:
         what = f"{request.method} {request.scope['path']}"
         shown = ascii(what if len(what) <= 60 else what[:59] + "…")[1:-1]
         message = f"{shown}: {error.detail}: there are GET /ping, POST /invocations and GET /docs"
-        return _json(error.status_code, body_limits.error(message), dict(error.headers or {}))
+        return refusal(error.status_code, message, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
-    async def ours(request: Request, error: Exception) -> Response:
-        # What went wrong is for the log, where Starlette and uvicorn write it.
-        return _json(500, body_limits.error("an error of the server's own: its log says more"))
-
-
-def _json(status: int, content: bytes, headers: dict[str, str] | None = None) -> Response:
-    return Response(content, status, headers, contract.CONTENT_TYPE)
+    async def internal_error(request: Request, error: Exception) -> Response:
+        # Starlette and uvicorn write what went wrong to the log.
+        return refusal(500, "an error of the server's own: its log says more")

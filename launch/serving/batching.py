@@ -1,4 +1,4 @@
-"""Labels the texts of concurrent requests together, without making any of them wait for others."""
+"""Labels the texts of concurrent requests together, and makes no request wait for a longer one."""
 
 import asyncio
 from collections import deque
@@ -6,19 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
-# Enough to keep every core at work, few enough that a short request is never behind many texts.
+# Texts in a batch: enough for every core, and so few that a short request never waits for many.
 BATCH = 32
-# Of one request in a batch, before others have had their turn.
+# Texts that a request has in a batch before the others have their turn.
 _TURN = 8
 
 
 class Busy(Exception):
-    """More texts wait than may."""
+    """Too many texts are waiting."""
 
 
 @dataclass(eq=False)
 class _Waiting:
-    """A request, of which the first `given` texts are labelled or being labelled."""
+    """A request. Its first `given` texts are labelled or being labelled."""
 
     texts: list[str]
     done: asyncio.Future[list[float]]
@@ -27,27 +27,28 @@ class _Waiting:
 
 
 class Batcher:
-    """While a batch is labelled, the next one gathers: all texts that wait, up to BATCH, by turns
-    if there are more, so that a request of one text does not stand behind one of a thousand."""
+    """While a batch is labelled, the next one gathers: all texts that wait, up to BATCH. If there
+    are more, requests take turns, so that a request of one text does not wait for one of a
+    thousand."""
 
     def __init__(
         self, label: Callable[[list[str]], list[float]], thread: Executor, most: int
     ) -> None:
         """
         Args:
-            label: [texts] to [texts].
-            thread: where it runs, one call at a time.
-            most: texts that may wait; one request may always, if nobody else does.
+            label: gives a number for each text.
+            thread: where `label` runs, one call at a time.
+            most: how many texts may wait. A request that would be alone may be longer.
         """
         self._label, self._thread, self._most = label, thread, most
         self._waiting: deque[_Waiting] = deque()
         self._loop: asyncio.Task[None] | None = None
 
     async def log_odds(self, texts: list[str]) -> list[float]:
-        """[texts], in their order. Whoever cancels this leaves the queue.
+        """A number for each text, in their order. A request that is cancelled leaves the queue.
 
         Raises:
-            Busy: too many wait already.
+            Busy: too many texts are waiting already.
         """
         ahead = sum(len(one.texts) - one.given for one in self._waiting if not one.done.done())
         if ahead and ahead + len(texts) > self._most:
@@ -59,7 +60,7 @@ class Batcher:
         return await request.done
 
     async def _run(self) -> None:
-        """Until nobody waits."""
+        """Labels batches until no request waits."""
         loop = asyncio.get_running_loop()
         while parts := self._next():
             texts = [text for one, start, stop in parts for text in one.texts[start:stop]]
@@ -78,7 +79,8 @@ class Batcher:
                     one.done.set_result(one.found)
 
     def _next(self) -> list[tuple[_Waiting, int, int]]:
-        """The texts of the next batch: whose, from which, to which."""
+        """The texts of the next batch: each request with its first text, and the one after its
+        last."""
         parts: list[tuple[_Waiting, int, int]] = []
         room = BATCH
         while room and self._waiting:

@@ -1,20 +1,9 @@
-"""What `python -m launch.endpoint serve` can be told."""
+"""The options of `python -m launch.endpoint serve`, whose --help tells them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from imdb_cls.errors import UserError
-
-USAGE = """
-  host=NAME          where to listen (127.0.0.1: this machine alone)
-  port=N             0 takes a free one (8080)
-  threads=N          that label (every core)
-  max_body_mb=N      bytes of a request, in MiB (6, as SageMaker has it)
-  max_texts=N        texts of a request (1024)
-  max_characters=N   characters of a text (100000)
-  body_seconds=N     for a request to arrive (10)
-  verbose=true       a line a request (false)
-"""
 
 
 @dataclass
@@ -29,7 +18,7 @@ class Options:
     verbose: bool = False
 
 
-# The highest that are allowed; the lowest is 1, of a port 0.
+# The highest values that are allowed. The lowest is 1, for a port 0.
 _HIGHEST = {
     "port": 65535,
     "threads": 1024,

@@ -1,4 +1,4 @@
-"""HTTP/1.1 as uvicorn speaks it, with our manners towards what never becomes a request."""
+"""uvicorn's HTTP/1.1 with limits and JSON errors for what never becomes a request."""
 
 import asyncio
 from http import HTTPStatus
@@ -7,8 +7,7 @@ from typing import Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from imdb_cls.inference.contract import CONTENT_TYPE
-from launch.serving import body_limits
+from imdb_cls.inference import contract
 
 # Each may hold a body; more are refused at once.
 MOST_CONNECTIONS = 128
@@ -17,7 +16,7 @@ MOST_HEADERS = 16 * 1024
 
 
 class Protocol(H11Protocol):
-    """A request's head has to arrive in time, as its body has, and every refusal is JSON."""
+    """The head of a request has to arrive in time, as its body has, and every refusal is JSON."""
 
     seconds: float
     """For the head of a request."""
@@ -28,53 +27,51 @@ class Protocol(H11Protocol):
         if len(self.connections) > MOST_CONNECTIONS:
             self._refuse(503, f"over {MOST_CONNECTIONS} connections are open: try again later")
         else:
-            self._wait()
+            self._set_timer()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        self._wait()
+        self._set_timer()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._wait()
+        self._set_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """Of what is not HTTP; uvicorn's is plain text."""
+        """Answers what is not HTTP. uvicorn's own answer is plain text."""
         self._refuse(
             400, f"not an HTTP request, or one with over {MOST_HEADERS:,} bytes of headers"
         )
 
-    def _wait(self) -> None:
-        """For a head that has begun, or the first of a connection; uvicorn itself closes one that
-        is idle after an answer."""
+    def _set_timer(self) -> None:
+        """Runs while a head is awaited: the first of a connection, or one that has begun. uvicorn
+        closes a connection itself that is idle after an answer."""
         if self.conn.their_state is not h11.IDLE or self.timeout_keep_alive_task is not None:
-            self._stop_waiting()
+            self._stop_timer()
         elif self._timer is None:
-            self._timer = self.loop.call_later(self.seconds, self._late)
+            message = f"the request: its headers were not here within {self.seconds:g} seconds"
+            self._timer = self.loop.call_later(self.seconds, self._refuse, 408, message)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _late(self) -> None:
-        self._refuse(408, f"the request: its headers were not here within {self.seconds:g} seconds")
-
     def _refuse(self, status: int, message: str) -> None:
-        """Answers without the app, and closes."""
-        self._stop_waiting()
+        """Answers without the app, and closes the connection."""
+        self._stop_timer()
         if self.transport.is_closing():
             return
-        body = body_limits.error(message)
+        body = contract.encode({"error": message})
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             head = h11.Response(
                 status_code=status,
                 headers=[
-                    ("content-type", CONTENT_TYPE),
+                    ("content-type", contract.CONTENT_TYPE),
                     ("content-length", str(len(body))),
                     ("connection", "close"),
                 ],

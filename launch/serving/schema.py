@@ -9,7 +9,7 @@ DESCRIPTION = """
 Tells positive movie reviews from negative ones. The request and the answer are those of Hugging
 Face's inference container on SageMaker, so a client of the endpoint is a client of this server.
 """
-# Requests, and what the answer to each looks like.
+# Requests and answers. The scores are only examples.
 EXAMPLES: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "several texts": (
         {"inputs": ["i liked the movie", "i hated the movie"]},
@@ -48,7 +48,7 @@ _REFUSALS = {
 
 
 def body(limits: Limits) -> dict[str, Any]:
-    """Of POST /invocations."""
+    """What OpenAPI says of the body of POST /invocations."""
     text = {"type": "string", "minLength": 1, "maxLength": limits.characters}
     texts = {"type": "array", "items": text, "minItems": 1, "maxItems": limits.texts}
     parameters = {
@@ -78,7 +78,7 @@ def body(limits: Limits) -> dict[str, Any]:
 
 
 def answers() -> dict[int | str, dict[str, Any]]:
-    """Of POST /invocations, by their status."""
+    """What OpenAPI says of the answers of POST /invocations, by their status."""
     schema = {
         "type": "array",
         "items": {"anyOf": [_LABEL, {"type": "array", "items": _LABEL}]},

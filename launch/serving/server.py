@@ -19,7 +19,7 @@ from launch.serving.options import Options, check
 if TYPE_CHECKING:
     from imdb_cls.inference.labeller import Labeller
 
-# After the first signal, for what has been asked already.
+# After the first signal, for requests that were made before it.
 _GRACE_S = 30
 
 
@@ -27,25 +27,25 @@ def command(run: str, options: Options) -> None:
     """Serves a run directory, or a model.tar.gz, until a signal.
 
     Raises:
-        UserError: for whatever a user can mend; nothing is left behind.
+        UserError: what a user can mend; nothing is left behind.
     """
     check(options)
     quiet_libraries()
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers heeds it too
-    # By default it would end this process at once, and leave what was unpacked so far.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers reads it, too
+    # By default SIGTERM ends a process at once: what was unpacked so far would stay.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with bound(options.host, options.port) as listener:
-        # Gone as soon as the model is loaded: nothing is left behind, however this ends.
+        # It is deleted as soon as the model is loaded, so that nothing stays, however this ends.
         with tempfile.TemporaryDirectory(prefix="imdb_cls-serve-") as directory:
             name, labeller = load(run, Path(directory), options.threads)
         serve(labeller, name, listener, options)
 
 
 def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Labeller]":
-    """What a run directory or an archive is called, and its model, unpacked into `directory`.
+    """The name and the model of a run directory or an archive, which is unpacked into `directory`.
 
     Raises:
-        UserError: neither, or damaged.
+        UserError: it is neither, or damaged.
     """
     from imdb_cls.inference.labeller import Labeller
     from imdb_cls.runs.run import Run
@@ -71,7 +71,7 @@ def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Label
 
 @contextlib.contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that is ours and does not listen yet.
+    """A socket that is bound and does not listen yet.
 
     Raises:
         UserError: the port is taken, or the host is not this machine's.
@@ -82,17 +82,17 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         )[0]
     except (socket.gaierror, UnicodeError):
         raise UserError(f"host={host}: no such host") from None
-    # asyncio turns Nagle's algorithm, 40 ms an answer, off only where it reads TCP here.
+    # Given `protocol`, asyncio turns off Nagle's algorithm, which delays an answer by 40 ms.
     with socket.socket(family, kind, protocol) as listener:
-        # Or the port of a server that was just stopped is taken for a minute.
+        # Otherwise the port of a server that was just stopped is taken for a minute.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with _explained(host, port):
+        with _port_errors(host, port):
             listener.bind(address)
         yield listener
 
 
 @contextlib.contextmanager
-def _explained(host: str, port: int) -> Iterator[None]:
+def _port_errors(host: str, port: int) -> Iterator[None]:
     try:
         yield
     except PermissionError:
@@ -103,8 +103,8 @@ def _explained(host: str, port: int) -> Iterator[None]:
 
 
 def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Options) -> None:
-    """Answers requests until a signal; then what has been asked already. A second signal ends the
-    process at once."""
+    """Answers requests until a signal, and then those that were made before it. A second signal
+    ends the process at once."""
     import uvicorn
 
     from imdb_cls.inference.engine import cores
@@ -135,7 +135,8 @@ def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Opt
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
-            """uvicorn's own would raise the signal again at the end: exit code 0 is wanted."""
+            """In place of uvicorn's own, which raises the signal again at the end: the exit code is
+            to be 0."""
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop, number)
@@ -146,15 +147,15 @@ def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Opt
                 os._exit(128 + number)
             self.should_exit = True
 
-    with _explained(options.host, port):
-        listener.listen()  # may fail where another has bound the port before it listened
+    with _port_errors(options.host, port):
+        listener.listen()  # fails if another process bound the port, too, and listened first
     asyncio.run(Server(config).serve(sockets=[listener]))
 
 
 def _log_to_stderr(verbose: bool) -> None:
-    """Our own errors; with `verbose`, a line a request."""
+    """Logs errors of the server's own; with `verbose`, a line a request, too."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    # What a client did wrong it has been told.
+    # A client that did something wrong was told so.
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     if verbose:
         logging.getLogger("uvicorn.access").setLevel(logging.INFO)

@@ -13,7 +13,6 @@ from imdb_cls.config import CONF_DIR
 from imdb_cls.errors import UserError
 from launch.aws.client import AWS
 from launch.aws.store import Channel, Store, of_directory
-from launch.hosting.account import check_bucket
 from launch.rehearsal.aws import LocalAWS
 from launch.training import code as inputs
 from tests.support.local_aws import BUCKET, REGION
@@ -156,25 +155,6 @@ def test_a_dry_run_asks_nobody(tmp_path: Path) -> None:
     channel = of_directory("reviews", files(tmp_path, CONTENTS))
     assert store.has(channel) is None
     assert store.uri(channel).startswith(f"s3://{BUCKET}/")
-
-
-def test_a_missing_bucket_is_one_line_that_says_what_to_do(aws: LocalAWS) -> None:
-    check_bucket(AWS(REGION), BUCKET, "123456789012", "bucket")
-    with pytest.raises(UserError) as error:
-        check_bucket(AWS(REGION), "nobodys-bucket", None, "backend.bucket")
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    assert line.startswith("bucket nobodys-bucket: ")
-    assert "aws s3 mb s3://nobodys-bucket" in line
-    assert "backend.bucket" in line
-
-
-def test_a_bucket_in_another_region_is_refused(aws: LocalAWS) -> None:
-    aws.client("s3", "eu-west-1").create_bucket(
-        Bucket="far-away", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
-    with pytest.raises(UserError, match="far-away lies in eu-west-1, the job in us-east-1"):
-        check_bucket(AWS(REGION), "far-away", None, "bucket")
 
 
 # The code
