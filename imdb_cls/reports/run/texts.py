@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.reports.run.attribution import Attribution, kept_offsets
 
 # Characters that are shown of one stretch, of a review that is longer than anybody reads.
@@ -21,7 +21,7 @@ class Span:
     """Of the colour, in per cent."""
 
 
-def spans(text: str, tokenizer: Tokenizer, attribution: Attribution | None) -> list[Span]:
+def spans(text: str, tokenizer: HeadTailTokenizer, attribution: Attribution | None) -> list[Span]:
     """The kept parts of a review, with a note in the place of the middle that was not read."""
     offsets = kept_offsets(text, tokenizer)
     whole = len(tokenizer.backend.encode(text, add_special_tokens=False).ids)
