@@ -26,9 +26,9 @@ import numpy as np
 from rich.console import Console
 
 from imdb_cls import cli
-from imdb_cls.data import load
+from imdb_cls.data.load import load_splits
 from imdb_cls.inference.engine import cores
-from imdb_cls.model.open import open_network
+from imdb_cls.model.open import open_labeller
 from imdb_cls.names import LABELS
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import as_table, quiet_libraries, quiet_loaded_libraries
@@ -124,7 +124,7 @@ def pipeline(run: Path) -> Callable[[list[str]], list[str]]:
 
 def network(run: Run) -> Callable[[list[str]], list[str]]:
     """With the run's own truncation, which the pipeline does not know."""
-    model = open_network(run, "cpu", "32-true")
+    model = open_labeller(run, "cpu", "32-true")
     return lambda texts: [LABELS[int(score > 0.5)] for score in model.probabilities(texts)]
 
 
@@ -139,7 +139,7 @@ def main() -> None:
 def measure(run: Run, count: int, rounds: int) -> None:
     quiet_loaded_libraries(bars=False)
     config = run.config()
-    test = load.load(config.data, Path(config.cache_dir).expanduser()).test.reviews[:count]
+    test = load_splits(config.data, Path(config.cache_dir).expanduser()).test.reviews[:count]
     texts, truth = list(test["text"]), np.array(test["label"])
     console = Console(highlight=False, width=120)
     with serving(run.path) as (port, ready):

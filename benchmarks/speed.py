@@ -18,12 +18,12 @@ from rich.console import Console
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.data import sources
 from imdb_cls.data.samplers import train_batches
-from imdb_cls.data.splits import choose
+from imdb_cls.data.splits import draw_splits
 from imdb_cls.data.tokens import Tokens, tokenize
-from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.padding import Batch, eval_batches, pad
-from imdb_cls.inference.tokenizer import Tokenizer
-from imdb_cls.model import device, pretrained
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.model import pretrained
+from imdb_cls.model.device import choose_device, torch_device
 from imdb_cls.model.optim import build
 from imdb_cls.model.weights import locate
 from imdb_cls.terminal import as_table, quiet_loaded_libraries
@@ -90,16 +90,16 @@ def batches(recipe: Recipe, tokens: Tokens, size: int, steps: int, pad_id: int) 
 
 def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float:
     """Reviews per second, after two steps of warm-up."""
-    resolved = device.choose(replace(config.trainer, precision=recipe.precision))
-    where = device.torch_device(resolved.accelerator)
+    resolved = choose_device(replace(config.trainer, precision=recipe.precision))
+    where = torch_device(resolved.accelerator)
     found = locate(config.model.pretrained)
     shape = replace(
         config.model, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
     )
     network = pretrained.load_network(found, shape, recipe.attention).to(where)
     cache = Path(config.cache_dir).expanduser()
-    tokenizer = Tokenizer(tokenizers.load(found.path), recipe.max_length, 0.25)
-    split = choose(sources.load(config.data, cache), config.data).train
+    tokenizer = HeadTailTokenizer.load(found.path, recipe.max_length, 0.25)
+    split = draw_splits(sources.load(config.data, cache), config.data).train
     tokens = tokenize(split, tokenizer, cache)
     size = config.data.batch_size if training else config.data.eval_batch_size
     if training or not recipe.like_length:
@@ -141,7 +141,7 @@ def main() -> None:
     steps = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     quiet_loaded_libraries(bars=False)
     config = base_config()
-    resolved = device.choose(config.trainer)
+    resolved = choose_device(config.trainer)
     console = Console(highlight=False)
     console.print(f"{resolved.name}, native precision {resolved.precision}, {steps} steps each")
     for title, recipes, training in (("training", TRAINING, True), ("testing", TESTING, False)):

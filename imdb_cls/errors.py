@@ -1,8 +1,10 @@
 """What a user did wrong or can mend: one line on stderr, exit code 2, no traceback."""
 
+import contextlib
 import difflib
 import errno
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -20,6 +22,27 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """A sentence that asks for the nearest known word, or nothing if none is near."""
     match = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f" Did you mean '{match[0]}'?" if match else ""
+
+
+def missing(path: Path, kind: str) -> str:
+    """Says that `path` is no file or directory (the `kind`), and which name beside it is near."""
+    if path.exists():
+        return f"not a {kind}."
+    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+    return f"no such {kind}.{nearest(path.name, siblings)}"
+
+
+@contextlib.contextmanager
+def translated(message: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Raises what a library raises as a UserError: `message`, then the library's own on one line.
+
+    Args:
+        kinds: the exceptions that this is done for.
+    """
+    try:
+        yield
+    except kinds as error:
+        raise UserError(f"{message}: {one_line(error)}") from None
 
 
 def one_line(error: BaseException, limit: int = 300) -> str:

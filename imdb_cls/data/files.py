@@ -3,7 +3,7 @@
 import csv
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imdb_cls.errors import UserError, nearest, one_line
+from imdb_cls.errors import UserError, missing, nearest, translated
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
-_NAMES = {"0": 0, "1": 1, "negative": 0, "positive": 1, "neg": 0, "pos": 1, "0.0": 0, "1.0": 1}
+_LABELS = {"0": 0, "1": 1, "negative": 0, "positive": 1, "neg": 0, "pos": 1, "0.0": 0, "1.0": 1}
+_ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
+
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -30,27 +33,31 @@ def read(path: str | Path, text: str = "text", label: str | None = "label") -> I
     """The reviews of a file in their order; with `label` None, without labels.
 
     Raises:
-        UserError: no such file or column, a text that is null or empty, a label that is neither,
-            bytes that are not UTF-8, or no rows at all.
+        UserError: as `rows` and `checked_review` do.
+    """
+    columns = [text] if label is None else [text, label]
+    for where, row in rows(path, columns):
+        yield checked_review(row, where, text, label)
+
+
+def rows(path: str | Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
+    """Where each row of a file stands, and its values by column; other columns may be among them.
+
+    Raises:
+        UserError: no such file or column, bytes that are not UTF-8, or no rows at all.
     """
     path = Path(path).expanduser()
     if not path.is_file():
-        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise UserError(f"{path}: no such file.{nearest(path.name, siblings)}")
+        raise UserError(f"{path}: {missing(path, 'file')}")
     readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise UserError(f"{path}: allowed are files that end in {', '.join(ENDINGS)}")
-    columns = [text] if label is None else [text, label]
     empty = True
     try:
-        for where, row in reader(path, columns):
+        for place, row in reader(path, columns):
             empty = False
-            yield Review(
-                checked_text(row[text], where, text),
-                None if label is None else parse_label(row[label], where, label),
-                where,
-            )
+            yield f"{path}, {place}", row
     except UnicodeDecodeError as error:
         raise UserError(
             f"{path}, line {_first_undecodable(path)}: not UTF-8 ({error.reason}):"
@@ -62,15 +69,19 @@ def read(path: str | Path, text: str = "text", label: str | None = "label") -> I
 
 def _first_undecodable(path: Path) -> int:
     """The first line, from 1, that is not UTF-8."""
-    number = 0
     with path.open("rb") as file:
-        for line in file:
-            number += 1
-            try:
-                line.decode()
-            except UnicodeDecodeError:
-                break
-    return number
+        lines = enumerate(file, start=1)
+        return next(n for n, line in lines if line.decode(errors="ignore").encode() != line)
+
+
+def checked_review(row: Row, where: str, text: str = "text", label: str | None = "label") -> Review:
+    """The review of a row, from its columns `text` and `label`.
+
+    Raises:
+        UserError: as `checked_text` and `parse_label` do.
+    """
+    given = checked_text(row[text], where, text)
+    return Review(given, None if label is None else parse_label(row[label], where, label), where)
 
 
 def checked_text(value: Any, where: str, column: str = "text") -> str:
@@ -87,7 +98,7 @@ def checked_text(value: Any, where: str, column: str = "text") -> str:
 
 def parse_label(value: Any, where: str, column: str = "label") -> int:
     """0 or 1 from a number or a name. Raises UserError for anything else."""
-    known = _NAMES.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
+    known = _LABELS.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
     if known is None:
         raise UserError(
             f"{where}: {column}={value!r}: allowed are 0, 1, negative, positive, neg and pos"
@@ -97,56 +108,52 @@ def parse_label(value: Any, where: str, column: str = "label") -> int:
 
 def are_labels(names: list[str]) -> bool:
     """Whether parse_label knows all these names."""
-    return all(name.strip().lower() in _NAMES for name in names)
+    return all(name.strip().lower() in _LABELS for name in names)
 
 
-def _need(columns: list[str], found: list[str], path: Path) -> None:
-    for column in columns:
-        if column not in found:
+def check_names(
+    kind: str, names: list[str], found: Collection[str], where: str, advice: str = ""
+) -> None:
+    """Raises UserError if one of the columns or splits (the `kind`) is not among those found."""
+    for name in names:
+        if name not in found:
             raise UserError(
-                f"{path}: no column '{column}' among {', '.join(found) or 'none'}."
-                f"{nearest(column, found)} Name yours with data.text=… data.label=… (evaluate and"
-                " predict: text=… label=…)"
+                f"{where}: no {kind} '{name}' among {', '.join(found) or 'none'}."
+                f"{nearest(name, found)}{advice}"
             )
 
 
-def _csv(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
     csv.field_size_limit(sys.maxsize)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, strict=True)
+        reader = csv.DictReader(file, strict=True)
         try:
-            _need(columns, list(rows.fieldnames or []), path)
-            for row in rows:
-                yield f"{path}, line {rows.line_num}", row
+            check_names("column", columns, reader.fieldnames or [], str(path), _ADVICE)
+            for row in reader:
+                yield f"line {reader.line_num}", row
         except csv.Error as error:
-            raise UserError(f"{path}, line {rows.line_num + 1}: not CSV: {error}") from None
+            raise UserError(f"{path}, line {reader.line_num + 1}: not CSV: {error}") from None
 
 
-def _jsonl(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _jsonl(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
     with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             where = f"{path}, line {number}"
-            try:
+            with translated(f"{where}: not JSON", ValueError):
                 row = json.loads(line)
-            except ValueError as error:
-                raise UserError(f"{where}: not JSON: {error}") from None
             if not isinstance(row, dict):
                 raise UserError(f"{where}: not a JSON object: every line needs its own {{…}}")
-            if any(column not in row for column in columns):
-                _need(columns, list(row), Path(where))
-            yield where, row
+            check_names("column", columns, row, where, _ADVICE)
+            yield f"line {number}", row
 
 
-def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
+def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
+    with translated(f"{path}: not Parquet, or damaged", pa.ArrowException, OSError):
         file = pq.ParquetFile(path)
-        _need(columns, file.schema_arrow.names, path)
-        number = 0
-        for batch in file.iter_batches(batch_size=1024, columns=columns):
-            for row in batch.to_pylist():
-                number += 1
-                yield f"{path}, row {number}", row
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not Parquet, or damaged: {one_line(error)}") from None
+        check_names("column", columns, file.schema_arrow.names, str(path), _ADVICE)
+        batches = file.iter_batches(batch_size=1024, columns=columns)
+        found = (row for batch in batches for row in batch.to_pylist())
+        for number, row in enumerate(found, start=1):
+            yield f"row {number}", row

@@ -7,14 +7,15 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data.samplers import EvalSampler, TrainSampler
+from imdb_cls.data.samplers import TrainSampler, eval_sampler
 from imdb_cls.data.tokens import Tokens
 from imdb_cls.errors import UserError
 from imdb_cls.inference.padding import Batch, Rows, pad
 
 
 class _Batches(Dataset[Batch]):
-    """Indexed by the rows of a whole batch, so that Arrow is read once a batch."""
+    """A data set whose items are whole batches, so that Arrow is read once a batch. Their index
+    is what a sampler gives: the rows, and their share of the step."""
 
     def __init__(self, tokens: Tokens, pad_id: int) -> None:
         self.tokens, self.pad_id = tokens, pad_id
@@ -26,7 +27,7 @@ class _Batches(Dataset[Batch]):
 
 class ResumableLoader(DataLoader[Batch]):
     """Counts the batches it has handed out. Lightning saves the count in the checkpoint, and a
-    resumed epoch begins with the next one."""
+    resumed epoch begins with the batch after them."""
 
     sampler: TrainSampler
     handed_out = 0
@@ -41,12 +42,12 @@ class ResumableLoader(DataLoader[Batch]):
         return {"handed_out": self.handed_out}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        # A whole epoch handed out: the next one begins at its beginning.
+        # After a whole epoch the remainder is 0: the next one begins at its first batch.
         self.sampler.start = self.handed_out = state["handed_out"] % len(self.sampler)
 
 
 class ReviewsDataModule(LightningDataModule):
-    """Gives train and val. The test split is not here: nothing of a fit can read it."""
+    """Gives train and val. The test split is not here, so that nothing in a fit can read it."""
 
     def __init__(
         self, train: Tokens, val: Tokens, config: DataConfig, seed: int, pad_id: int
@@ -73,13 +74,8 @@ class ReviewsDataModule(LightningDataModule):
         rank, world = self._rank_and_world()
         if len(self.val) < world:
             raise UserError(f"data.val_size={len(self.val)} is too small for {world} devices")
-        sampler = EvalSampler(self.val.lengths, self.config.eval_batch_size, rank, world)
+        sampler = eval_sampler(self.val.lengths, self.config.eval_batch_size, rank, world)
         return DataLoader(_Batches(self.val, self.pad_id), sampler=sampler, **self._options())
-
-    def transfer_batch_to_device(
-        self, batch: Batch, device: torch.device, dataloader_idx: int
-    ) -> Batch:
-        return batch.to(device)
 
     def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

@@ -1,4 +1,4 @@
-"""Batches of reviews of like length: a function of (seed, epoch), shared out to DDP's ranks."""
+"""Which reviews make a batch: those of like length, drawn by seed and epoch, for DDP's ranks."""
 
 import math
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def train_batches(
 
 
 class TrainSampler(Sampler[tuple[Rows, float]]):
-    """For one of `world` ranks, its part of every batch of an epoch, and how much of it that is."""
+    """What one of `world` ranks gets of every batch of an epoch: rows, and their share of it."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class TrainSampler(Sampler[tuple[Rows, float]]):
         self.rank, self.world = rank, world
         self.epoch = 0
         self.start = 0
-        """Batches of the epoch to leave out, once: a resumed run had them before."""
+        """How many batches the next epoch leaves out: a resumed run has seen them."""
 
     def __len__(self) -> int:
         return math.ceil(len(self.lengths) / self.batch_size)
@@ -69,18 +69,10 @@ class TrainSampler(Sampler[tuple[Rows, float]]):
             yield part, len(part) / len(batch)
 
 
-class EvalSampler(Sampler[tuple[Rows, float]]):
-    """For one of `world` ranks, its share of the batches, every review on one rank only."""
-
-    def __init__(
-        self, lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
-    ) -> None:
-        # Every rank gets a batch, a smaller one if need be: one without would stop the others.
-        size = min(batch_size, max(1, len(lengths) // world))
-        self.parts = eval_batches(lengths, size)[rank::world]
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-    def __iter__(self) -> Iterator[tuple[Rows, float]]:
-        yield from ((part, 1.0) for part in self.parts)
+def eval_sampler(
+    lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
+) -> list[tuple[Rows, float]]:
+    """The whole batches of one of `world` ranks, every review on one rank only."""
+    # Every rank gets a batch, a smaller one if need be: one without would stop the others.
+    size = min(batch_size, max(1, len(lengths) // world))
+    return [(batch, 1.0) for batch in eval_batches(lengths, size)[rank::world]]

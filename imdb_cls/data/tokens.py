@@ -1,4 +1,4 @@
-"""The tokens of a split, memory-mapped from a cache."""
+"""The token ids of a split, memory-mapped from the cache."""
 
 import hashlib
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.data.splits import Split
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Tokens:
         return list(self.table[rows]["input_ids"])
 
 
-def tokenize(split: Split, tokenizer: Tokenizer, cache: Path) -> Tokens:
+def tokenize(split: Split, tokenizer: HeadTailTokenizer, cache: Path) -> Tokens:
     """A split's tokens, from the cache if these texts were tokenized like this before."""
     key = hashlib.sha256((split.fingerprint + tokenizer.fingerprint).encode()).hexdigest()[:16]
     directory = cache / "tokens"
@@ -43,9 +43,7 @@ def tokenize(split: Split, tokenizer: Tokenizer, cache: Path) -> Tokens:
         remove_columns=split.reviews.column_names,
         features=datasets.Features(
             {
-                "input_ids": datasets.List(datasets.Value("int32"))
-                if hasattr(datasets, "List")
-                else datasets.Sequence(datasets.Value("int32")),
+                "input_ids": datasets.Sequence(datasets.Value("int32")),
                 "tokens": datasets.Value("int32"),
                 "truncated": datasets.Value("bool"),
                 "label": datasets.Value("int64"),

@@ -1,4 +1,4 @@
-"""What turns token ids into log-odds: ONNX Runtime's engine here, torch's in network.py."""
+"""Engines turn token ids into log-odds: ONNX Runtime's is here, torch's in network.py."""
 
 import importlib.util
 import os
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import translated
 
 Ids = Callable[[npt.NDArray[np.int64]], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
 
@@ -19,7 +19,7 @@ Ids = Callable[[npt.NDArray[np.int64]], Sequence[Sequence[int] | npt.NDArray[np.
 class Engine(Protocol):
     @property
     def name(self) -> str:
-        """What it is, for people: onnx int8, torch 32-true."""
+        """For people: onnx int8, torch 32-true."""
 
     def log_odds(
         self,
@@ -32,13 +32,13 @@ class Engine(Protocol):
         Args:
             lengths: [reviews], in tokens.
             ids: the token ids of some reviews, by number.
-            advance: is told how many reviews were done just now.
+            advance: is called with the number of reviews that were just done.
         """
 
 
 class OnnxEngine:
-    """One review at a time on every core: nothing is padded, and what a review gets does not depend
-    on which others stand beside it (an int8 model's scales are drawn from all that it is given)."""
+    """Every core runs one review at a time. So nothing is padded, and a review's result does not
+    depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
         """
@@ -50,16 +50,14 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        try:
+        with translated(f"{file} cannot be read", Exception):  # onnxruntime has nothing narrower
             self._session: Any = onnxruntime.InferenceSession(
                 str(file),
                 options,
                 providers=["CPUExecutionProvider"],
-                # Its kernel for an addition and the normalization behind it is slower than the two.
+                # The fused kernel is slower than an addition and a normalization one by one.
                 disabled_optimizers=["SkipLayerNormFusion"],
             )
-        except Exception as error:  # onnxruntime raises nothing narrower
-            raise UserError(f"{file} cannot be read: {one_line(error)}") from None
         self.threads = threads or cores()
         self._kind = file.suffixes[-2].lstrip(".")
 
@@ -80,7 +78,7 @@ class OnnxEngine:
             (logits,) = self._session.run(None, {"input_ids": tokens})
             found[row] = float(logits[0, 1]) - float(logits[0, 0])
 
-        # The longest first: none is left for one core while the others have nothing to do.
+        # The longest go first, so that the cores finish at about the same time.
         order = np.argsort(-lengths, kind="stable")
         if self.threads == 1 or len(order) == 1:
             for row in order:
@@ -93,22 +91,33 @@ class OnnxEngine:
         return found
 
 
-def has_onnxruntime() -> bool:
-    return importlib.util.find_spec("onnxruntime") is not None
+def open_fast(model: Path, file: str | None, threads: int | None = None) -> OnnxEngine | None:
+    """The engine of the fast model in a model/ directory, if there is one and ONNX Runtime to run
+    it.
+
+    Args:
+        file: as the directory's Settings name it.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    if file is None or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    return OnnxEngine(model / file, threads)
 
 
 def has_gpu() -> bool:
-    """Whether torch has one to run on. It takes seconds to load, and is asked only where there is
-    something to ask for."""
-    if not _gpu_may_be_here():
+    """Whether torch can run on a GPU. To load torch takes seconds: only a machine that may have a
+    GPU does it."""
+    if not _may_have_gpu():
         return False
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def _gpu_may_be_here() -> bool:
-    """A driver of NVIDIA's or AMD's, or a Mac."""
+def _may_have_gpu() -> bool:
+    """Whether there is a driver of NVIDIA or AMD, or this is a Mac."""
     if sys.platform == "darwin":
         return True
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
@@ -117,5 +126,5 @@ def _gpu_may_be_here() -> bool:
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """How many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

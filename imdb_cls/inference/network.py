@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import DistilBertForSequenceClassification
 
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import translated
 from imdb_cls.inference.engine import Ids
 from imdb_cls.inference.padding import eval_batches, pad
 
@@ -35,7 +35,7 @@ class TorchEngine:
         ids: Ids,
         advance: Callable[[int], None] = lambda done: None,
     ) -> npt.NDArray[np.float64]:
-        """See engine.Engine: in batches of like length."""
+        """See engine.Engine. The reviews go in batches of like length."""
         torch.nn.Module.to(self.network, self.device)
         self.network.train(False)
         found = np.empty(len(lengths), dtype=np.float64)
@@ -47,7 +47,7 @@ class TorchEngine:
                 logits = self.network(batch.input_ids, attention_mask=batch.attention_mask).logits
                 pending.append((rows, logits))
                 advance(len(rows))
-        # Read at the end: a GPU is not waited for after every batch.
+        # They are read at the end, so that a GPU is not waited for after every batch.
         for rows, logits in pending:
             values = logits.cpu().double()
             found[rows] = (values[:, 1] - values[:, 0]).numpy()
@@ -66,10 +66,9 @@ def load_trained(path: Path) -> DistilBertForSequenceClassification:
     Raises:
         UserError: it is damaged.
     """
-    try:
+    kinds = (OSError, ValueError, RuntimeError, SafetensorError)
+    with translated(f"{path} cannot be read", *kinds):
         network = DistilBertForSequenceClassification.from_pretrained(path)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise UserError(f"{path} cannot be read: {one_line(error)}") from None
     assert isinstance(network, DistilBertForSequenceClassification)
     network.train(False)
     return network

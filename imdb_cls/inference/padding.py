@@ -1,5 +1,6 @@
-"""Token ids of reviews as a padded batch."""
+"""Batches of token ids, padded to their longest review."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,7 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Batch:
-    """What the model gets. `share` is this rank's part of the reviews of the whole step."""
+    """What the network is given."""
 
     input_ids: torch.Tensor
     """[reviews, tokens] int64, padded to the longest."""
@@ -20,31 +21,23 @@ class Batch:
     labels: torch.Tensor
     """[reviews] int64."""
     share: float = 1.0
+    """This rank's part of the reviews of the whole step."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def to(self, device: torch.device, non_blocking: bool = True) -> "Batch":
-        mask = self.attention_mask
-        return Batch(
-            self.input_ids.to(device, non_blocking=non_blocking),
-            None if mask is None else mask.to(device, non_blocking=non_blocking),
-            self.labels.to(device, non_blocking=non_blocking),
-            self.share,
-        )
+    def to(self, device: torch.device) -> "Batch":
+        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
-        mask = self.attention_mask
-        return Batch(
-            self.input_ids.pin_memory(),
-            None if mask is None else mask.pin_memory(),
-            self.labels.pin_memory(),
-            self.share,
-        )
+        return self._moved(torch.Tensor.pin_memory)
+
+    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        mask = None if self.attention_mask is None else move(self.attention_mask)
+        return Batch(move(self.input_ids), mask, move(self.labels), self.share)
 
 
 def pad(ids: list[npt.NDArray[np.int32]], labels: Rows, pad_id: int, share: float = 1.0) -> Batch:
-    """Token ids of several reviews as one batch."""
     lengths = np.array([len(row) for row in ids])
     longest = int(lengths.max())
     padded = np.full((len(ids), longest), pad_id, dtype=np.int64)
@@ -57,6 +50,6 @@ def pad(ids: list[npt.NDArray[np.int32]], labels: Rows, pad_id: int, share: floa
 
 
 def eval_batches(lengths: npt.NDArray[np.int32], batch_size: int) -> list[Rows]:
-    """All reviews once, the longest first."""
+    """The rows of every batch: all reviews once, the longest first."""
     order = np.argsort(-lengths.astype(np.int64), kind="stable")
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tokenizers import Tokenizer as Backend
+from tokenizers import Tokenizer
 
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import UserError, translated
 
 # The cached tokens of a split are those of this version: raise it when the code below changes what
 # it gives.
@@ -22,21 +22,37 @@ SPECIAL = {
 
 
 @dataclass(frozen=True)
-class Tokenizer:
-    """A tokenizer.json with the truncation of a run.
+class HeadTailTokenizer:
+    """A BERT's tokenizer, and how a run cuts longer reviews.
 
-    A review is told by its end: of a longer one, `head_fraction` of the tokens come from the
-    beginning and the rest from the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
+    A review often gives its verdict at the end: of a longer one, `head_fraction` of the tokens come
+    from the beginning and the rest from the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
     Classification?", section 5.3.1, found 128 + 382 of 512 the best).
     """
 
-    backend: Backend
+    backend: Tokenizer
     max_length: int
+    """Tokens that are kept of a review, [CLS] and [SEP] counted."""
     head_fraction: float
 
-    @property
-    def pad_id(self) -> int:
-        return self._id("[PAD]")
+    @classmethod
+    def load(cls, directory: Path, max_length: int, head_fraction: float) -> "HeadTailTokenizer":
+        """From the tokenizer.json of a directory, whose own truncation and padding are turned off.
+
+        Raises:
+            UserError: it is damaged, or not a BERT's.
+        """
+        file = directory / "tokenizer.json"
+        with translated(f"{file} is damaged", Exception):  # tokenizers raises nothing narrower
+            backend = Tokenizer.from_file(str(file))
+        missing = [token for token in SPECIAL.values() if backend.token_to_id(token) is None]
+        if missing:
+            raise UserError(
+                f"{file} lacks {', '.join(missing)}: a tokenizer of BERT's kind is needed"
+            )
+        backend.no_truncation()
+        backend.no_padding()
+        return cls(backend, max_length, head_fraction)
 
     def __call__(self, texts: list[str]) -> dict[str, list[Any]]:
         """input_ids: [texts][tokens], with [CLS] and [SEP]; tokens: their number before truncation,
@@ -45,16 +61,15 @@ class Tokenizer:
             encoding.ids
             for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)
         ]
-        room = self.max_length - 2
         head, tail = self.ends
         kept = [
-            ids if len(ids) <= room else ids[:head] + (ids[-tail:] if tail else []) for ids in whole
+            ids if len(ids) <= head + tail else ids[:head] + ids[len(ids) - tail :] for ids in whole
         ]
         cls, sep = self._id("[CLS]"), self._id("[SEP]")
         return {
             "input_ids": [[cls, *ids, sep] for ids in kept],
             "tokens": [len(ids) + 2 for ids in whole],
-            "truncated": [len(ids) > room for ids in whole],
+            "truncated": [len(ids) > head + tail for ids in whole],
         }
 
     @property
@@ -65,6 +80,10 @@ class Tokenizer:
         return head, room - head
 
     @property
+    def pad_id(self) -> int:
+        return self._id("[PAD]")
+
+    @property
     def fingerprint(self) -> str:
         parts = (self.backend.to_str(), self.max_length, self.head_fraction, _VERSION)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
@@ -73,22 +92,3 @@ class Tokenizer:
         number = self.backend.token_to_id(token)
         assert number is not None
         return int(number)
-
-
-def load(path: Path) -> Backend:
-    """The tokenizer.json of a directory, but for its truncation and padding, which are ours.
-
-    Raises:
-        UserError: it is damaged, or not a BERT's.
-    """
-    file = path / "tokenizer.json"
-    try:
-        backend = Backend.from_file(str(file))
-    except Exception as error:  # tokenizers raises nothing narrower
-        raise UserError(f"{file} is damaged: {one_line(error)}") from None
-    missing = [token for token in SPECIAL.values() if backend.token_to_id(token) is None]
-    if missing:
-        raise UserError(f"{file} lacks {', '.join(missing)}: a tokenizer of BERT's kind is needed")
-    backend.no_truncation()
-    backend.no_padding()
-    return backend

@@ -1,0 +1,1 @@
+"""The network: its pretrained weights, how it is optimized, calibrated, measured and opened."""

@@ -17,7 +17,7 @@ from imdb_cls.model.metrics import in_order, scalar_metrics
 
 
 class SentimentClassifier(LightningModule):
-    """Trains and validates; scoring.py tests, so that test, evaluate and predict are one code.
+    """Trains and validates. It does not test: evaluation.py does, for the commands as well.
 
     Args:
         network: the pretrained network, two labels.

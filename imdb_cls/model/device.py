@@ -1,5 +1,6 @@
 """Which device trains, and in which precision it does so natively."""
 
+import contextlib
 import os
 import platform
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 from imdb_cls.config import TrainerConfig
 from imdb_cls.errors import UserError
 
-# As /proc/cpuinfo writes them: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
+# In /proc/cpuinfo: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
 _NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
 
@@ -24,7 +25,7 @@ class Device:
     eval_precision: str
 
 
-def choose(config: TrainerConfig) -> Device:
+def choose_device(config: TrainerConfig) -> Device:
     """What `auto` means here.
 
     Raises:
@@ -83,11 +84,11 @@ def check_kernels(capability: tuple[int, int], architectures: list[str]) -> None
     """Refuses a GPU that this build of torch has no kernels for.
 
     Args:
-        architectures: as torch.cuda.get_arch_list() names them: sm_70 runs on every 7.x from 7.0
-            on, compute_70 is compiled when it is loaded, for 7.0 and all that came later.
+        architectures: as torch.cuda.get_arch_list() names them. sm_70 runs on every 7.x from 7.0
+            on; compute_70 is compiled when it is loaded, for 7.0 and all that came later.
 
     Raises:
-        UserError: no kernel would run; torch itself says so at the first operation only.
+        UserError: no kernel would run. torch itself says so only at the first operation.
     """
     for architecture in architectures:
         kind, _, number = architecture.partition("_")
@@ -108,11 +109,8 @@ def _precision(key: str, asked: str, accelerator: str) -> str:
         return native_precision(accelerator)
     if asked == "16-mixed" and accelerator == "cpu":
         raise UserError(f"{key}=16-mixed: a CPU has no fp16; take bf16-mixed, 32-true or auto")
-    if (
-        asked == "bf16-mixed"
-        and accelerator == "gpu"
-        and torch.cuda.get_device_capability() < (8, 0)
-    ):
+    lacks_bf16 = accelerator == "gpu" and torch.cuda.get_device_capability() < (8, 0)
+    if asked == "bf16-mixed" and lacks_bf16:
         raise UserError(f"{key}=bf16-mixed: {_name('gpu')} has no bf16; take 16-mixed or auto")
     return asked
 
@@ -122,26 +120,20 @@ def native_precision(accelerator: str) -> str:
     on Volta and Turing, which have tensor cores for fp16 only, else fp32."""
     if accelerator == "gpu":
         capability = torch.cuda.get_device_capability()
-        return (
-            "bf16-mixed"
-            if capability >= (8, 0)
-            else "16-mixed"
-            if capability >= (7, 0)
-            else "32-true"
-        )
-    if accelerator == "cpu" and _NATIVE_BF16_FLAGS & _cpu_flags():
-        return "bf16-mixed"
-    return "32-true"
+        half = "bf16-mixed" if capability >= (8, 0) else "16-mixed"
+        return half if capability >= (7, 0) else "32-true"
+    flags = _cpu_info("flags", "features").split() if accelerator == "cpu" else []
+    return "bf16-mixed" if _NATIVE_BF16_FLAGS.intersection(flags) else "32-true"
 
 
-def _cpu_flags() -> set[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return set()
-    return next(
-        (set(x.split()) for x in lines if x.lower().startswith(("flags", "features"))), set()
-    )
+def _cpu_info(*names: str) -> str:
+    """What /proc/cpuinfo says first under one of these names; nothing where there is no such."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip().lower() in names:
+                return value.strip()
+    return ""
 
 
 def _name(accelerator: str) -> str:
@@ -149,11 +141,5 @@ def _name(accelerator: str) -> str:
         return str(torch.cuda.get_device_name())
     if accelerator == "mps":
         return "Apple GPU"
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    model = next((x.split(":", 1)[1].strip() for x in lines if x.startswith("model name")), "")
-    return (
-        f"{model or platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-    )
+    cpu = _cpu_info("model name") or platform.processor() or platform.machine()
+    return f"{cpu}, {torch.get_num_threads()} threads"

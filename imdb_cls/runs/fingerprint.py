@@ -74,7 +74,7 @@ def code(package: Path = _PACKAGE) -> str:
 
 
 # Calls whose arguments are words for people.
-_SPEAKING = ("UserError", "say", "warn")
+_SPEAKING = ("UserError", "say", "translated", "warn")
 
 
 class _WithoutWords(ast.NodeTransformer):

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from imdb_cls.errors import UserError, nearest
+from imdb_cls.errors import UserError, missing
 from imdb_cls.names import lower_is_better
 from imdb_cls.runs.differences import differences
 from imdb_cls.runs.info import RunInfo
@@ -137,10 +137,7 @@ def _record(directory: Path, typed: str) -> dict[str, Any]:
 
 def _no_sweep(directory: Path, typed: str) -> str:
     if not directory.is_dir():
-        parent = directory.parent
-        siblings = [path.name for path in parent.iterdir()] if parent.is_dir() else []
-        what = "not a directory" if directory.exists() else "no such directory"
-        return f"{typed}: {what}.{nearest(directory.name, siblings)}"
+        return f"{typed}: {missing(directory, 'directory')}"
     if (directory / "run.json").is_file():
         return f"{typed} is a run, not a sweep: its figures are in {directory / 'metrics.json'}"
     below = sorted(path.parent.name for path in directory.glob("*/sweep.json"))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from imdb_cls.data import load
 from imdb_cls.data.hub import HubUnreachable
+from imdb_cls.data.load import load_splits
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
@@ -23,7 +23,7 @@ def splits_of(run: Run, cache: Path | None = None) -> Splits:
         raise UserError("the run ended before it had any reviews")
     config = run.config()
     try:
-        splits = load.load(config.data, cache or Path(config.cache_dir))
+        splits = load_splits(config.data, cache or Path(config.cache_dir))
     except HubUnreachable as error:
         raise UserError(f"the reviews are on the Hub, which cannot be reached: {error}") from None
     if splits.fingerprint != resolved.data_fingerprint:

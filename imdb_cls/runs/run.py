@@ -20,7 +20,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls.config import CONF_DIR, Config, parse
-from imdb_cls.errors import UserError, nearest, one_line
+from imdb_cls.errors import UserError, missing, one_line
 from imdb_cls.runs.fingerprint import code, git_commit, versions
 from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.storage import write_json, write_text
@@ -89,15 +89,10 @@ class Run:
         """
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
-            siblings = (
-                [p.name for p in run.path.parent.iterdir()] if run.path.parent.is_dir() else []
-            )
-            what = "not a directory" if run.path.exists() else "no such directory"
-            hint = "" if run.path.exists() else nearest(run.path.name, siblings)
-            raise UserError(f"{path}: {what}.{hint}")
-        missing = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
-        if missing:
-            raise UserError(f"{path} is not a run directory: {' and '.join(missing)} missing")
+            raise UserError(f"{path}: {missing(run.path, 'directory')}")
+        absent = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
+        if absent:
+            raise UserError(f"{path} is not a run directory: {' and '.join(absent)} missing")
         try:
             status = run.info().status
         except (ValueError, KeyError, TypeError) as error:

@@ -9,10 +9,9 @@ from imdb_cls.config import Config
 from imdb_cls.config.steps import training_steps, warmup_steps
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
-from imdb_cls.inference import tokenizer as tokenizers
-from imdb_cls.inference.tokenizer import Tokenizer
-from imdb_cls.model import device
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
+from imdb_cls.model.device import Device, choose_device
 from imdb_cls.model.pretrained import attention, load_network
 from imdb_cls.training.loggers.build import check as check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
@@ -21,8 +20,8 @@ from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 @dataclass(frozen=True)
 class Prepared:
     resolved: ResolvedConfig
-    device: device.Device
-    tokenizer: Tokenizer
+    device: Device
+    tokenizer: HeadTailTokenizer
     module: SentimentClassifier
 
     @property
@@ -42,16 +41,17 @@ def prepare(
     config: Config, recompose: Recompose, resolved: ResolvedConfig | None = None
 ) -> Prepared:
     """Raises UserError for whatever a user can mend: device, weights, reviews, sizes."""
-    where = device.choose(config.trainer)
+    device = choose_device(config.trainer)
     check_loggers(config)
     resolved = resolved or resolve(config, recompose)
     config, reviews = resolved.config, len(resolved.splits.train)
     total, warmup = training_steps(config, reviews), warmup_steps(config, reviews)
-    backend = tokenizers.load(resolved.pretrained.path)
-    tokenizer = Tokenizer(backend, config.data.max_length, config.data.head_fraction)
+    tokenizer = HeadTailTokenizer.load(
+        resolved.pretrained.path, config.data.max_length, config.data.head_fraction
+    )
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    kernels = attention(config.model, where.accelerator, config.data.max_length)
+    kernels = attention(config.model, device.accelerator, config.data.max_length)
     network = load_network(resolved.pretrained, config.model, kernels)
     positions = int(network.config.max_position_embeddings)
     if config.data.max_length > positions:
@@ -61,4 +61,4 @@ def prepare(
     module = SentimentClassifier(
         network, config.model, warmup, total, config.seed, config.trainer.log_every_n_steps
     )
-    return Prepared(resolved, where, tokenizer, module)
+    return Prepared(resolved, device, tokenizer, module)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls.config import Config
-from imdb_cls.data import load
 from imdb_cls.data.hub import HubUnreachable
+from imdb_cls.data.load import load_splits
 from imdb_cls.data.splits import Splits
 from imdb_cls.errors import UserError
 from imdb_cls.model.weights import Pretrained, locate
@@ -86,7 +86,7 @@ def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
         )
         absent.append("model")
     try:
-        splits = load.load(config.data, cache)
+        splits = load_splits(config.data, cache)
     except HubUnreachable as error:
         _may_stand_in("data", config.data.fallback, config.data.name, error)
         absent.append("data")
@@ -96,7 +96,7 @@ def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
     return ResolvedConfig(
         config,
         pretrained or locate(config.model.pretrained),
-        splits or load.load(config.data, cache),
+        splits or load_splits(config.data, cache),
         stand_ins,
     )
 

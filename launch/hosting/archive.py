@@ -7,7 +7,7 @@ import tarfile
 from dataclasses import asdict
 from pathlib import Path
 
-from imdb_cls.inference import settings as stored
+from imdb_cls.inference.settings import Settings
 from imdb_cls.model.open import settings_of
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import replacing
@@ -61,8 +61,8 @@ def _contents(run: Run, isolated: bool) -> dict[str, Path | str]:
     # A name with a dot before it is of a file that is being written.
     files = [p for p in run.model_dir.iterdir() if p.is_file() and not p.name.startswith(".")]
     contents: dict[str, Path | str] = {path.name: path for path in files}
-    if stored.FILE not in contents:  # a run from before models were calibrated
-        contents[stored.FILE] = json.dumps(asdict(settings_of(run)))
+    if Settings.FILE not in contents:  # a run from before models were calibrated
+        contents[Settings.FILE] = json.dumps(asdict(settings_of(run)))
     for pattern in _SOURCES:
         for path in _PACKAGE.glob(pattern):
             contents[f"code/{path.relative_to(_PACKAGE.parent).as_posix()}"] = path

@@ -125,7 +125,7 @@ def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Opt
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     threads = options.threads or cores()
-    engine = f"{labeller.engine}, {threads} thread{'s' * (threads > 1)}"
+    engine = f"{labeller.engine.name}, {threads} thread{'s' * (threads > 1)}"
     ready = f"serving {name} on {url} ({engine}): /invocations /ping /docs"
 
     class Server(uvicorn.Server):

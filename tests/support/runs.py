@@ -60,7 +60,7 @@ def reviews(run: Path, count: int) -> list[str]:
     from imdb_cls.runs.run import Run
 
     config = Run(run).config()
-    pool = sources.load(config.data, Path(config.cache_dir).expanduser()).train
+    pool = sources.load(config.data, Path(config.cache_dir).expanduser())["train"]
     texts = pool["text"][:count]
     return [" ".join(text.split()[: 2 + number % 7]) for number, text in enumerate(texts)]
 
@@ -71,7 +71,7 @@ def decided(run: Path, target: Path) -> Path:
     import numpy as np
     from safetensors.torch import load_file, save_file
 
-    from imdb_cls.model.open import open_network
+    from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.run import Run
 
     shutil.copytree(run, target)
@@ -81,7 +81,7 @@ def decided(run: Path, target: Path) -> Path:
         if name.endswith(("v_lin.weight", "out_lin.weight")):
             weights[name] *= 20
     save_file(weights, file, metadata={"format": "pt"})
-    logits = open_network(Run.open(target)).log_odds(reviews(run, 100))
+    logits = open_labeller(Run.open(target), allow_fast=False).log_odds(reviews(run, 100))
     weights["classifier.weight"] /= logits.std()
     weights["classifier.bias"] /= logits.std()
     weights["classifier.bias"][1] -= np.median(logits) / logits.std()

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pyarrow.parquet as pq
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.inference.engine import OnnxEngine
-from imdb_cls.inference.labeller import probability, tokenizer_of
+from imdb_cls.inference.labeller import probability
 from imdb_cls.inference.network import load_trained
 from imdb_cls.inference.settings import Settings
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.onnx import graph
 from imdb_cls.model.onnx.encoder import Encoder
 from imdb_cls.model.open import settings_of
@@ -38,7 +40,7 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
         UserError: the model is damaged.
     """
     settings = settings_of(run)
-    tokenizer = tokenizer_of(run.model_dir, settings)
+    tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     tokens = tokenize(val, tokenizer, cache)
     trained = np.asarray(pq.read_table(run.val_predictions_file)["probability"])
     encoder = Encoder(load_trained(run.model_dir))
@@ -54,7 +56,7 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
             if tried[kind] >= AGREEMENT:
                 _forget(run.model_dir, settings)
                 file.replace(run.model_dir / file.name)
-                settings.with_fast(file.name).write(run.model_dir)
+                replace(settings, fast=file.name).write(run.model_dir)
                 return {"kind": kind, "file": file.name, **compared, "tried": tried}
     _forget(run.model_dir, settings)
     return {"kind": None, "tried": tried}
@@ -62,7 +64,7 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
 
 def _forget(model: Path, settings: Settings) -> None:
     """The fast model of an earlier export."""
-    settings.with_fast(None).write(model)
+    replace(settings, fast=None).write(model)
     for old in model.glob("*.onnx"):
         old.unlink()
 

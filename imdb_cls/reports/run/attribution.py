@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
 # Steps of the Gauss-Legendre quadrature: the fewest are exact to a few per cent for most reviews.
 _STEPS, _MOST_STEPS = 12, 96
@@ -61,7 +61,9 @@ class Attribution:
         return [(word, weight) for word, weight in ranked[:most] if sign * weight > 0]
 
 
-def attribute(texts: list[str], model: Path, tokenizer: Tokenizer) -> list[Attribution | None]:
+def attribute(
+    texts: list[str], model: Path, tokenizer: HeadTailTokenizer
+) -> list[Attribution | None]:
     """The attributions of some reviews; None for those that would keep a CPU busy for too long.
 
     Args:
@@ -134,7 +136,7 @@ def _integrated(
     return Attribution(pieces, log_odds, reference, float(delta), steps)
 
 
-def words(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
+def words(text: str, tokenizer: HeadTailTokenizer) -> list[tuple[int, int]]:
     """[kept tokens but [CLS] and [SEP]]: the start and end of the word that each is part of. Words
     are separated by white space; a line break of HTML is a word too."""
     bounds = [match.span() for match in _WORD.finditer(text)]
@@ -146,7 +148,7 @@ def words(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
     return owners
 
 
-def kept_offsets(text: str, tokenizer: Tokenizer) -> list[tuple[int, int]]:
+def kept_offsets(text: str, tokenizer: HeadTailTokenizer) -> list[tuple[int, int]]:
     """[kept tokens but [CLS] and [SEP]]: where each starts and ends in the text."""
     offsets = tokenizer.backend.encode(text, add_special_tokens=False).offsets
     head, tail = tokenizer.ends

@@ -7,7 +7,7 @@ from typing import Any
 
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError, one_line
-from imdb_cls.inference.tokenizer import Tokenizer, load
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.names import lower_is_better
 from imdb_cls.reports.curves import finite
 from imdb_cls.reports.run import baseline as baselines
@@ -105,7 +105,7 @@ class RunResults:
         return None if self.reviews is None else list(self.reviews.reviews["text"])
 
     @cached_property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> HeadTailTokenizer:
         """The run's tokenizer, with its truncation.
 
         Raises:
@@ -113,7 +113,7 @@ class RunResults:
         """
         data = self.config["data"]
         ends = int(data["max_length"]), float(data["head_fraction"])
-        return Tokenizer(load(self.run.model_dir), *ends)
+        return HeadTailTokenizer.load(self.run.model_dir, *ends)
 
 
 def read(run: Run) -> RunResults:

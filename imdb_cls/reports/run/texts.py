@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from imdb_cls.inference.tokenizer import Tokenizer
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.reports.run.attribution import Attribution, kept_offsets
 
 # The most characters of a stretch that are shown: nobody reads more.
@@ -22,7 +22,7 @@ class Span:
     """How strong its colour is, in per cent."""
 
 
-def spans(text: str, tokenizer: Tokenizer, attribution: Attribution | None) -> list[Span]:
+def spans(text: str, tokenizer: HeadTailTokenizer, attribution: Attribution | None) -> list[Span]:
     """The parts of a review that were read, with a note in place of the tokens between them."""
     offsets = kept_offsets(text, tokenizer)
     whole = len(tokenizer.backend.encode(text, add_special_tokens=False).ids)

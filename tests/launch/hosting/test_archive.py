@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from imdb_cls.errors import UserError
-from imdb_cls.inference import settings as stored
 from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
@@ -36,7 +35,7 @@ import inference
 import imdb_cls
 assert imdb_cls.__file__.startswith({root}), imdb_cls.__file__
 model = inference.model_fn({root})
-print(model.engine)
+print(model.engine.name)
 for body, kind, accept in {calls}:
     try:
         print(inference.transform_fn(model, body, kind, accept))
@@ -143,7 +142,7 @@ def test_an_older_run_is_packed_with_the_settings_of_its_config(
     (old / "model" / "inference.json").unlink()
     archive.build(Run.open(old), tmp_path / "a.tar.gz")
     archive.unpack(tmp_path / "a.tar.gz", tmp_path / "root")
-    assert stored.read(tmp_path / "root") == Settings(32, 0.25)
+    assert Settings.read(tmp_path / "root") == Settings(32, 0.25)
     assert not (tmp_path / "root" / "code" / "requirements.txt").exists()
 
 

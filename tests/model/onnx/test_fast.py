@@ -21,7 +21,7 @@ from imdb_cls.inference.network import load_trained
 from imdb_cls.model.onnx import fast, graph
 from imdb_cls.model.onnx.encoder import Encoder
 from imdb_cls.model.onnx.per_token import per_token
-from imdb_cls.model.open import open_labeller, open_network
+from imdb_cls.model.open import open_labeller
 from imdb_cls.runs.run import Run
 from tests.support.once import once
 from tests.support.processes import SHOWING, Command, imported_in
@@ -54,7 +54,8 @@ def rescored(run: Path) -> None:
 
     splits = splits_of(Run(run))
     assert splits is not None
-    found = open_network(Run(run)).probabilities(list(splits.val.reviews["text"]))
+    model = open_labeller(Run(run), allow_fast=False)
+    found = model.probabilities(list(splits.val.reviews["text"]))
     _with_probabilities(run, found)
 
 
@@ -66,7 +67,7 @@ def _with_probabilities(run: Path, found: "np.ndarray[Any, Any]") -> None:
 
 
 def ids_of(run: Path) -> list[list[int]]:
-    tokenizer = open_network(Run(run)).tokenizer
+    tokenizer = open_labeller(Run(run), allow_fast=False).tokenizer
     return list(tokenizer(reviews(run, 20))["input_ids"])
 
 
@@ -76,7 +77,7 @@ def test_the_graph_gives_the_networks_logits(exported: Path, tmp_path: Path) -> 
     ids = ids_of(exported)
     lengths = np.array([len(row) for row in ids], dtype=np.int32)
     found = engine.log_odds(lengths, lambda rows: [ids[row] for row in rows])
-    expected = open_network(Run(exported)).log_odds(reviews(exported, 20))
+    expected = open_labeller(Run(exported), allow_fast=False).log_odds(reviews(exported, 20))
     assert found == pytest.approx(expected, abs=1e-4)
     assert engine.name == "onnx fp32"
 
@@ -130,12 +131,12 @@ def test_predict_takes_it_on_a_cpu_and_the_network_where_a_precision_is_asked_fo
 ) -> None:
     texts = reviews(exported, 40)
     fast = open_labeller(Run(exported), "cpu")
-    assert fast.engine.startswith("onnx ")
+    assert fast.engine.name.startswith("onnx ")
     whole = open_labeller(Run(exported), "cpu", "32-true")
-    assert whole.engine == "torch 32-true"
+    assert whole.engine.name == "torch 32-true"
     agreed = (fast.log_odds(texts) > 0) == (whole.log_odds(texts) > 0)
     assert agreed.mean() >= 0.9
-    assert Labeller.open(exported / "model").engine == fast.engine
+    assert Labeller.open(exported / "model").engine.name == fast.engine.name
 
 
 def test_a_review_gets_its_score_whatever_stands_beside_it(exported: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_model_that_disagrees_is_not_kept(exported: Path, tmp_path: Path) -> N
     assert fast["kind"] is None
     assert max(fast["tried"].values()) < 0.1
     assert not list(run.rglob("*.onnx"))
-    assert open_labeller(Run(run), "cpu").engine == "torch 32-true"
+    assert open_labeller(Run(run), "cpu").engine.name == "torch 32-true"
 
 
 def test_a_damaged_file_is_one_line(exported: Path, tmp_path: Path) -> None:
