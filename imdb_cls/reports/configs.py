@@ -44,11 +44,10 @@ def _defaults() -> dict[str, Any]:
     running, instance.hydra = instance.hydra, None
     try:
         with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-            composed = OmegaConf.to_container(compose("train"), resolve=True)
+            composed: Any = OmegaConf.to_container(compose("train"), resolve=True)
     finally:
         instance.hydra = running
-    assert isinstance(composed, dict)
-    return {str(key): value for key, value in composed.items()}
+    return dict(composed)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Overrides:

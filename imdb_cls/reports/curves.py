@@ -7,12 +7,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from imdb_cls.runs.records import curves_of
+from imdb_cls.runs.run import Run
+
 Points = Sequence[tuple[int, float]]
 _MOST_MARKED = 12
 
 
-def finite(points: Points) -> list[tuple[int, float]]:
-    """The points without NaN and infinity, which no axis has."""
+def logged(run: Run, metric: str) -> list[tuple[int, float]]:
+    """A metric of a run by step, without NaN and infinity, which no axis has."""
+    points = curves_of(run.table_file).get(metric, [])
     return [(step, value) for step, value in points if math.isfinite(value)]
 
 

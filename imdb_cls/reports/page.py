@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -28,6 +29,8 @@ class Column(Generic[Row]):
     sort: Callable[[Row], str] | None = None
     """What to sort by, if not by the text."""
     link: Callable[[Row], str | None] | None = None
+    optional: bool = False
+    """Whether it is left out if all its cells are empty."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,18 @@ class Table(Generic[Row]):
     columns: Sequence[Column[Row]]
     best_first: bool = False
     """Whether the first row stands out."""
+
+    @property
+    def shown_columns(self) -> list[Column[Row]]:
+        return [c for c in self.columns if not c.optional or any(map(c.text, self.rows))]
+
+
+def text_columns(*names: str, words: int = 1) -> list[Column[Sequence[str]]]:
+    """Columns for rows of texts. The first `words` of them are of words, the others of figures."""
+    return [
+        Column(name, itemgetter(number), "words" if number < words else "")
+        for number, name in enumerate(names)
+    ]
 
 
 def setting_column(key: str, name: str) -> Column[Any]:

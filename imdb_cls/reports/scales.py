@@ -27,21 +27,15 @@ class Scale:
     """linear, log, or words: one place for each value."""
     values: list[Value]
     """The values to show, each once; numbers are sorted."""
-
-    @property
-    def low(self) -> float:
-        return _number(self.values[0])
-
-    @property
-    def high(self) -> float:
-        return _number(self.values[-1])
+    low: float = 0.0
+    high: float = 1.0
+    """The least and the greatest number."""
 
     def place(self, value: Value) -> float:
         """A number between 0 and 1."""
         if self.kind == "words":
-            return (list(map(comparable, self.values)).index(comparable(value)) + 0.5) / len(
-                self.values
-            )
+            places = [comparable(known) for known in self.values]
+            return (places.index(comparable(value)) + 0.5) / len(places)
         low, high, at = self.low, self.high, _number(value)
         if self.kind == "log":
             low, high, at = math.log(low), math.log(high), math.log(at)
@@ -71,7 +65,8 @@ def scale(key: str, values: Sequence[Value]) -> Scale:
     if key in _NAMES or not numeric or len(distinct) < 2:
         return Scale(key, "words", distinct)
     low, high = _number(distinct[0]), _number(distinct[-1])
-    return Scale(key, "log" if low > 0 and high / low >= _DECADE else "linear", distinct)
+    kind = "log" if low > 0 and high / low >= _DECADE else "linear"
+    return Scale(key, kind, distinct, low, high)
 
 
 def _round_numbers(low: float, high: float, kind: str) -> list[float]:

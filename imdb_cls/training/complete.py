@@ -39,7 +39,7 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str
         with clock.part("report"), _survived(f"python -m imdb_cls.report {run.path}", screen):
             from imdb_cls.reports.run.page import write
 
-            write(run, splits, Path(config.cache_dir))
+            write(run, splits)
     run.record(parts={**(run.info().parts or {}), **clock.seconds})
     return [f"report: {run.report_file}"] * (reports and run.report_file.is_file())
 

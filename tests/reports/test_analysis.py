@@ -17,12 +17,17 @@ from imdb_cls.reports.run.baseline import Baseline, baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.reports.run.label_errors import Pool, suspects
 from imdb_cls.reports.run.mcnemar import Paired, holm, paired
-from imdb_cls.reports.run.predictions import Predictions, log_odds
-from imdb_cls.reports.run.reliability import bins, ece
+from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
+from imdb_cls.reports.run.predictions import Predictions
 from imdb_cls.reports.run.results import RunResults, read_with_reviews
-from imdb_cls.reports.run.slices import by_length, by_truncation
 from imdb_cls.reports.run.texts import spans
 from imdb_cls.runs.run import Run
+
+
+def said(probability: np.ndarray, label: np.ndarray) -> Predictions:
+    """Predictions on reviews of no particular length."""
+    zeros = np.zeros(len(label), dtype=np.int64)
+    return Predictions(zeros, label, probability, zeros, zeros > 0)
 
 
 def predictions(n: int = 400, seed: int = 0) -> Predictions:
@@ -71,7 +76,7 @@ def test_intervals_cover_what_they_should_and_are_no_wider() -> None:
         label = np.repeat([0, 1], 150)
         score = 1 / (1 + np.exp(-(rng.normal(size=300) + label - 0.5)))
         for name in truth:
-            ends[name].append(intervals(score, label)[name])
+            ends[name].append(intervals(said(score, label))[name])
     for name, value in truth.items():
         low, high = np.array(ends[name]).T
         assert 88 <= np.sum((low <= value) & (value <= high)) <= 99, name
@@ -81,15 +86,15 @@ def test_intervals_cover_what_they_should_and_are_no_wider() -> None:
 
 def test_the_interval_of_auroc_surrounds_it() -> None:
     made = predictions()
-    low, high = intervals(made.probability, made.label)["auroc"]
+    low, high = intervals(made)["auroc"]
     area = roc_auc_score(made.label, made.probability)
     assert (low + high) / 2 == pytest.approx(area, abs=1e-9)
-    perfect = intervals(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1]))
+    perfect = intervals(said(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1])))
     assert perfect["auroc"] == (1.0, 1.0)
 
 
 def test_one_label_only_has_no_auroc_and_no_error() -> None:
-    found = intervals(np.array([0.1, 0.2]), np.array([0, 0]))
+    found = intervals(said(np.array([0.1, 0.2]), np.array([0, 0])))
     assert "auroc" not in found
     assert "precision" not in found
 
@@ -118,7 +123,7 @@ def test_the_bins_are_those_of_the_metric() -> None:
     made = predictions()
     metric = CalibrationError()
     metric.update(torch.from_numpy(made.probability), torch.from_numpy(made.label))
-    found = bins(made.probability, made.label)
+    found = by_confidence(made)
     assert ece(found) == pytest.approx(float(metric.compute()), abs=1e-6)
     assert sum(part.n for part in found) == len(made)
     assert all(part.low <= part.confidence <= part.high for part in found)
@@ -127,12 +132,12 @@ def test_the_bins_are_those_of_the_metric() -> None:
 def test_a_temperature_changes_confidence_and_no_label() -> None:
     made = predictions()
     surer = made.uncalibrated(2.0)
-    assert ((surer > 0.5) == (made.probability > 0.5)).all()
-    assert (np.abs(surer - 0.5) >= np.abs(made.probability - 0.5)).all()
-    assert made.uncalibrated(1.0) == pytest.approx(made.probability)
+    assert (surer.correct == made.correct).all()
+    assert (np.abs(surer.probability - 0.5) >= np.abs(made.probability - 0.5)).all()
+    assert made.uncalibrated(1.0).probability == pytest.approx(made.probability)
     # A network that was twice as sure, divided by 2.
-    assert log_odds(surer) == pytest.approx(2 * log_odds(made.probability), abs=1e-6)
-    assert np.isfinite(log_odds(np.array([0.0, 1.0]))).all()
+    assert surer.log_odds == pytest.approx(2 * made.log_odds, abs=1e-6)
+    assert np.isfinite(said(np.array([0.0, 1.0]), np.array([0, 1])).log_odds).all()
 
 
 def test_a_moving_average_begins_where_its_points_do() -> None:
@@ -153,9 +158,7 @@ def test_mislabelled_reviews_are_found() -> None:
     given[flipped] = 1 - given[flipped]
 
     def pool(name: str, label: np.ndarray, part: slice) -> Pool:
-        short = np.zeros(len(label[part]), dtype=np.int64)
-        said = Predictions(short, label[part], probability[part], short, short > 0)
-        return Pool(name, said, None, [])
+        return Pool(name, said(probability[part], label[part]), None, [])
 
     found = suspects([pool("test", given, slice(200)), pool("val", given, slice(200, 300))])
     assert not isinstance(found, str)
@@ -212,7 +215,7 @@ def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> 
         texts, attribute(texts, results.run.model_dir, results.tokenizer), strict=True
     ):
         assert found is not None
-        whole = sum(piece.weight for piece in found.pieces)
+        whole = sum(found.words.values())
         # [CLS] and [SEP] are the same in the padding, and still have a little of their own.
         gap = found.log_odds - found.reference
         assert abs(found.delta) <= 0.05 * abs(gap) or found.steps == 96

@@ -71,7 +71,7 @@ def test_runs_on_the_same_reviews_are_tested_in_pairs_the_others_are_not(
     page: Page, runs: list[Path]
 ) -> None:
     groups = read(runs).groups
-    assert [[run.name[-1] for run in group] for group in groups] == [["a", "b"], ["c"]]
+    assert [[name[-1] for name in group] for group in groups] == [["a", "b"], ["c"]]
     assert "Not all were tested on the same reviews" in page.words
     assert page.words.count(" − compared/") == 1
     wrong, some, right = right_by(groups[0])

@@ -176,14 +176,12 @@ def test_a_rehearsal_is_not_said_to_have_cost_anything(copy: Run) -> None:
     assert cost(replace(copy.info(), rehearsal=False)) == "$1.25"
 
 
-def test_reviews_handed_in_are_not_read_again(
-    copy: Run, monkeypatch: pytest.MonkeyPatch, cache: Path
-) -> None:
+def test_reviews_handed_in_are_not_read_again(copy: Run) -> None:
     splits = read_with_reviews(copy).splits
     assert splits is not None
     copy.config_file.write_text(copy.config_file.read_text().replace("packaged", "nowhere"))
     assert "TF-IDF baseline" not in made_again(copy).words
-    page = Page(write(copy, splits, cache).read_text(encoding="utf-8"))
+    page = Page(write(copy, splits).read_text(encoding="utf-8"))
     assert "TF-IDF baseline" in page.words
 
 

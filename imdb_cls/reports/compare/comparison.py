@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from imdb_cls.reports.configs import effective
@@ -25,12 +24,6 @@ class Compared:
     differs: Overrides
     """Its values of the keys in which the runs differ."""
 
-    @property
-    def correct(self) -> Bools:
-        """[test reviews]: whether the label of a tested run is right."""
-        assert self.results.scored is not None
-        return self.results.scored.correct
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -43,29 +36,21 @@ class Comparison:
         """What chose the checkpoint of the first run."""
         return self.runs[0].results.metric
 
-    @cached_property
-    def groups(self) -> list[list[Compared]]:
-        """The tested runs, in one group those whose test reviews are the same."""
-        found: list[list[Compared]] = []
+    @property
+    def groups(self) -> list[dict[str, Bools]]:
+        """The tested runs, in one group those whose test reviews are the same: [reviews] by the
+        name of a run, whether its label is right."""
+        found: dict[tuple[bytes, bytes], dict[str, Bools]] = {}
         for run in self.runs:
             scored = run.results.scored
-            if scored is None or not run.results.scores:
-                continue
-            for group in found:
-                first = group[0].results.scored
-                if first is not None and first.same_reviews(scored):
-                    group.append(run)
-                    break
-            else:
-                found.append([run])
-        return found
+            if scored is not None and run.results.scores:
+                reviews = scored.index.tobytes(), scored.label.tobytes()
+                found.setdefault(reviews, {})[run.name] = scored.correct
+        return list(found.values())
 
 
 def read(paths: list[Path]) -> Comparison:
-    """
-    Raises:
-        UserError: one of them is no run.
-    """
+    """Raises UserError if one of them is no run."""
     results = [read_run(Run.open(path)) for path in paths]
     told, keys = differences([_ingredients(run) for run in results])
     # A data.seed that follows the seed says nothing more.

@@ -8,12 +8,12 @@ from imdb_cls.reports import page
 from imdb_cls.reports.compare.comparison import Compared, Comparison, read
 from imdb_cls.reports.compare.significance import pairwise
 from imdb_cls.reports.curves import smoothed
-from imdb_cls.reports.formats import duration, with_interval
+from imdb_cls.reports.formats import with_interval
 from imdb_cls.reports.page import Column, Content, Picture, Table, setting_column
 from imdb_cls.reports.run import plots
+from imdb_cls.reports.run.parts import by_confidence, ece
 from imdb_cls.reports.run.plots import Curve
 from imdb_cls.reports.run.provenance import cost
-from imdb_cls.reports.run.reliability import bins, ece
 from imdb_cls.reports.svg import series
 
 _TABLED = ("accuracy", "f1", "auroc", "loss", "ece")
@@ -21,11 +21,7 @@ _WITH_INTERVALS = ("accuracy", "f1", "auroc")
 
 
 def write(paths: list[Path], output: Path) -> Path:
-    """Writes the page, whole or not at all.
-
-    Raises:
-        UserError: one of the paths is no run.
-    """
+    """Writes the page, whole or not at all. Raises UserError if one of the paths is no run."""
     page.write(output, Path(__file__).parent, _content(read(paths), output))
     return output
 
@@ -34,7 +30,6 @@ def _content(comparison: Comparison, output: Path) -> Content:
     metrics = dict.fromkeys(("train/loss", "val/loss", comparison.metric))
     pictures = [_curves(comparison, metric) for metric in metrics]
     return {
-        "runs": len(comparison.runs),
         "table_of_runs": _table(comparison, output),
         "accuracy": _accuracy(comparison),
         "groups": len(comparison.groups),
@@ -45,19 +40,22 @@ def _content(comparison: Comparison, output: Path) -> Content:
 
 
 def _table(comparison: Comparison, output: Path) -> Table[Compared]:
-    metric, runs = comparison.metric, comparison.runs
-    paid = any(cost(run.results.info) for run in runs)
-    columns = [
-        Column[Compared]("run", lambda run: run.name, "words", link=lambda run: _link(run, output)),
+    metric = comparison.metric
+    columns: list[Column[Compared]] = [
+        Column("run", lambda run: run.name, "words", link=lambda run: _link(run, output)),
         Column(metric, lambda run: _chosen(run, metric)),
         *(_tested(name) for name in _TABLED),
         *(setting_column(key, name) for key, name in comparison.keys.items()),
-        Column("took", _took, sort=lambda run: f"{run.results.info.seconds or ''}"),
-        *([Column[Compared]("cost", lambda run: cost(run.results.info))] if paid else []),
+        Column(
+            "took",
+            lambda run: run.results.took,
+            sort=lambda run: str(run.results.info.seconds or ""),
+        ),
+        Column("cost", lambda run: cost(run.results.info), optional=True),
         Column("status", lambda run: run.results.status, "words"),
         Column("device", lambda run: run.results.info.device or "", "words"),
     ]
-    return Table(runs, columns)
+    return Table(comparison.runs, columns)
 
 
 def _link(run: Compared, output: Path) -> str:
@@ -83,10 +81,6 @@ def _tested(name: str) -> Column[Compared]:
         return with_interval(run.results.scores[name], interval)
 
     return Column(f"test/{name}", text, "test")
-
-
-def _took(run: Compared) -> str:
-    return duration(run.results.info.seconds) if run.results.info.seconds else ""
 
 
 def _accuracy(comparison: Comparison) -> Picture | None:
@@ -122,7 +116,7 @@ def _reliability(comparison: Comparison) -> Picture | None:
     found = []
     for run in comparison.runs:
         if scored := run.results.scored:
-            after = bins(scored.probability, scored.label)
+            after = by_confidence(scored)
             found.append((f"{run.name}, ECE {ece(after):.3f}", after))
     if not found:
         return None

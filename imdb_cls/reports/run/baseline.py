@@ -64,7 +64,8 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
 
     start = time.perf_counter()
     words = TfidfVectorizer(
-        preprocessor=_plain,
+        # Reviews are full of line breaks of HTML.
+        preprocessor=lambda text: re.sub(r"<br\s*/?>", " ", text.lower()),
         ngram_range=(1, 2),
         sublinear_tf=True,
         min_df=2 if len(train) >= _FEW else 1,
@@ -85,11 +86,6 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
         features=int(seen.shape[1]),
         seconds=round(time.perf_counter() - start, 3),
     )
-
-
-def _plain(text: str) -> str:
-    """The text in small letters, without the line breaks of HTML that reviews are full of."""
-    return re.sub(r"<br\s*/?>", " ", text.lower())
 
 
 def _read(file: Path) -> Baseline | None:

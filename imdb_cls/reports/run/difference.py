@@ -1,9 +1,11 @@
 """Is the difference real? The run against the baseline, review by review, and the original."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from imdb_cls.reports.formats import p_value, percent, points, signed
-from imdb_cls.reports.page import Column, Content, Table
+from imdb_cls.reports.page import Content, Table, text_columns
 from imdb_cls.reports.run.mcnemar import LEVEL, Paired, paired
-from imdb_cls.reports.run.predictions import is_right
 from imdb_cls.reports.run.reference import interval, original
 from imdb_cls.reports.run.results import RunResults
 
@@ -15,8 +17,8 @@ def difference(results: RunResults) -> Content | None:
     found = against_baseline(results)
     return {
         "sentence": _sentence(found) if found else "",
+        "disagreed": found.disagreed if found else 0,
         "counts": _counts(found) if found else None,
-        "test": _test(found) if found else "",
         "why_not": results.no_baseline,
         "original": _against_original(results),
     }
@@ -26,8 +28,8 @@ def against_baseline(results: RunResults) -> Paired | None:
     """The run and the baseline on the same reviews."""
     if results.baseline is None or results.scored is None:
         return None
-    right = is_right(results.baseline.probability, results.scored.label)
-    return paired(results.scored.correct, right)
+    theirs = replace(results.scored, probability=results.baseline.probability)
+    return paired(results.scored.correct, theirs.correct)
 
 
 def _sentence(found: Paired) -> str:
@@ -43,26 +45,12 @@ def _sentence(found: Paired) -> str:
     )
 
 
-def _test(found: Paired) -> str:
-    return (
-        f"McNemar's exact test asks whether the {found.disagreed:,} reviews"
-        " that only one of the two gets right fall to both like a fair coin. The interval is of the"
-        " difference of paired proportions (Bonett & Price 2012)."
-    )
-
-
-def _counts(found: Paired) -> Table[tuple[str, int, int]]:
-    return Table(
-        [
-            ("run right", found.both, found.first_only),
-            ("run wrong", found.second_only, found.neither),
-        ],
-        [
-            Column("", lambda row: row[0], "words"),
-            Column("baseline right", lambda row: f"{row[1]:,}"),
-            Column("baseline wrong", lambda row: f"{row[2]:,}"),
-        ],
-    )
+def _counts(found: Paired) -> Table[Sequence[str]]:
+    rows = [
+        ("run right", f"{found.both:,}", f"{found.first_only:,}"),
+        ("run wrong", f"{found.second_only:,}", f"{found.neither:,}"),
+    ]
+    return Table(rows, text_columns("", "baseline right", "baseline wrong"))
 
 
 def _against_original(results: RunResults) -> str:

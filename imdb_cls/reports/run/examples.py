@@ -14,10 +14,10 @@ from imdb_cls.reports.run.texts import spans
 _MISTAKES, _SUSPECTS = 8, 8
 
 
-def examples(results: RunResults) -> Content | str:
-    """The texts of reviews to look at; or why there are none."""
+def examples(results: RunResults) -> Content:
+    """The texts of reviews to look at; or `why_not`, if there are none."""
     if results.scored is None or results.texts is None:
-        return results.no_reviews or "nothing was scored"
+        return {"why_not": results.no_reviews or "nothing was scored"}
     try:
         pools = pools_of(results)
         sure = np.abs(results.scored.log_odds)
@@ -28,8 +28,9 @@ def examples(results: RunResults) -> Content | str:
         shown = [_example(results, pools[0], row, attribution) for row, attribution in explained]
         doubted, said = _suspects(results, pools, mistakes)
     except (UserError, OSError, KeyError) as error:
-        return one_line(error)
+        return {"why_not": one_line(error)}
     return {
+        "why_not": "",
         "mistakes": shown,
         "no_words": no_words,
         "suspects": doubted,

@@ -7,10 +7,9 @@ from imdb_cls.names import LABELS
 from imdb_cls.reports.formats import percent
 from imdb_cls.reports.page import Content, Picture
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.predictions import Predictions, confusion
-from imdb_cls.reports.run.reliability import bins, ece
+from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
+from imdb_cls.reports.run.predictions import Predictions
 from imdb_cls.reports.run.results import RunResults
-from imdb_cls.reports.run.slices import by_length, by_truncation
 
 
 def failures(results: RunResults) -> Content | None:
@@ -18,7 +17,7 @@ def failures(results: RunResults) -> Content | None:
     scored = results.scored
     if not scored:
         return None
-    counts = confusion(scored.probability, scored.label)
+    counts = scored.confusion
     max_length = results.config.get("data", {}).get("max_length")
     truncated = float(scored.truncated.mean())
     how_many = f"{percent(truncated)} of the reviews are" if truncated else "No review is"
@@ -26,9 +25,9 @@ def failures(results: RunResults) -> Content | None:
         "labels": LABELS,
         "confusion": [(label, _shares(row)) for label, row in zip(LABELS, counts, strict=True)],
         "confusion_said": _lean(counts),
-        "slices": _slices(scored, max_length),
+        "parts": _parts(scored, max_length),
         "truncation": f"{how_many} longer than the {max_length} tokens that the model reads.",
-        **_calibration(results.temperature, scored),
+        **_calibration((results.metrics.get("calibration") or {}).get("temperature"), scored),
     }
 
 
@@ -54,31 +53,34 @@ def _lean(counts: list[list[int]]) -> str:
     )
 
 
-def _slices(scored: Predictions, max_length: int) -> list[Picture]:
+def _parts(scored: Predictions, max_length: int) -> list[Picture]:
     whole = float(scored.correct.mean())
-    found = []
-    if parts := by_length(scored):
-        caption = (
-            "Share of right labels in parts of about equal size, by length in tokens; a line is the"
-            " 95 % interval."
-        )
-        found.append(plots.slices("by-length", "review length (tokens)", parts, whole, caption))
-    if parts := by_truncation(scored):
-        caption = (
-            f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
-            " of which only the beginning and the end were read; a line is the 95 % interval."
-        )
-        found.append(plots.slices("by-truncation", "review", parts, whole, caption))
-    return found
+    by_size = plots.parts(
+        "by-length",
+        "review length (tokens)",
+        by_length(scored),
+        whole,
+        "Share of right labels in parts of about equal size, by length in tokens; a line is the"
+        " 95 % interval.",
+    )
+    by_kind = plots.parts(
+        "by-truncation",
+        "review",
+        by_truncation(scored),
+        whole,
+        f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
+        " of which only the beginning and the end were read; a line is the 95 % interval.",
+    )
+    return [picture for picture in (by_size, by_kind) if picture]
 
 
 def _calibration(temperature: float | None, scored: Predictions) -> Content:
-    now = bins(scored.probability, scored.label)
+    now = by_confidence(scored)
     if temperature is None:
         shown = [("as trained", now)]
         said = "The run has no temperature: it is older than calibration, or has not ended."
     else:
-        raw = bins(scored.uncalibrated(temperature), scored.label)
+        raw = by_confidence(scored.uncalibrated(temperature))
         shown = [("as trained", raw), (f"divided by T = {temperature:.2f}", now)]
         margin = np.where(scored.label == 1, scored.log_odds, -scored.log_odds)
         before, after = (cross_entropy(margin, t) for t in (1 / temperature, 1.0))

@@ -3,24 +3,20 @@
 import numpy as np
 
 from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Floats, Interval, Ints, confusion
+from imdb_cls.reports.run.predictions import Floats, Interval, Ints, Predictions
 
 # The standard normal distribution has 97.5 % of its mass below it.
 Z = 1.959963984540054
 _DRAWS = 10_000
 
 
-def intervals(probability: Floats, label: Ints) -> dict[str, Interval]:
+def intervals(predictions: Predictions) -> dict[str, Interval]:
     """The intervals of the metrics in names.SCALARS. Those of accuracy, precision and recall are of
     proportions (Wilson 1927), F1's and MCC's come from a seeded parametric bootstrap of the
     confusion matrix, AUROC's from DeLong's variance, and that of the loss is of a mean. ECE has
-    none, because its estimate is biased.
-
-    Args:
-        probability: [reviews], of POSITIVE.
-        label: [reviews], 0 or 1.
-    """
-    (tn, fp), (fn, tp) = confusion(probability, label)
+    none, because its estimate is biased."""
+    probability, label = predictions.probability, predictions.label
+    (tn, fp), (fn, tp) = predictions.confusion
     found = {"loss": _loss(probability, label), "accuracy": wilson_interval(tp + tn, len(label))}
     if tp + fp:
         found["precision"] = wilson_interval(tp, tp + fp)

@@ -54,16 +54,10 @@ class Paired:
 
 
 def paired(first: Bools, second: Bools) -> Paired:
-    """
-    Args:
-        first, second: [reviews], whether each classifier is right.
-    """
-    return Paired(
-        both=int(np.sum(first & second)),
-        first_only=int(np.sum(first & ~second)),
-        second_only=int(np.sum(~first & second)),
-        neither=int(np.sum(~first & ~second)),
-    )
+    """The counts, from whether the first and the second classifier are right on each review."""
+    counts = np.bincount(2 * first + second, minlength=4).tolist()
+    neither, second_only, first_only, both = counts
+    return Paired(both, first_only, second_only, neither)
 
 
 def holm(p_values: list[float]) -> list[float]:

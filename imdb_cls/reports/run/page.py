@@ -4,7 +4,7 @@ from pathlib import Path
 
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.reports import page
-from imdb_cls.reports.formats import duration, p_value, percent, points
+from imdb_cls.reports.formats import p_value, percent, points
 from imdb_cls.reports.page import Content
 from imdb_cls.reports.run.difference import against_baseline, difference
 from imdb_cls.reports.run.examples import examples
@@ -18,27 +18,21 @@ from imdb_cls.runs.run import Run
 from imdb_cls.terminal import quiet_loaded_libraries
 
 
-def write(
-    run: Run, splits: Splits | None = None, cache: Path | None = None, output: Path | None = None
-) -> Path:
+def write(run: Run, splits: Splits | None = None, output: Path | None = None) -> Path:
     """Writes RUN/report.html, or `output`. What cannot be had is left out, and the page says why.
 
     Args:
         splits: the run's reviews, if they are at hand; else they are read again.
-        cache: where the baseline is kept. None: the run's own.
     """
     quiet_loaded_libraries(bars=False)
     path = output or run.report_file
-    page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits, cache)))
+    page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits)))
     return path
 
 
 def write_evaluation(directory: Path, run: Run, reviews: Split) -> Path:
-    """Writes report.html beside the metrics.json and predictions.parquet of an evaluation.
-
-    Args:
-        reviews: those that were evaluated.
-    """
+    """Writes report.html beside the metrics.json and predictions.parquet that evaluating these
+    reviews gave."""
     quiet_loaded_libraries(bars=False)
     path = directory / run.report_file.name
     page.write(path, Path(__file__).parent, _content(read_evaluation(directory, run, reviews)))
@@ -46,19 +40,15 @@ def write_evaluation(directory: Path, run: Run, reviews: Split) -> Path:
 
 
 def _content(results: RunResults) -> Content:
-    found = examples(results)
     return {
-        "name": results.run.name,
-        "evaluation": results.evaluation,
+        "results": results,
         "verdict": _verdict(results),
         "facts": _key_figures(results),
-        "reason": results.info.plain_reason if results.status != "completed" else None,
         "quality": quality(results),
         "difference": difference(results),
         "training": training(results) if results.evaluation is None else None,
         "failures": failures(results),
-        "examples": None if isinstance(found, str) else found,
-        "no_examples": found if isinstance(found, str) else "",
+        "examples": examples(results),
         "provenance": provenance(results),
     }
 
@@ -97,7 +87,7 @@ def _key_figures(results: RunResults) -> list[tuple[str, str]]:
     figures += [
         ("AUROC", f"{scores['auroc']:.3f}" if "auroc" in scores else ""),
         ("weights", info.resolved.model if info.resolved else ""),
-        ("took", duration(info.seconds) if info.seconds else ""),
+        ("took", results.took),
         ("on", info.device or ""),
         ("cost", cost(info)),
     ]

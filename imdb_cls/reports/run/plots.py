@@ -10,9 +10,8 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from imdb_cls.reports.curves import Points, draw, name_steps, smoothed
 from imdb_cls.reports.page import Picture
+from imdb_cls.reports.run.parts import Bin, Part
 from imdb_cls.reports.run.predictions import Interval
-from imdb_cls.reports.run.reliability import Bin
-from imdb_cls.reports.run.slices import Slice
 from imdb_cls.reports.svg import FAINT, INK, SMALL, Plot, series
 
 _MOST_POINTS = 300
@@ -102,8 +101,10 @@ def _curve(axes: Axes, curve: Curve) -> list[tuple[str, str]]:
     return [(f"{label}, raw", FAINT), (f"{label}, moving average", colour)]
 
 
-def slices(name: str, label: str, shown: list[Slice], whole: float, caption: str) -> Picture:
-    """The accuracy on parts of the reviews, beside `whole`, that on all."""
+def parts(name: str, label: str, shown: list[Part], whole: float, caption: str) -> Picture | None:
+    """The accuracy on parts of the reviews, beside `whole`, that on all; None if there are none."""
+    if not shown:
+        return None
     plot = Plot(name, *SMALL, f"accuracy by {label}")
     with plot.drawn() as axes:
         axes.axhline(whole, **_DASHED)

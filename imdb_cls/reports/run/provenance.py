@@ -1,45 +1,34 @@
 """What exactly ran? Command, config, data, weights, versions, seconds, cost, and how to use it."""
 
 import shlex
-from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from imdb_cls.reports.configs import from_defaults
 from imdb_cls.reports.formats import dollars, duration, moment, percent
-from imdb_cls.reports.page import Column, Content, Table
+from imdb_cls.reports.page import Content, Table, text_columns
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.runs.info import Resolved, RunInfo
-from imdb_cls.runs.overrides import Value, shown
-
-_PARTS: Sequence[Column[tuple[str, float]]] = (
-    Column("part", lambda part: part[0], "words"),
-    Column("took", lambda part: duration(part[1])),
-)
-_DIFFERENCES: Sequence[Column[tuple[str, Value, Value]]] = (
-    Column("key", lambda row: row[0], "words"),
-    Column("this run", lambda row: shown(row[1]), "words"),
-    Column("default", lambda row: shown(row[2]), "words"),
-)
+from imdb_cls.runs.overrides import shown
 
 
 def provenance(results: RunResults) -> Content:
-    info = results.info
+    parts = [(name, duration(value)) for name, value in (results.info.parts or {}).items()]
+    differences = [(key, *map(shown, values)) for key, *values in from_defaults(results.config)]
     return {
-        "command": info.command,
-        "facts": [(name, value) for name, value in _facts(info) if value],
-        "parts": Table(list((info.parts or {}).items()), _PARTS),
-        "versions": info.versions.items(),
-        "differences": Table(from_defaults(results.config), _DIFFERENCES),
+        "facts": [(name, value) for name, value in _facts(results) if value],
+        "parts": Table(parts, text_columns("part", "took")),
+        "differences": Table(differences, text_columns("key", "this run", "default", words=3)),
         "config": yaml.safe_dump(results.config, sort_keys=False),
         "fast": fast(results.metrics.get("fast")),
         "use": _use(results),
     }
 
 
-def _facts(info: RunInfo) -> list[tuple[str, str]]:
-    """Names and values, in the order of a reader's questions; empty of what is not known."""
+def _facts(results: RunResults) -> list[tuple[str, str]]:
+    """Names and values, in the order of a reader's questions; empty if they are not known."""
+    info = results.info
     return [
         *(_resolved(info.resolved) if info.resolved else []),
         ("device", info.device or ""),
@@ -47,7 +36,7 @@ def _facts(info: RunInfo) -> list[tuple[str, str]]:
         ("seed", "" if info.seed is None else str(info.seed)),
         ("started", moment(info.started)),
         ("finished", moment(info.finished)),
-        ("took", duration(info.seconds) if info.seconds else ""),
+        ("took", results.took),
         *_job(info),
         ("cost", cost(info)),
         ("sweep", info.sweep or ""),

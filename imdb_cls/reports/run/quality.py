@@ -1,7 +1,7 @@
 """How good is it? The metrics with their intervals, beside the original's and a baseline's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imdb_cls.names import SCALARS
 from imdb_cls.reports.formats import duration, with_interval
@@ -35,7 +35,7 @@ def quality(results: RunResults) -> Content | None:
     if not results.scores:
         return None
     models = [_own(results), *_baseline(results), *_reference(results)]
-    columns = [Column[str](model.name, model.written) for model in models]
+    columns = [Column(model.name, model.written) for model in models]
     metrics = [name for name in SCALARS if name in models[0].values]
     dots = [
         plots.Dot(model.name, model.values["accuracy"], model.intervals.get("accuracy"), series(n))
@@ -68,10 +68,10 @@ def _baseline(results: RunResults) -> list[Figures]:
 
     from imdb_cls.model.metrics import evaluate
 
-    probability, label = results.baseline.probability, results.scored.label
-    values = evaluate(torch.from_numpy(probability), torch.from_numpy(label))
+    theirs = replace(results.scored, probability=results.baseline.probability)
+    values = evaluate(torch.from_numpy(theirs.probability), torch.from_numpy(theirs.label))
     shown = {name: float(values[name]) for name in SCALARS}
-    return [Figures("TF-IDF baseline", shown, intervals(probability, label))]
+    return [Figures("TF-IDF baseline", shown, intervals(theirs))]
 
 
 def _reference(results: RunResults) -> list[Figures]:

@@ -9,14 +9,15 @@ from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.names import lower_is_better
-from imdb_cls.reports.curves import finite
+from imdb_cls.reports.curves import logged
+from imdb_cls.reports.formats import duration
 from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run import predictions
 from imdb_cls.reports.run.baseline import Baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.reports.run.predictions import Interval, Predictions
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.records import curves_of, json_of, status_of, yaml_of
+from imdb_cls.runs.records import json_of, status_of, yaml_of
 from imdb_cls.runs.reviews import splits_of
 from imdb_cls.runs.run import Run
 
@@ -50,9 +51,14 @@ class RunResults:
         """As sweeps say it: completed, running, failed, stopped, pruned, interrupted."""
         return status_of(self.run, self.info, sweep_lives=False)
 
+    @property
+    def took(self) -> str:
+        """How long training and testing took; empty if it is not known."""
+        return duration(self.info.seconds) if self.info.seconds else ""
+
     def curve(self, name: str) -> list[tuple[int, float]]:
         """A metric by step; empty if it was never logged."""
-        return finite(curves_of(self.run.table_file).get(name, []))
+        return logged(self.run, name)
 
     @property
     def metric(self) -> str:
@@ -65,12 +71,6 @@ class RunResults:
         sign = -1 if lower_is_better(self.metric) else 1
         points = self.curve(self.metric)
         return max(points, key=lambda point: (sign * point[1], -point[0]), default=None)
-
-    @property
-    def temperature(self) -> float | None:
-        """Fitted on val; None for a run that was not calibrated."""
-        found = (self.metrics.get("calibration") or {}).get("temperature")
-        return None if found is None else float(found)
 
     @property
     def what(self) -> str:
@@ -96,8 +96,7 @@ class RunResults:
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The 95 % intervals of `scores`; empty without predictions."""
-        scored = self.scored
-        return intervals(scored.probability, scored.label) if scored else {}
+        return intervals(self.scored) if self.scored else {}
 
     @cached_property
     def texts(self) -> list[str] | None:
@@ -106,11 +105,7 @@ class RunResults:
 
     @cached_property
     def tokenizer(self) -> HeadTailTokenizer:
-        """The run's tokenizer, with its truncation.
-
-        Raises:
-            UserError: it is damaged or missing.
-        """
+        """The run's, with its truncation. Raises UserError if it is damaged or missing."""
         data = self.config["data"]
         ends = int(data["max_length"]), float(data["head_fraction"])
         return HeadTailTokenizer.load(self.run.model_dir, *ends)
@@ -133,45 +128,33 @@ def read(run: Run) -> RunResults:
     )
 
 
-def read_with_reviews(
-    run: Run, splits: Splits | None = None, cache: Path | None = None
-) -> RunResults:
-    """Reads a run and its reviews.
-
-    Args:
-        splits: its reviews, if they are at hand; else they are read again.
-        cache: where baselines and converted reviews are kept. None: the run's own.
-    """
-    results = read(run)
-    results = _with_splits(replace(results, cache=cache or results.cache), splits)
-    return _with_reviews(results, results.splits.test if results.splits else None)
+def read_with_reviews(run: Run, splits: Splits | None = None) -> RunResults:
+    """Reads a run, and its reviews unless they are at hand as `splits`."""
+    return _with_reviews(read(run), splits)
 
 
 def read_evaluation(directory: Path, run: Run, reviews: Split) -> RunResults:
-    """Reads what `evaluate` left in a directory, and the reviews of its run.
-
-    Args:
-        reviews: those that were evaluated.
-    """
+    """Reads a run, and what `evaluate` left in a directory about these reviews."""
     scores = json_of(directory / "metrics.json") or {}
-    results = replace(
+    evaluated = replace(
         read(run),
         scores=scores,
         scored=predictions.read(directory / "predictions.parquet"),
         evaluation=str(scores.get("input") or "the run's own test split"),
     )
-    return _with_reviews(_with_splits(results), reviews)
+    return _with_reviews(evaluated, None, reviews)
 
 
-def _with_splits(results: RunResults, splits: Splits | None = None) -> RunResults:
+def _with_reviews(
+    results: RunResults, splits: Splits | None = None, reviews: Split | None = None
+) -> RunResults:
+    """Adds the run's splits, and the reviews that were scored: those of test if none are given."""
+    no_reviews = ""
     try:
         splits = splits or splits_of(results.run, results.cache)
+        reviews = splits.test if reviews is None else reviews
     except UserError as error:
-        return replace(results, no_reviews=one_line(error))
-    return replace(results, splits=splits, no_reviews="")
-
-
-def _with_reviews(results: RunResults, reviews: Split | None) -> RunResults:
+        no_reviews = one_line(error)
     if reviews is not None and results.scored is not None and not results.scored.is_of(reviews):
-        return replace(results, no_reviews="predictions.parquet is not of these reviews")
-    return replace(results, reviews=reviews)
+        reviews, no_reviews = None, "predictions.parquet is not of these reviews"
+    return replace(results, splits=splits, reviews=reviews, no_reviews=no_reviews)

@@ -41,22 +41,21 @@ def spans(text: str, tokenizer: HeadTailTokenizer, attribution: Attribution | No
 def _coloured(text: str, start: int, end: int, attribution: Attribution | None) -> list[Span]:
     """The text between two places, its words coloured by what they add."""
     found, place = [], start
-    heaviest = attribution.heaviest if attribution else 0.0
-    for piece in attribution.pieces if attribution else []:
+    words = attribution.words if attribution else {}
+    heaviest = max(map(abs, words.values()), default=0.0) or 1.0
+    for (first, last), weight in words.items():
         # Of a word that the truncation cuts in two, only the part before the cut is coloured.
-        if piece.start < start or piece.start >= end:
+        if first < start or first >= end:
             continue
-        found += _plain(text[place : piece.start])
-        stop = min(piece.end, end)
-        strength = round(100 * abs(piece.weight) / heaviest) if heaviest else 0
-        kind = "positive" if piece.weight > 0 else "negative"
-        word = text[piece.start : stop]
+        found += _plain(text[place:first])
+        place = min(last, end)
+        word = text[first:place]
+        strength = round(100 * abs(weight) / heaviest)
         # A fainter colour could not be seen.
         if strength < 5 or re.fullmatch(r"<br\s*/?>", word):
             found += _plain(word)
         else:
-            found.append(Span(word, kind, strength))
-        place = stop
+            found.append(Span(word, "positive" if weight > 0 else "negative", strength))
     return [*found, *_plain(text[place:end])]
 
 

@@ -11,11 +11,8 @@ from imdb_cls.terminal import Screen
 
 
 def conclude(path: Path, screen: Screen) -> None:
-    """Writes sweep.csv and sweep.html, and prints the leaderboard.
-
-    Raises:
-        UserError: `path` is no sweep.
-    """
+    """Writes sweep.csv and sweep.html, and prints the leaderboard. Raises UserError if `path` is no
+    sweep."""
     board = Leaderboard(read(path))
     write_csv(board, board.results.path / "sweep.csv")
     write_page(board, board.results.path / "sweep.html")

@@ -30,6 +30,7 @@ def importances(results: SweepResults) -> dict[str, float] | str:
 def _shares(columns: dict[str, list[Value]], values: list[float], lower: bool) -> dict[str, float]:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+    from optuna.trial import create_trial
 
     spaces: dict[str, BaseDistribution] = {}
     for key, told in columns.items():
@@ -45,9 +46,7 @@ def _shares(columns: dict[str, list[Value]], values: list[float], lower: bool) -
         study = optuna.create_study(direction="minimize" if lower else "maximize")
         for number, value in enumerate(values):
             params = {key: told[number] for key, told in columns.items()}
-            study.add_trial(
-                optuna.trial.create_trial(params=params, distributions=spaces, value=value)
-            )
+            study.add_trial(create_trial(params=params, distributions=spaces, value=value))
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         return dict(optuna.importance.get_param_importances(study, evaluator=evaluator))
     finally:

@@ -17,13 +17,12 @@ class Figure:
     mean: float
     deviation: float | None
     """Standard deviation of a sample (n - 1); None for a single trial."""
-    n: int
 
     @classmethod
     def of(cls, values: list[float]) -> "Figure":
         n, mean = len(values), math.fsum(values) / len(values)
         squares = math.fsum((value - mean) ** 2 for value in values)
-        return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else None, n)
+        return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else None)
 
     def __str__(self) -> str:
         spread = "" if self.deviation is None else f" ± {self.deviation:.4f}"
@@ -49,6 +48,9 @@ class Row:
             for name in names
         }
         return {name: Figure.of(known) for name, known in values.items() if known}
+
+    def mean(self, metric: str) -> float | None:
+        return self.figures[metric].mean if metric in self.figures else None
 
     @cached_property
     def differs(self) -> Overrides:
@@ -91,7 +93,8 @@ class Leaderboard:
         by_recipe: dict[str, list[Trial]] = {}
         for trial in results.trials:
             by_recipe.setdefault(trial.recipe, []).append(trial)
-        self.rows = sorted(map(Row, by_recipe.values()), key=self._rank_of_row)
+        rows = map(Row, by_recipe.values())
+        self.rows = sorted(rows, key=lambda row: self._rank(row.mean(results.metric)))
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -109,14 +112,8 @@ class Leaderboard:
     @property
     def best_trial(self) -> Trial | None:
         """The best completed trial of the best row: the model to use."""
-        if not self.rows:
-            return None
-        metric = self.results.metric
-        return min(
-            self.rows[0].completed,
-            key=lambda trial: self._rank(trial.metrics.get(metric, math.nan)),
-            default=None,
-        )
+        metric, trials = self.results.metric, self.rows[0].completed if self.rows else []
+        return min(trials, key=lambda trial: self._rank(trial.metrics.get(metric)), default=None)
 
     def value(self, row: Row) -> str:
         """The metric of the sweep; if no trial of the row has completed, the best so far."""
@@ -126,16 +123,12 @@ class Leaderboard:
         best = (min if self.results.lower_is_better else max)(reached, default=None)
         return "" if best is None else f"{best:.4f} so far"
 
-    def tested(self, row: Row) -> str:
+    def test_value(self, row: Row) -> str:
         return str(row.figures.get(self.test_metric, ""))
 
-    def _rank_of_row(self, row: Row) -> float:
-        reached = row.figures.get(self.results.metric)
-        return self._rank(reached.mean if reached else math.nan)
-
-    def _rank(self, value: float) -> float:
-        """The less the better; NaN is the worst."""
-        if math.isnan(value):
+    def _rank(self, value: float | None) -> float:
+        """The less, the better. No value and NaN are the worst."""
+        if value is None or math.isnan(value):
             return math.inf
         return value if self.results.lower_is_better else -value
 

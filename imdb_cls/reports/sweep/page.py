@@ -1,7 +1,6 @@
 """sweep.html: a sweep on one page that needs no network."""
 
 import shlex
-from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,11 @@ from imdb_cls.runs.run import Run
 
 # Parameters with a plot of their own; a search space of more has the parallel coordinates.
 _MOST_PLOTS = 12
+# Columns for trials and for rows of them.
+_SPENT: list[Column[Any]] = [
+    Column("seconds", lambda row: whole_seconds(row.seconds)),
+    Column("cost", lambda row: dollars(row.cost), optional=True),
+]
 
 
 def write_page(board: Leaderboard, path: Path) -> None:
@@ -29,21 +33,16 @@ def write_page(board: Leaderboard, path: Path) -> None:
 
 
 def _content(board: Leaderboard) -> Content:
-    results, rows = board.results, board.rows
+    results = board.results
     test = paired_test(board)
     shares = importances(results)
     parameters = [plots.parameter(results, key) for key in results.keys[-_MOST_PLOTS:]]
     metrics = dict.fromkeys((results.metric, "val/loss", "train/loss"))
-    curves = [plots.curves(rows, metric) for metric in metrics]
+    curves = [plots.curves(board.rows, metric) for metric in metrics]
     return {
-        "name": results.name,
-        "command": results.command,
+        "results": results,
         "facts": [(name, value) for name, value in _facts(results) if value],
-        "metric": results.metric,
-        "lower": results.lower_is_better,
-        "any_completed": bool(results.completed),
         "any_pruned": any(trial.status == "pruned" for trial in results.trials),
-        "rows": len(rows),
         "board": _board(board),
         "best": _use(board.best_trial),
         "tested": test is not None,
@@ -60,7 +59,7 @@ def _content(board: Leaderboard) -> Content:
 
 
 def _facts(results: SweepResults) -> list[tuple[str, str]]:
-    """Names and values; empty of what is not known."""
+    """Names and values; empty if they are not known."""
     took = ""
     if results.started and results.finished:
         ends = [datetime.fromisoformat(end) for end in (results.started, results.finished)]
@@ -95,13 +94,13 @@ def _why_no_test(board: Leaderboard) -> str:
 
 
 def _board(board: Leaderboard) -> Table[Row]:
-    columns = [
-        Column[Row]("trials", lambda row: row.label, "words"),
+    columns: list[Column[Row]] = [
+        Column("trials", lambda row: row.label, "words"),
         # The figures come first: on a phone one scrolls to the parameters.
         Column(board.results.metric, board.value),
-        Column(board.test_metric, board.tested, "test"),
+        Column(board.test_metric, board.test_value, "test"),
         *(setting_column(key, name) for key, name in board.keys.items()),
-        *_spent(board.rows),
+        *_SPENT,
         Column("status", lambda row: row.status, "words"),
     ]
     return Table(board.rows, columns, best_first=board.best_trial is not None)
@@ -111,21 +110,14 @@ def _trials(board: Leaderboard) -> Table[Trial]:
     results = board.results
     metrics = dict.fromkeys((results.metric, "val/loss", board.test_metric, "test/loss"))
     trials = [trial for row in board.rows for trial in row.trials]
-    columns = [
-        Column[Trial]("trial", lambda trial: trial.name, "words", link=_link),
+    columns: list[Column[Trial]] = [
+        Column("trial", lambda trial: trial.name, "words", link=_link),
         *(_metric(name) for name in metrics),
         *(setting_column(key, results.names[key]) for key in results.keys),
-        *_spent(trials),
+        *_SPENT,
         Column("status", lambda trial: trial.status + ", rehearsed" * trial.rehearsed, "words"),
     ]
     return Table(trials, columns)
-
-
-def _spent(rows: Sequence[Row] | Sequence[Trial]) -> list[Column[Any]]:
-    """Seconds, and cost if anything was paid."""
-    paid = any(row.cost is not None for row in rows)
-    seconds = Column[Any]("seconds", lambda row: whole_seconds(row.seconds))
-    return [seconds, *([Column[Any]("cost", lambda row: dollars(row.cost))] if paid else [])]
 
 
 def _metric(name: str) -> Column[Trial]:

@@ -7,12 +7,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from imdb_cls.reports.curves import draw, finite, name_steps
+from imdb_cls.reports.curves import draw, logged, name_steps
 from imdb_cls.reports.scales import Scale, scale
 from imdb_cls.reports.svg import FAINT, INK, LEVELS, SMALL, Plot, level, series
 from imdb_cls.reports.sweep.leaderboard import Row
 from imdb_cls.runs.overrides import comparable
-from imdb_cls.runs.records import curves_of
 from imdb_cls.runs.results import SweepResults, Trial
 from imdb_cls.runs.run import Run
 
@@ -140,9 +139,10 @@ def _colour_bar(axes: Axes, x: float, worst: float, best: float) -> None:
 def curves(rows: list[Row], metric: str) -> Markup:
     """A metric by step, of all trials: the best rows in colour and on top."""
     shown = [
-        (series(place) if place < HIGHLIGHTED else FAINT, _points(trial, metric))
+        (series(place) if place < HIGHLIGHTED else FAINT, logged(Run(trial.path), metric))
         for place, row in reversed(list(enumerate(rows)))
         for trial in row.trials
+        if trial.path
     ]
     if not any(points for _, points in shown):
         return Markup()
@@ -153,10 +153,6 @@ def curves(rows: list[Row], metric: str) -> Markup:
         name_steps(axes)
         _metric_axis(axes, metric)
     return plot.svg
-
-
-def _points(trial: Trial, metric: str) -> list[tuple[int, float]]:
-    return finite(curves_of(Run(trial.path).table_file).get(metric, [])) if trial.path else []
 
 
 def importances(shares: dict[str, float]) -> Markup:

@@ -88,7 +88,7 @@ def _cells(row: Row, board: Leaderboard, shape: Shape) -> dict[str, str]:
         "trials": row.label,
         **differs,
         board.results.metric: board.value(row),
-        board.test_metric: board.tested(row),
+        board.test_metric: board.test_value(row),
     }
     if shape.seconds:
         cells["seconds"] = whole_seconds(row.seconds)
