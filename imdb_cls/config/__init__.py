@@ -1,6 +1,6 @@
 """The typed schema of conf/, how a composed config becomes it, and what it refuses."""
 
-from imdb_cls.config.parse import CONF_DIR, known_keys, parse, type_of, unknown_key, with_type
+from imdb_cls.config.parse import CONF_DIR, known_keys, parse, unknown_key, with_type
 from imdb_cls.config.schema import (
     AwsConfig,
     BackendConfig,
@@ -34,7 +34,6 @@ __all__ = [
     "WandbConfig",
     "known_keys",
     "parse",
-    "type_of",
     "unknown_key",
     "with_type",
 ]

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imdb_cls.config.checks import ACCELERATORS, PRECISIONS
+from imdb_cls.config.schema import ACCELERATORS, PRECISIONS
 from imdb_cls.errors import UserError
 from imdb_cls.inference import settings as stored
 from imdb_cls.inference.engine import OnnxEngine, cores, has_gpu, has_onnxruntime

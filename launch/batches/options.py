@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from imdb_cls import outputs
 from imdb_cls.config import AwsConfig
-from imdb_cls.config.checks import between, check_aws
+from imdb_cls.config.checks import check_aws
+from imdb_cls.config.knobs import between, check_value
 from imdb_cls.errors import UserError
 from launch.aws.instances import instance_of
 from launch.hosting.options import merged
@@ -34,10 +35,10 @@ def read(given: list[str]) -> Options:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
     options = merged(Options, "batch.yaml", given)
-    between("instance_count", options.instance_count, 1, 1000)
-    between("poll_seconds", options.poll_seconds, 0.05, 600)
-    between("max_concurrency", options.max_concurrency, 1, 100)
-    between("max_seconds", options.max_seconds, 60, 28 * 86400)
+    check_value("instance_count", options.instance_count, between(1, 1000))
+    check_value("poll_seconds", options.poll_seconds, between(0.05, 600))
+    check_value("max_concurrency", options.max_concurrency, between(1, 100))
+    check_value("max_seconds", options.max_seconds, between(60, 28 * 86400))
     check_aws(options)
     outputs.check(options.output)
     instance_of(options)  # refused if there is no such instance

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from imdb_cls.config import AwsConfig
-from imdb_cls.config.checks import between, check_aws, one_of
+from imdb_cls.config.checks import check_aws
+from imdb_cls.config.knobs import between, check_value, one_of
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
 from launch.hosting.options import merged
@@ -66,7 +67,7 @@ def check(options: Options) -> None:
     Raises:
         UserError: the first value that is not allowed, or that another one contradicts.
     """
-    one_of("kind", options.kind, ("instance", "serverless", "async"))
+    check_value("kind", options.kind, one_of("instance", "serverless", "async"))
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
         raise UserError(
             f"name={options.name}: allowed are 1 to 63 letters, digits and single hyphens, the"
@@ -82,7 +83,7 @@ def check(options: Options) -> None:
         ("capture_percent", 1, 100),
         ("max_concurrency", 1, 200),
     ):
-        between(name, getattr(options, name), low, high)
+        check_value(name, getattr(options, name), between(low, high))
     check_aws(options)
     if options.memory_mb not in (None, *range(1024, 6145, 1024)):
         raise UserError(
