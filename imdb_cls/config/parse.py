@@ -1,25 +1,22 @@
 """A composed config as typed dataclasses: every key known, every value of its type."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from imdb_cls.config.checks import check
+from imdb_cls.config.checks import check_config
 from imdb_cls.config.schema import Config
 from imdb_cls.errors import UserError, nearest, one_line
 
 T = TypeVar("T")
 
-
 _PACKAGE = Path(__file__).parents[1]
 # Installed, conf/ lies inside the package; in a checkout, beside it.
 CONF_DIR = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.parent / "conf"
-
 
 # Keys of earlier versions, and why they are gone.
 _REMOVED = {
@@ -35,23 +32,15 @@ def unknown_key(key: str) -> str:
     return f"unknown key '{key}'.{nearest(key, known_keys())}"
 
 
-def known_keys(schema: type = Config, prefix: str = "") -> Iterator[str]:
-    """Every key of the schema with its dots: data, data.source, …"""
+def known_keys(schema: Any = Config, prefix: str = "") -> dict[str, Any]:
+    """Every key of the schema with its dots (data, data.source, …), and its type."""
+    keys = {}
     for item in fields(schema):
-        yield prefix + item.name
-        nested = [t for t in (item.type, *getattr(item.type, "__args__", ())) if is_dataclass(t)]
-        if nested:
-            yield from known_keys(cast(type, nested[0]), f"{prefix}{item.name}.")
-
-
-def type_of(key: str) -> Any:
-    """The type of a key of the schema, with its dots; None: there is no such key."""
-    kind: Any = Config
-    for name in key.split("."):
-        nested = [t for t in (kind, *getattr(kind, "__args__", ())) if is_dataclass(t)]
-        types = {item.name: item.type for item in fields(nested[0])} if nested else {}
-        kind = types.get(name)
-    return kind
+        keys[prefix + item.name] = item.type
+        for kind in (item.type, *get_args(item.type)):
+            if is_dataclass(kind):
+                keys |= known_keys(kind, f"{prefix}{item.name}.")
+    return keys
 
 
 def with_type(schema: type[T], composed: Any) -> T:
@@ -66,7 +55,7 @@ def parse(composed: DictConfig) -> Config:
         UserError: an unknown key, a wrong type, a missing or contradictory value.
     """
     config = typed(Config, composed)
-    check(config)
+    check_config(config)
     _make_absolute(config)
     return config
 
@@ -86,27 +75,25 @@ def typed(schema: type[T], composed: DictConfig) -> T:
 
 
 def _make_absolute(config: Config) -> None:
-    """Paths as they are from any directory: a run is read and repeated from elsewhere, too."""
+    """Makes paths hold from any directory: a run is also read and repeated from elsewhere."""
+    data, weights = config.data, config.model.pretrained
+    paths: list[tuple[Any, str]] = [(data, "path"), (data, "splits"), (weights, "path")]
+    if data.source == "files":
+        paths += [(data, "train"), (data, "val"), (data, "test")]
+    if weights.source == "local":
+        paths.append((weights, "name"))
+    for part, name in paths:
+        path = getattr(part, name)
+        setattr(part, name, _absolute(path) if path else None)
+    config.cache_dir = _absolute(config.cache_dir)
 
-    def absolute(path: str) -> str:
-        return str(Path(path).expanduser().absolute())
 
-    config.cache_dir = absolute(config.cache_dir)
-    if config.data.path:
-        config.data.path = absolute(config.data.path)
-    if config.data.splits:
-        config.data.splits = absolute(config.data.splits)
-    if config.model.pretrained.path:
-        config.model.pretrained.path = absolute(config.model.pretrained.path)
-    if config.data.source == "files":
-        for name in ("train", "val", "test"):
-            path = getattr(config.data, name)
-            setattr(config.data, name, absolute(path) if path else None)
-    if config.model.pretrained.source == "local":
-        config.model.pretrained.name = absolute(config.model.pretrained.name)
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
 
 
 def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
+    """What OmegaConf did not like, in words of ours where they are plainer."""
     key = error.full_key or ""
     message = one_line(error).split(" full_key:")[0]
     if "not in" in message and "Key" in message:

@@ -1,14 +1,27 @@
-"""The typed schema of conf/; checks.py refuses what contradicts itself."""
+"""The typed schema of conf/: every knob with its type, its default and its rules. What a knob means
+is said in conf/."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import MISSING
 
+from imdb_cls.config.knobs import above_zero, at_least, between, knob, matching, one_of
+from imdb_cls.names import SCALARS
+
+PRECISIONS = ("auto", "bf16-mixed", "16-mixed", "32-true")
+ACCELERATORS = ("auto", "cpu", "gpu", "mps")
+# torch, NumPy and Lightning all take seeds of 32 bits.
+_SEED = between(0, 2**32 - 1)
+_PROBABILITY = between(0, 0.99)
+_COUNT = at_least(1)
+# SageMaker stops a job after 28 days.
+_LONGEST_JOB_S = 28 * 24 * 3600
+
 
 @dataclass
 class DataConfig:
-    source: str = MISSING
+    source: str = knob(MISSING, one_of("hub", "packaged", "files", "arrow"))
     name: str | None = None
     revision: str | None = None
     sha256: str | None = None
@@ -20,21 +33,21 @@ class DataConfig:
     splits: str | None = None
     text: str = "text"
     label: str = "label"
-    train_size: int | None = None
-    val_size: int | None = None
-    test_size: int | None = None
+    train_size: int | None = knob(None, _COUNT)
+    val_size: int | None = knob(None, _COUNT)
+    test_size: int | None = knob(None, _COUNT)
     balanced: bool = False
-    seed: int = 1
-    max_length: int = 512
-    head_fraction: float = 0.25
-    batch_size: int = 32
-    eval_batch_size: int = 64
-    num_workers: int = 0
+    seed: int = knob(1, _SEED)
+    max_length: int = knob(512, between(8, 512))
+    head_fraction: float = knob(0.25, between(0, 1))
+    batch_size: int = knob(32, _COUNT)
+    eval_batch_size: int = knob(64, _COUNT)
+    num_workers: int = knob(0, at_least(0))
 
 
 @dataclass
 class PretrainedConfig:
-    source: str = MISSING
+    source: str = knob(MISSING, one_of("hub", "packaged", "local"))
     name: str = MISSING
     path: str | None = None
     revision: str | None = None
@@ -46,34 +59,34 @@ class PretrainedConfig:
 @dataclass
 class ModelConfig:
     pretrained: PretrainedConfig = field(default_factory=PretrainedConfig)
-    learning_rate: float = MISSING
-    layer_decay: float = 1.0
-    weight_decay: float = 0.01
-    warmup_ratio: float = 0.1
-    warmup_steps: int | None = None
-    attention: str = "auto"
+    learning_rate: float = knob(MISSING, above_zero)
+    layer_decay: float = knob(1.0, above_zero, between(0, 1))
+    weight_decay: float = knob(0.01, at_least(0))
+    warmup_ratio: float = knob(0.1, between(0, 1, "the warm-up would outlast the run"))
+    warmup_steps: int | None = knob(None, at_least(0))
+    attention: str = knob("auto", one_of("auto", "sdpa", "eager"))
     freeze_embeddings: bool = False
-    dropout: float = 0.1
-    attention_dropout: float = 0.0
-    classifier_dropout: float = 0.2
+    dropout: float = knob(0.1, _PROBABILITY)
+    attention_dropout: float = knob(0.0, _PROBABILITY)
+    classifier_dropout: float = knob(0.2, _PROBABILITY)
 
 
 @dataclass
 class TrainerConfig:
-    accelerator: str = "auto"
+    accelerator: str = knob("auto", one_of(*ACCELERATORS))
     devices: Any = "auto"
-    num_nodes: int = 1
-    precision: str = "auto"
-    eval_precision: str = "32-true"
-    max_epochs: int = 3
-    accumulate_grad_batches: int = 1
-    gradient_clip_val: float = 1.0
-    val_check_interval: float = 1.0
-    early_stopping_patience: int | None = None
+    num_nodes: int = knob(1, _COUNT)
+    precision: str = knob("auto", one_of(*PRECISIONS))
+    eval_precision: str = knob("32-true", one_of(*PRECISIONS))
+    max_epochs: int = knob(3, _COUNT)
+    accumulate_grad_batches: int = knob(1, _COUNT)
+    gradient_clip_val: float = knob(1.0, at_least(0))
+    val_check_interval: float = knob(1.0, between(0.001, 1))
+    early_stopping_patience: int | None = knob(None, _COUNT)
     deterministic: bool = False
-    log_every_n_steps: int = 10
-    checkpoint_minutes: float = 5.0
-    progress: str = "auto"
+    log_every_n_steps: int = knob(10, _COUNT)
+    checkpoint_minutes: float = knob(5.0, at_least(0.01))
+    progress: str = knob("auto", one_of("auto", "bar", "lines"))
 
 
 @dataclass
@@ -83,7 +96,7 @@ class WandbConfig:
     name: str | None = None
     group: str | None = None
     tags: list[str] = field(default_factory=list)
-    mode: str = "auto"
+    mode: str = knob("auto", one_of("auto", "online", "offline"))
     dir: str | None = None
     key_env: str | None = None
     key_secret: str | None = None
@@ -98,7 +111,7 @@ class TensorBoardConfig:
 class CloudWatchConfig:
     namespace: str = "imdb_cls"
     region: str | None = None
-    flush_seconds: float = 10.0
+    flush_seconds: float = knob(10.0, between(0.1, 600))
 
 
 @dataclass
@@ -125,12 +138,12 @@ class ReferenceConfig:
 class SweepConfig:
     """How python -m imdb_cls.train -m chooses its trials."""
 
-    search: str = "grid"
+    search: str = knob("grid", one_of("grid", "optuna"))
     fresh: bool = False
-    reduction_factor: int | None = None
-    trials: int = 20
-    startup_trials: int = 10
-    seed: int = 1
+    reduction_factor: int | None = knob(None, at_least(2))
+    trials: int = knob(20, _COUNT)
+    startup_trials: int = knob(10, at_least(0))
+    seed: int = knob(1, _SEED)
 
 
 @dataclass
@@ -138,12 +151,19 @@ class AwsConfig:
     """What a training job, an endpoint and a batch job can all be told."""
 
     role: str | None = None
-    bucket: str | None = None
+    bucket: str | None = knob(
+        None,
+        matching(
+            r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            " is not the name of a bucket: 3 to 63 small letters, digits, dots and hyphens,"
+            " without s3://",
+        ),
+    )
     prefix: str | None = None
     region: str | None = None
     instance_type: str | None = None
-    instance_count: int | None = None
-    price_per_hour: float | None = None
+    instance_count: int | None = knob(None, _COUNT)
+    price_per_hour: float | None = knob(None, above_zero)
     image: str = "auto"
     network_isolation: bool = False
     subnets: list[str] = field(default_factory=list)
@@ -152,7 +172,7 @@ class AwsConfig:
     output_kms_key: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     wait: bool = True
-    poll_seconds: float = 5.0
+    poll_seconds: float = knob(5.0, at_least(0.05))
     dry_run: bool = False
     rehearse: bool = False
 
@@ -173,17 +193,25 @@ class BackendConfig(AwsConfig):
 
     prefix: str = "imdb_cls"
     instance_type: str = "ml.p3.2xlarge"
-    instance_count: int = 1
-    poll_seconds: float = 3.0
-    job_name: str | None = None
-    volume_gb: int = 30
-    max_seconds: int = 36000
+    instance_count: int = knob(1, _COUNT)
+    poll_seconds: float = knob(3.0, at_least(0.05))
+    # TrainingJobName of the API.
+    job_name: str | None = knob(
+        None,
+        matching(
+            r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}",
+            ": allowed are 1 to 63 letters, digits, hyphens, the first and the last of them no"
+            " hyphen",
+        ),
+    )
+    volume_gb: int = knob(30, _COUNT)
+    max_seconds: int = knob(36000, _COUNT, between(1, _LONGEST_JOB_S))
     spot: bool = False
-    max_wait_seconds: int | None = None
-    keep_alive_seconds: int = 0
-    max_cost: float | None = None
-    interrupt_at_step: int | None = None
-    max_parallel: int = 4
+    max_wait_seconds: int | None = knob(None, _COUNT)
+    keep_alive_seconds: int = knob(0, at_least(0))
+    max_cost: float | None = knob(None, above_zero)
+    interrupt_at_step: int | None = knob(None, _COUNT)
+    max_parallel: int = knob(4, _COUNT)
 
     @staticmethod
     def key(name: str) -> str:
@@ -198,8 +226,8 @@ class Config:
     logger: LoggerConfig = field(default_factory=LoggerConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     reference: ReferenceConfig | None = None
-    seed: int = 1
-    metric: str = "val/accuracy"
+    seed: int = knob(1, _SEED)
+    metric: str = knob("val/accuracy", one_of(*(f"val/{name}" for name in SCALARS)))
     resume: str | None = None
     cache_dir: str = "~/.cache/imdb_cls"
     export: bool = True

@@ -4,7 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imdb_cls.config.checks import ACCELERATORS, PRECISIONS, one_of
+from imdb_cls.config.knobs import check_value, one_of
+from imdb_cls.config.schema import ACCELERATORS, PRECISIONS
 from imdb_cls.inference.engine import Engine, has_gpu, open_fast
 from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
@@ -33,8 +34,8 @@ def open_labeller(
     Raises:
         UserError: the model is damaged, or the device or the precision is not to be had.
     """
-    one_of("device", accelerator, ACCELERATORS)
-    one_of("precision", precision or "auto", PRECISIONS)
+    check_value("device", accelerator, one_of(*ACCELERATORS))
+    check_value("precision", precision, one_of(*PRECISIONS))
     settings = settings_of(run)
     tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     engine: Engine | None = None

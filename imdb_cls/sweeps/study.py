@@ -17,7 +17,7 @@ from optuna.distributions import (
 )
 from optuna.trial import Trial, TrialState
 
-from imdb_cls.config import SweepConfig, type_of
+from imdb_cls.config import SweepConfig, known_keys
 from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.sweeps.search import discrete, fixed, label
@@ -138,7 +138,7 @@ def _dimension(override: Override) -> _Dimension:
         if log and low <= 0:
             raise UserError(f"{override.input_line}: on a log scale it must begin above 0")
         # interval(0, 1) of a key that takes fractions is more than 0 and 1.
-        if type_of(key.lstrip("+")) in (int, int | None):
+        if known_keys().get(key.lstrip("+")) in (int, int | None):
             return _Dimension(key, IntDistribution(math.ceil(low), math.floor(high), log=log))
         return _Dimension(key, FloatDistribution(float(low), float(high), log=log))
     values = discrete(override)

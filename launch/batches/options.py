@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from imdb_cls import outputs
 from imdb_cls.config import AwsConfig
-from imdb_cls.config.checks import between, check_aws
+from imdb_cls.config.checks import check_aws
+from imdb_cls.config.knobs import between, knob
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
 from launch.hosting.options import from_words
@@ -14,8 +15,10 @@ from launch.hosting.options import from_words
 class Options(AwsConfig):
     text: str = "text"
     output: str | None = None
-    max_concurrency: int = 2
-    max_seconds: int = 3600
+    instance_count: int | None = knob(None, between(1, 1000))
+    poll_seconds: float = knob(5.0, between(0.05, 600))
+    max_concurrency: int = knob(2, between(1, 100))
+    max_seconds: int = knob(3600, between(60, 28 * 86400))
     stop: bool = False
 
     @property
@@ -35,10 +38,6 @@ def read(given: list[str]) -> Options:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
     options = from_words(Options, given, "batch.yaml")
-    between("instance_count", options.instance_count, 1, 1000)
-    between("poll_seconds", options.poll_seconds, 0.05, 600)
-    between("max_concurrency", options.max_concurrency, 1, 100)
-    between("max_seconds", options.max_seconds, 60, 28 * 86400)
     check_aws(options)
     outputs.check(options.output)
     instance_of(options)

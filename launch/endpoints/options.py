@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from imdb_cls.config import AwsConfig
-from imdb_cls.config.checks import between, check_aws, one_of
+from imdb_cls.config.checks import check_aws
+from imdb_cls.config.knobs import between, knob, one_of
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
 from launch.hosting.options import from_words
@@ -17,30 +18,22 @@ _OF_MACHINES = (
     *("volume_kms_key", "subnets", "security_groups", "network_isolation", "data_capture"),
 )
 _OF_SERVERLESS = ("memory_mb", "max_concurrency")
-_RANGES = {
-    "instance_count": (1, 1000),
-    "poll_seconds": (0.05, 600),
-    "min_instances": (0, 1000),
-    "max_instances": (1, 1000),
-    "invocations_per_instance": (1, 10**6),
-    "backlog_per_instance": (1, 10**6),
-    "capture_percent": (1, 100),
-    "max_concurrency": (1, 200),
-}
 
 
 @dataclass
 class Options(AwsConfig):
     name: str | None = None
-    kind: str = "instance"
-    min_instances: int | None = None
-    max_instances: int | None = None
-    invocations_per_instance: int = 600
-    backlog_per_instance: int = 5
+    kind: str = knob("instance", one_of("instance", "serverless", "async"))
+    instance_count: int | None = knob(None, between(1, 1000))
+    poll_seconds: float = knob(5.0, between(0.05, 600))
+    min_instances: int | None = knob(None, between(0, 1000))
+    max_instances: int | None = knob(None, between(1, 1000))
+    invocations_per_instance: int = knob(600, between(1, 10**6))
+    backlog_per_instance: int = knob(5, between(1, 10**6))
     memory_mb: int | None = None
-    max_concurrency: int | None = None
+    max_concurrency: int | None = knob(None, between(1, 200))
     data_capture: bool = False
-    capture_percent: int | None = None
+    capture_percent: int | None = knob(None, between(1, 100))
 
     @property
     def instance(self) -> Instance | None:
@@ -64,9 +57,6 @@ def read(given: list[str]) -> Options:
         UserError: an unknown key, a wrong type, values that contradict each other.
     """
     options = from_words(Options, given, "endpoint.yaml")
-    one_of("kind", options.kind, ("instance", "serverless", "async"))
-    for name, (low, high) in _RANGES.items():
-        between(name, getattr(options, name), low, high)
     check_aws(options)
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
         raise UserError(

@@ -8,7 +8,7 @@ import boto3
 from hydra.core.hydra_config import HydraConfig
 
 from imdb_cls.config import CONF_DIR, BackendConfig, Config
-from imdb_cls.config.checks import check as check_config
+from imdb_cls.config.checks import check_config
 from imdb_cls.data.load import write_splits
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run, to_yaml

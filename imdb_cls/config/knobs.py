@@ -1,0 +1,71 @@
+"""A knob of a config: its default, and the rules that its value must keep to."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import field, fields, is_dataclass
+from functools import partial
+from typing import Any
+
+from imdb_cls.errors import UserError, nearest
+
+Rule = Callable[[Any], str | None]
+"""Gives what is wrong with a value, as it is to follow key=value in an error; else None."""
+
+
+def knob(default: Any, *rules: Rule) -> Any:
+    """A field of a dataclass whose value must keep to these rules."""
+    return field(default=default, metadata={"rules": rules})
+
+
+def check_knobs(config: Any, key: Callable[[str], str] = str) -> None:
+    """Checks every knob of a dataclass, then those of the dataclasses in it: their defaults may be
+    values of the former, as that of data.seed is.
+
+    Args:
+        key: how a user writes the name of a field.
+
+    Raises:
+        UserError: the first value that breaks a rule.
+    """
+    values = {item: getattr(config, item.name) for item in fields(config)}
+    for item, value in values.items():
+        check_value(key(item.name), value, *item.metadata.get("rules", ()))
+    for item, value in values.items():
+        if is_dataclass(value):
+            check_knobs(value, partial("{}.{}".format, key(item.name)))
+
+
+def check_value(key: str, value: Any, *rules: Rule) -> None:
+    """Raises UserError for a value that breaks a rule. None is no value, and breaks none."""
+    for rule in rules:
+        if value is not None and (wrong := rule(value)):
+            raise UserError(f"{key}={value}{wrong}")
+
+
+def one_of(*allowed: str) -> Rule:
+    said = f": allowed are {', '.join(allowed)}."
+    return lambda value: None if value in allowed else said + nearest(value, allowed)
+
+
+def at_least(low: float) -> Rule:
+    return lambda value: None if low <= value < math.inf else f" must be at least {low}"
+
+
+def above_zero(value: float) -> str | None:
+    return None if 0 < value < math.inf else " must be a number above 0"
+
+
+def between(low: float, high: float, why: str = "") -> Rule:
+    """
+    Args:
+        why: what is wrong with a number above `high`.
+    """
+    said = f" must lie between {low} and {high}"
+    because = f"{said}: {why}" if why else said
+    return lambda value: None if low <= value <= high else because if value > high else said
+
+
+def matching(pattern: str, wrong: str) -> Rule:
+    """A text that the pattern matches as a whole, or an empty one."""
+    return lambda value: None if not value or re.fullmatch(pattern, value) else wrong
