@@ -15,7 +15,7 @@ from launch import endpoint
 from launch.batches.options import Options as BatchOptions
 from launch.endpoints import options
 from launch.hosting.options import in_our_words
-from tests.support.doubles import Said
+from tests.support.called import Said
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, ROLE
 
