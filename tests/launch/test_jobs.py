@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.doubles import Following, Said
+from tests.support.called import Said
+from tests.support.doubles import Following
 from tests.support.local_aws import REGION
 from tests.support.runs import read
 

@@ -16,6 +16,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
 from launch.rehearsal.logs import LogWriter
+from tests.support.called import Said
 from tests.support.local_aws import BUCKET, REGION, ROLE
 from tests.support.processes import started
 from tests.support.rehearsed import IMPATIENT
@@ -80,21 +81,6 @@ def _error(
 ) -> Iterable[bytes]:
     start_response(status, [("Content-Type", "application/x-amz-json-1.1")])
     return [json.dumps({"__type": code, "message": message}).encode()]
-
-
-@dataclass
-class Said:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def line(self) -> str:
-        """The only one."""
-        assert self.code == 2, self
-        (line,) = self.err.splitlines()
-        assert line.startswith("error: ")
-        return line
 
 
 def words_of(tiny: list[str], run: Path, *overrides: str) -> list[str]:

@@ -15,7 +15,7 @@ from launch import batch, endpoint
 from launch.endpoints import names
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.server import Server
-from tests.support.doubles import Said
+from tests.support.called import Said
 from tests.support.local_aws import BUCKET, REGION, ROLE
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/an-image:cpu-py312"

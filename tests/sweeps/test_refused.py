@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import Command
+from tests.support.called import Call
 
 CASES = {
     "a wrong metric": (["metric=val/acuracy", "seed=1,2"], "metric=val/acuracy: allowed are"),
@@ -66,18 +66,20 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_starts(case: str, command: Command, tmp_path: Path) -> None:
+def test_nothing_starts(
+    case: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     words, part = CASES[case]
-    done = command("train", "-m", "experiment=quickstart", "logger=none", *words, cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    assert part in line
+    done = call("imdb_cls.train", "-m", "experiment=quickstart", "logger=none", *words)
+    assert part in done.line
+    assert done.out == ""
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_needs_m(command: Command, tmp_path: Path) -> None:
-    done = command("train", "experiment=quickstart", "sweep=optuna", cwd=tmp_path)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "train -m sweep=optuna" in done.stderr
+def test_a_search_needs_m(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("imdb_cls.train", "experiment=quickstart", "sweep=optuna")
+    assert "train -m sweep=optuna" in done.line
+    assert done.out == ""
     assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from imdb_cls.errors import UserError
 from launch import endpoint
 from launch.batches.options import Options as BatchOptions
 from launch.endpoints import options
-from tests.support.doubles import Said
+from tests.support.called import Said
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, ROLE
 

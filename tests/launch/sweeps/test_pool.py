@@ -14,7 +14,8 @@ import pytest
 
 from imdb_cls.runs.results import read as results
 from launch.rehearsal.job import TrainingJob
-from tests.support.doubles import Actor, Door, Said
+from tests.support.called import Said
+from tests.support.doubles import Actor, Door
 from tests.support.local_aws import BUCKET, ROLE
 from tests.support.runs import FILES, files_of, read
 from tests.support.sweeps import statuses

@@ -8,7 +8,8 @@ import pytest
 from botocore.config import Config as BotoConfig
 
 from imdb_cls.train import main
-from tests.support.doubles import Door, Said, words_of
+from tests.support.called import Said
+from tests.support.doubles import Door, words_of
 from tests.support.local_aws import BUCKET, REGION, minimal_request
 from tests.support.runs import read
 
