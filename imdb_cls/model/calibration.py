@@ -5,11 +5,13 @@ import numpy.typing as npt
 import torch
 from transformers import DistilBertForSequenceClassification
 
+from imdb_cls.inference.engine import LogOdds
+
 # Beyond them the reviews say nothing but "surer" or "less sure".
 _LOWEST, _HIGHEST = 0.05, 20.0
 
 
-def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
+def fit(log_odds: LogOdds, labels: npt.NDArray[np.int64]) -> float:
     """The temperature whose quotients of log-odds have the least cross-entropy (Guo et al. 2017,
     "On Calibration of Modern Neural Networks", section 4.2). 1 where none is the best: every
     review is on the right side, so the lower the better.

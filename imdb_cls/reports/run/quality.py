@@ -62,10 +62,10 @@ def _baseline(facts: Facts) -> list[Figures]:
         return []
     import torch
 
-    from imdb_cls.model.metrics import evaluate
+    from imdb_cls.model.metrics import compute_metrics
 
     label = facts.scored.label
-    values = evaluate(torch.from_numpy(found.probability), torch.from_numpy(label))
+    values = compute_metrics(torch.from_numpy(found.probability), torch.from_numpy(label))
     shown = {name: float(values[name]) for name in SCALARS}
     return [Figures("TF-IDF baseline", shown, intervals(found.probability, label))]
 
