@@ -55,8 +55,7 @@ def read_splits(directory: Path) -> Splits:
     Raises:
         UserError: a file is missing or damaged.
     """
-    kinds = (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid)
-    with translated(f"data.splits={directory}", *kinds):
+    with translated(f"data.splits={directory}", OSError, ValueError, KeyError, TypeError):
         described = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
         fingerprints, whole = dict(described["splits"]), str(described["fingerprint"])
         removed = int(described["removed"])

@@ -61,7 +61,7 @@ def parse(body: bytes, content_type: str | None, limits: Limits) -> Request:
     inputs, alone = values["inputs"], isinstance(values["inputs"], str)
     texts = [inputs] if alone else inputs
     if not isinstance(texts, list):
-        raise BadRequest(400, f"inputs: {_kind(inputs)}, not a text or a list of texts")
+        raise BadRequest(400, f"inputs: {_KINDS[type(inputs)]}, not a text or a list of texts")
     if not texts:
         raise BadRequest(400, "inputs: an empty list: give at least one text")
     if len(texts) > limits.texts:
@@ -145,7 +145,7 @@ def _no_number(name: str) -> None:
 
 def _check_text(text: Any, where: str, limits: Limits) -> None:
     if not isinstance(text, str):
-        raise BadRequest(400, f"{where}: {_kind(text)}, not a text")
+        raise BadRequest(400, f"{where}: {_KINDS[type(text)]}, not a text")
     if not text.strip():
         raise BadRequest(400, f"{where}: an empty text")
     if len(text) > limits.characters:
@@ -174,7 +174,7 @@ def _parameters(values: Any) -> dict[str, Any]:
 
 def _check_object(values: Any, where: str, wanted: str, allowed: tuple[str, ...]) -> None:
     if not isinstance(values, dict):
-        raise BadRequest(400, f"{where}: {_kind(values)}, not {wanted}")
+        raise BadRequest(400, f"{where}: {_KINDS[type(values)]}, not {wanted}")
     for name in values:
         if name not in allowed:
             raise BadRequest(
@@ -182,15 +182,11 @@ def _check_object(values: Any, where: str, wanted: str, allowed: tuple[str, ...]
             )
 
 
-def _kind(value: Any) -> str:
-    return _KINDS[type(value)]
-
-
 def _shown(value: Any) -> str:
     """A value as it is if it is short, else its kind."""
     if isinstance(value, str):
         return f"the text {_quoted(value)}"
-    return _kind(value) if isinstance(value, (list, dict)) else json.dumps(value)[:20]
+    return _KINDS[type(value)] if isinstance(value, (list, dict)) else json.dumps(value)[:20]
 
 
 def _quoted(text: str) -> str:

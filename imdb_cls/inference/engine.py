@@ -40,10 +40,7 @@ class OnnxEngine:
     depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        """
-        Raises:
-            UserError: the file is damaged.
-        """
+        """Raises UserError if the file is damaged."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()

@@ -54,7 +54,4 @@ def load_trained(path: Path) -> DistilBertForSequenceClassification:
         UserError: it is damaged.
     """
     with translated(f"{path} cannot be read", OSError, ValueError, RuntimeError, SafetensorError):
-        network = DistilBertForSequenceClassification.from_pretrained(path)
-    assert isinstance(network, DistilBertForSequenceClassification)
-    network.train(False)
-    return network
+        return DistilBertForSequenceClassification.from_pretrained(path)
