@@ -42,7 +42,7 @@ def evaluate(given: Arguments) -> None:
     quiet_libraries()
     from imdb_cls.data import sources, splits
     from imdb_cls.data.tokens import tokenize
-    from imdb_cls.model.evaluation import evaluate as evaluate_split
+    from imdb_cls.model.evaluation import evaluate_split
     from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.reviews import splits_of
     from imdb_cls.runs.run import Run

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from imdb_cls.errors import UserError, missing, nearest, translated
 
 ENDINGS = (".csv", ".jsonl", ".parquet")
-_LABELS = {"0": 0, "1": 1, "negative": 0, "positive": 1, "neg": 0, "pos": 1, "0.0": 0, "1.0": 1}
+LABEL_NAMES = {"0": 0, "1": 1, "negative": 0, "positive": 1, "neg": 0, "pos": 1, "0.0": 0, "1.0": 1}
 _ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
 
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ class Review:
 
 
 def read(path: str | Path, text: str = "text", label: str | None = "label") -> Iterator[Review]:
-    """The reviews of a file in their order; with `label` None, without labels.
+    """The reviews of a file in their order. They have no labels if `label` is None.
 
     Raises:
         UserError: as `rows` and `checked_review` do.
@@ -41,7 +41,7 @@ def read(path: str | Path, text: str = "text", label: str | None = "label") -> I
 
 
 def rows(path: str | Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    """Where each row of a file stands, and its values by column; other columns may be among them.
+    """For each row of a file, where it stands and its values by column, the asked ones among them.
 
     Raises:
         UserError: no such file or column, bytes that are not UTF-8, or no rows at all.
@@ -85,30 +85,27 @@ def checked_review(row: Row, where: str, text: str = "text", label: str | None =
 
 
 def checked_text(value: Any, where: str, column: str = "text") -> str:
-    """Raises UserError for a text that is null, no text, or nothing but spaces."""
-    if isinstance(value, str) and value.strip():
-        if any("\ud800" <= letter <= "\udfff" for letter in value):
-            raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot")
-        return value
-    what = (
-        "null" if value is None else "empty" if isinstance(value, str) else f"no text but {value!r}"
-    )
-    raise UserError(f"{where}: {column} is {what}: every review needs a text")
+    """The text itself. Raises UserError for what is null, no text, or nothing but spaces."""
+    if not isinstance(value, str):
+        what = "null" if value is None else f"no text but {value!r}"
+        raise UserError(f"{where}: {column} is {what}: every review needs a text")
+    if not value.strip():
+        raise UserError(f"{where}: {column} is empty: every review needs a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot") from None
+    return value
 
 
 def parse_label(value: Any, where: str, column: str = "label") -> int:
     """0 or 1 from a number or a name. Raises UserError for anything else."""
-    known = _LABELS.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
+    known = LABEL_NAMES.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
     if known is None:
         raise UserError(
             f"{where}: {column}={value!r}: allowed are 0, 1, negative, positive, neg and pos"
         )
     return known
-
-
-def are_labels(names: list[str]) -> bool:
-    """Whether parse_label knows all these names."""
-    return all(name.strip().lower() in _LABELS for name in names)
 
 
 def check_names(

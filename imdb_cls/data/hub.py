@@ -1,4 +1,4 @@
-"""The Hugging Face Hub: is it there, and the files of a repository at a pinned revision."""
+"""The Hugging Face Hub: the files of a repository at a pinned revision."""
 
 import functools
 import os
@@ -36,7 +36,7 @@ def snapshot(
     fetch = functools.partial(
         snapshot_download, name, repo_type=kind, revision=revision, allow_patterns=list(patterns)
     )
-    # Asked once, briefly: the libraries above this retry for most of a minute.
+    # A short question first, since a download would retry for most of a minute.
     try:
         HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=TIMEOUT_S)
     except GatedRepoError:

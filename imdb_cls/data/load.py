@@ -34,8 +34,10 @@ def write_splits(splits: Splits, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     parts: dict[str, Split] = {name: getattr(splits, name) for name in SPLITS}
     for name, split in parts.items():
-        reviews = zip(split.reviews, split.rows.tolist(), strict=True)
-        rows = ({**review, "row": row} for review, row in reviews)
+        tables = split.reviews.with_format("arrow").iter(batch_size=1000)
+        reviews = (review for table in tables for review in table.to_pylist())
+        numbered = zip(reviews, split.rows.tolist(), strict=True)
+        rows = ({**review, "row": row} for review, row in numbered)
         write_rows(directory / f"{name}.arrow", _SCHEMA, rows)
     write_json(
         directory / "splits.json",
@@ -53,8 +55,7 @@ def read_splits(directory: Path) -> Splits:
     Raises:
         UserError: a file is missing or damaged.
     """
-    kinds = (OSError, ValueError, KeyError, TypeError, pa.ArrowInvalid)
-    with translated(f"data.splits={directory}", *kinds):
+    with translated(f"data.splits={directory}", OSError, ValueError, KeyError, TypeError):
         described = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
         fingerprints, whole = dict(described["splits"]), str(described["fingerprint"])
         removed = int(described["removed"])

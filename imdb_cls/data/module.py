@@ -7,21 +7,20 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data.samplers import TrainSampler, eval_sampler
+from imdb_cls.data.samplers import Part, TrainSampler, eval_sampler
 from imdb_cls.data.tokens import Tokens
 from imdb_cls.errors import UserError
-from imdb_cls.inference.padding import Batch, Rows, pad
+from imdb_cls.inference.padding import Batch, pad
 
 
 class _Batches(Dataset[Batch]):
-    """A data set whose items are whole batches, so that Arrow is read once a batch. Their index
-    is what a sampler gives: the rows, and their share of the step."""
+    """A data set whose items are whole batches, so that Arrow is read once a batch."""
 
     def __init__(self, tokens: Tokens, pad_id: int) -> None:
         self.tokens, self.pad_id = tokens, pad_id
 
-    def __getitem__(self, index: tuple[Rows, float]) -> Batch:
-        rows, share = index
+    def __getitem__(self, part: Part) -> Batch:
+        rows, share = part
         return pad(self.tokens.ids(rows), self.tokens.labels[rows], self.pad_id, share)
 
 
@@ -55,6 +54,12 @@ class ReviewsDataModule(LightningDataModule):
         super().__init__()
         self.train, self.val, self.config = train, val, config
         self.seed, self.pad_id = seed, pad_id
+        self.options: dict[str, Any] = {
+            "batch_size": None,
+            "num_workers": config.num_workers,
+            "persistent_workers": config.num_workers > 0,
+            "pin_memory": torch.cuda.is_available(),
+        }
 
     def train_dataloader(self) -> ResumableLoader:
         rank, world = self._rank_and_world()
@@ -66,25 +71,14 @@ class ReviewsDataModule(LightningDataModule):
             )
         # A resumed run makes its loader before Lightning tells the sampler the epoch.
         sampler.epoch = self.trainer.current_epoch if self.trainer else 0
-        return ResumableLoader(
-            _Batches(self.train, self.pad_id), sampler=sampler, **self._options()
-        )
+        return ResumableLoader(_Batches(self.train, self.pad_id), sampler=sampler, **self.options)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         rank, world = self._rank_and_world()
         if len(self.val) < world:
             raise UserError(f"data.val_size={len(self.val)} is too small for {world} devices")
         sampler = eval_sampler(self.val.lengths, self.config.eval_batch_size, rank, world)
-        return DataLoader(_Batches(self.val, self.pad_id), sampler=sampler, **self._options())
+        return DataLoader(_Batches(self.val, self.pad_id), sampler=sampler, **self.options)
 
     def _rank_and_world(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _options(self) -> dict[str, Any]:
-        workers = self.config.num_workers
-        return {
-            "batch_size": None,
-            "num_workers": workers,
-            "persistent_workers": workers > 0,
-            "pin_memory": torch.cuda.is_available(),
-        }

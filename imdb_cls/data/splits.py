@@ -2,7 +2,6 @@
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import datasets
 import numpy as np
@@ -16,6 +15,9 @@ SPLITS = ("train", "val", "test")
 # Where a source has no test split, one review in four is test, and one in ten of the rest val.
 _TEST_ONE_IN = 4
 _VAL_ONE_IN = 10
+# A review that a split may be drawn from: its row in the source, a hash of its text, its label.
+_CANDIDATE = np.dtype([("row", np.int64), ("hash", "S16"), ("label", np.int64)])
+Candidates = npt.NDArray[np.void]
 
 
 @dataclass(frozen=True)
@@ -45,35 +47,6 @@ class Splits:
     """Reviews left out because their very text stands elsewhere too."""
 
 
-@dataclass(frozen=True)
-class _Candidates:
-    """The reviews that a split may be drawn from, known by hashes of their texts."""
-
-    reviews: datasets.Dataset
-    rows: npt.NDArray[np.int64]
-    hashes: npt.NDArray[np.bytes_]
-    """[rows]: 16 bytes of BLAKE2b of the text."""
-    labels: npt.NDArray[np.int64]
-
-    def take(self, chosen: npt.NDArray[Any]) -> "_Candidates":
-        """Those at some positions, or where a mask is true."""
-        return _Candidates(
-            self.reviews, self.rows[chosen], self.hashes[chosen], self.labels[chosen]
-        )
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    @property
-    def fingerprint(self) -> str:
-        content = self.hashes.tobytes() + self.labels.tobytes()
-        return hashlib.sha256(content).hexdigest()[:16]
-
-    @property
-    def split(self) -> Split:
-        return Split(self.reviews.select(self.rows), self.rows, self.fingerprint)
-
-
 def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     """Draws the three splits. What is in test does not depend on what is asked of train and val,
     and val does not depend on train_size, so that runs over sizes share both.
@@ -89,9 +62,8 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     found = {name: _distinct(part) for name, part in found.items()}
     if "test" not in found:
         # By the text alone: the same reviews are test whatever the seed and the order of the file.
-        held_out = found["train"].hashes.view("<u8")[::2] % _TEST_ONE_IN == 0
-        found["test"] = found["train"].take(held_out)
-        found["train"] = found["train"].take(~held_out)
+        held_out = found["train"]["hash"].astype("S1").view(np.uint8) % _TEST_ONE_IN == 0
+        found["test"], found["train"] = found["train"][held_out], found["train"][~held_out]
     found["train"] = _without(found["train"], found["test"])
     if "val" in found:
         found["val"] = _without(found["val"], found["test"])
@@ -107,16 +79,19 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     else:
         val_size = config.val_size or max(2, len(train) // _VAL_ONE_IN)
         val = _draw(train, val_size, config, "val")
-        train = train.take(~np.isin(train.rows, val.rows))
+        train = train[~np.isin(train["row"], val["row"])]
     train = _draw(train, config.train_size, config, "train")
-    prints = train.fingerprint + val.fingerprint + test.fingerprint
-    digest = hashlib.sha256(prints.encode()).hexdigest()[:16]
-    return Splits(train.split, val.split, test.split, digest, removed)
+
+    chosen = {"train": train, "val": val, "test": test}
+    drawn = {name: _split(source.get(name, source["train"]), part) for name, part in chosen.items()}
+    prints = "".join(split.fingerprint for split in drawn.values())
+    fingerprint = hashlib.sha256(prints.encode()).hexdigest()[:16]
+    return Splits(**drawn, fingerprint=fingerprint, removed=removed)
 
 
 def fingerprint_of(reviews: datasets.Dataset) -> str:
     """The fingerprint of a split of these reviews."""
-    return _candidates(reviews).fingerprint
+    return _fingerprint(_candidates(reviews))
 
 
 def whole(reviews: datasets.Dataset) -> Split:
@@ -127,39 +102,45 @@ def whole(reviews: datasets.Dataset) -> Split:
     """
     candidates = _candidates(reviews)
     _need_both_classes(candidates, "input")
-    return candidates.split
+    return _split(reviews, candidates)
 
 
-def _candidates(reviews: datasets.Dataset) -> _Candidates:
-    hashes, labels = [], []
-    for batch in reviews.iter(batch_size=1000):
-        texts = (text.encode() for text in batch["text"])
-        hashes += [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
-        labels += batch["label"]
-    return _Candidates(
-        reviews,
-        np.arange(len(hashes), dtype=np.int64),
-        np.array(hashes, dtype="S16"),
-        np.array(labels, dtype=np.int64),
-    )
+def _candidates(reviews: datasets.Dataset) -> Candidates:
+    found = np.empty(len(reviews), dtype=_CANDIDATE)
+    batches = reviews.iter(batch_size=1000)
+    texts = (text.encode() for batch in batches for text in batch["text"])
+    found["row"] = np.arange(len(reviews))
+    found["hash"] = [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+    found["label"] = reviews["label"][:]
+    return found
 
 
-def _distinct(part: _Candidates) -> _Candidates:
+def _split(reviews: datasets.Dataset, chosen: Candidates) -> Split:
+    return Split(reviews.select(chosen["row"]), chosen["row"].copy(), _fingerprint(chosen))
+
+
+def _fingerprint(chosen: Candidates) -> str:
+    content = chosen["hash"].tobytes() + chosen["label"].tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _distinct(part: Candidates) -> Candidates:
     """The first of equal texts; none of them where their labels contradict each other."""
-    _, first, inverse = np.unique(part.hashes, return_index=True, return_inverse=True)
+    _, first, inverse = np.unique(part["hash"], return_index=True, return_inverse=True)
     count = np.bincount(inverse)
-    positive = np.bincount(inverse, weights=part.labels)
+    positive = np.bincount(inverse, weights=part["label"])
     agree = (positive == 0) | (positive == count)
-    return part.take(np.sort(first[agree]))
+    kept: Candidates = part[np.sort(first[agree])]
+    return kept
 
 
-def _without(part: _Candidates, other: _Candidates) -> _Candidates:
+def _without(part: Candidates, other: Candidates) -> Candidates:
     """The reviews whose text does not stand in the other part."""
-    return part.take(~np.isin(part.hashes, other.hashes))
+    return part[~np.isin(part["hash"], other["hash"])]
 
 
-def _need_both_classes(part: _Candidates, name: str) -> None:
-    found = np.unique(part.labels)
+def _need_both_classes(part: Candidates, name: str) -> None:
+    found = np.unique(part["label"])
     if len(found) == 0:
         raise UserError(f"{name}: no reviews left after removing duplicates")
     if len(found) == 1:
@@ -168,10 +149,10 @@ def _need_both_classes(part: _Candidates, name: str) -> None:
         )
 
 
-def _draw(part: _Candidates, size: int | None, config: DataConfig, name: str) -> _Candidates:
+def _draw(part: Candidates, size: int | None, config: DataConfig, name: str) -> Candidates:
     """`size` reviews in a seeded order, half of each label or in the part's own proportion."""
     rng = np.random.default_rng([config.seed, SPLITS.index(name)])
-    by_label = [rng.permutation(np.flatnonzero(part.labels == label)) for label in (0, 1)]
+    by_label = [rng.permutation(np.flatnonzero(part["label"] == label)) for label in (0, 1)]
     available = [len(rows) for rows in by_label]
     negative, positive = available
     if size is None:
@@ -198,4 +179,5 @@ def _draw(part: _Candidates, size: int | None, config: DataConfig, name: str) ->
             else f"data.val_size={config.val_size} leaves too few reviews for {name}: take fewer"
         )
     chosen = np.concatenate([rows[:count] for rows, count in zip(by_label, counts, strict=True)])
-    return part.take(rng.permutation(chosen))
+    drawn: Candidates = part[rng.permutation(chosen)]
+    return drawn

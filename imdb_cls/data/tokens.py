@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.data.splits import Split
+from imdb_cls.inference.engine import Lengths, Rows
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
 
@@ -17,7 +18,7 @@ class Tokens:
     """A tokenized split; every array has one entry a review."""
 
     table: datasets.Dataset
-    lengths: npt.NDArray[np.int32]
+    lengths: Lengths
     """Tokens kept, [CLS] and [SEP] counted."""
     labels: npt.NDArray[np.int64]
     whole: npt.NDArray[np.int32]
@@ -27,8 +28,7 @@ class Tokens:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def ids(self, rows: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int32]]:
-        """The token ids of some reviews."""
+    def ids(self, rows: Rows) -> list[npt.NDArray[np.int32]]:
         return list(self.table[rows]["input_ids"])
 
 

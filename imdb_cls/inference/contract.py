@@ -8,13 +8,13 @@ from typing import Any
 from imdb_cls.names import LABELS
 
 CONTENT_TYPE = "application/json"
-_PARAMETERS = ("top_k", "calibrated")
+_BODY = 'an object like {"inputs": "text"}'
 _KINDS = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
 _KINDS |= {str: "a text", list: "a list", dict: "an object"}
 
 
 class BadRequest(ValueError):
-    """What is wrong with a request, where, and what is allowed: one line, and its HTTP status."""
+    """Says on one line what is wrong with a request, where, and what is allowed."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -23,10 +23,10 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one request. More is 413."""
+    """The most that one request may hold. The answer to more is status 413."""
 
     body_bytes: int = 6 * 1024 * 1024
-    """As InvokeEndpoint has it."""
+    """That of InvokeEndpoint."""
     texts: int = 1024
     characters: int = 100_000
     """Of one text. IMDB's longest review has 13,704."""
@@ -36,15 +36,16 @@ class Limits:
 class Request:
     texts: list[str]
     alone: bool = False
-    """Whether `inputs` was one text and no list."""
+    """Whether `inputs` was one text and not a list."""
     top_k: int | None = None
+    """How many labels a text gets; None for all."""
     calibrated: bool = True
     ranked: bool = False
-    """Whether `top_k` was given: then a text gets a list of labels, the best first."""
+    """Whether `top_k` was given. Then a text gets a list of labels, the best first."""
 
 
 def parse(body: bytes, content_type: str | None, limits: Limits) -> Request:
-    """
+    """The request that a body holds, which looks like
     {"inputs": "text" | ["text", …], "parameters": {"top_k": 1 | 2 | null, "calibrated": true}}
 
     Raises:
@@ -54,15 +55,13 @@ def parse(body: bytes, content_type: str | None, limits: Limits) -> Request:
     if len(body) > limits.body_bytes:
         raise too_large(limits)
     values = _json(body)
-    if not isinstance(values, dict):
-        raise BadRequest(400, f'the body: {_kind(values)}, not an object like {{"inputs": "text"}}')
-    _only(values, ("inputs", "parameters"), "the body")
+    _check_object(values, "the body", _BODY, ("inputs", "parameters"))
     if "inputs" not in values:
         raise BadRequest(400, "inputs is missing: a text or a list of texts")
     inputs, alone = values["inputs"], isinstance(values["inputs"], str)
     texts = [inputs] if alone else inputs
     if not isinstance(texts, list):
-        raise BadRequest(400, f"inputs: {_kind(inputs)}, not a text or a list of texts")
+        raise BadRequest(400, f"inputs: {_KINDS[type(inputs)]}, not a text or a list of texts")
     if not texts:
         raise BadRequest(400, "inputs: an empty list: give at least one text")
     if len(texts) > limits.texts:
@@ -95,7 +94,7 @@ def check_content_type(content_type: str | None) -> None:
     kind, _, rest = (content_type or "").partition(";")
     charset = rest.strip().lower().partition("charset=")[2].strip('" ')
     if kind.strip().lower() != CONTENT_TYPE or charset not in ("", "utf-8", "utf8"):
-        given = f"{_quoted(content_type)}" if content_type else "none"
+        given = _quoted(content_type) if content_type else "none"
         raise BadRequest(415, f"Content-Type: {given}: allowed is {CONTENT_TYPE} (in UTF-8)")
 
 
@@ -112,7 +111,7 @@ def _labels(probability: float) -> list[dict[str, Any]]:
 
 def _json(body: bytes) -> Any:
     if not body.strip():
-        raise BadRequest(400, 'the body: empty, not an object like {"inputs": "text"}')
+        raise BadRequest(400, f"the body: empty, not {_BODY}")
     try:
         return json.loads(
             body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number
@@ -131,7 +130,7 @@ def _json(body: bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuses what readers of JSON understand differently."""
+    """Refuses an object with one key twice, of which readers of JSON take the one or the other."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -146,7 +145,7 @@ def _no_number(name: str) -> None:
 
 def _check_text(text: Any, where: str, limits: Limits) -> None:
     if not isinstance(text, str):
-        raise BadRequest(400, f"{where}: {_kind(text)}, not a text")
+        raise BadRequest(400, f"{where}: {_KINDS[type(text)]}, not a text")
     if not text.strip():
         raise BadRequest(400, f"{where}: an empty text")
     if len(text) > limits.characters:
@@ -163,24 +162,19 @@ def _check_text(text: Any, where: str, limits: Limits) -> None:
 def _parameters(values: Any) -> dict[str, Any]:
     if values is None:
         return {}
+    _check_object(values, "parameters", "an object", ("top_k", "calibrated"))
+    top_k, calibrated = values.get("top_k"), values.get("calibrated", True)
+    if isinstance(top_k, (bool, float)) or top_k not in (None, 1, 2):
+        raise BadRequest(400, f"parameters.top_k: {_shown(top_k)}: allowed are 1, 2 and null")
+    if not isinstance(calibrated, bool):
+        shown = _shown(calibrated)
+        raise BadRequest(400, f"parameters.calibrated: {shown}: allowed are true and false")
+    return {"top_k": top_k, "calibrated": calibrated, "ranked": "top_k" in values}
+
+
+def _check_object(values: Any, where: str, wanted: str, allowed: tuple[str, ...]) -> None:
     if not isinstance(values, dict):
-        raise BadRequest(400, f"parameters: {_kind(values)}, not an object")
-    _only(values, _PARAMETERS, "parameters")
-    found: dict[str, Any] = {}
-    if "top_k" in values:
-        top_k = values["top_k"]
-        if isinstance(top_k, (bool, float)) or top_k not in (None, 1, 2):
-            raise BadRequest(400, f"parameters.top_k: {_shown(top_k)}: allowed are 1, 2 and null")
-        found |= {"top_k": top_k, "ranked": True}
-    if "calibrated" in values:
-        if not isinstance(values["calibrated"], bool):
-            shown = _shown(values["calibrated"])
-            raise BadRequest(400, f"parameters.calibrated: {shown}: allowed are true and false")
-        found["calibrated"] = values["calibrated"]
-    return found
-
-
-def _only(values: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:
+        raise BadRequest(400, f"{where}: {_KINDS[type(values)]}, not {wanted}")
     for name in values:
         if name not in allowed:
             raise BadRequest(
@@ -188,18 +182,13 @@ def _only(values: dict[str, Any], allowed: tuple[str, ...], where: str) -> None:
             )
 
 
-def _kind(value: Any) -> str:
-    return _KINDS[type(value)]
-
-
 def _shown(value: Any) -> str:
-    """What is short as it is, of anything else what it is."""
+    """A value as it is if it is short, else its kind."""
     if isinstance(value, str):
         return f"the text {_quoted(value)}"
-    return _kind(value) if isinstance(value, (list, dict)) else json.dumps(value)[:20]
+    return _KINDS[type(value)] if isinstance(value, (list, dict)) else json.dumps(value)[:20]
 
 
-def _quoted(text: str | None) -> str:
-    """On one line, in quotes, not too long."""
-    text = text or ""
+def _quoted(text: str) -> str:
+    """A text in quotes, on one line, cut if it is long."""
     return repr(text if len(text) <= 40 else text[:39] + "…").encode("ascii", "replace").decode()

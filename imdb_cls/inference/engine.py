@@ -13,7 +13,11 @@ import numpy.typing as npt
 
 from imdb_cls.errors import translated
 
-Ids = Callable[[npt.NDArray[np.int64]], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
+Rows = npt.NDArray[np.int64]
+Lengths = npt.NDArray[np.int32]
+LogOdds = npt.NDArray[np.float64]
+Ids = Callable[[Rows], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
+Advance = Callable[[int], None]
 
 
 class Engine(Protocol):
@@ -21,12 +25,7 @@ class Engine(Protocol):
     def name(self) -> str:
         """For people: onnx int8, torch 32-true."""
 
-    def log_odds(
-        self,
-        lengths: npt.NDArray[np.int32],
-        ids: Ids,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> npt.NDArray[np.float64]:
+    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
         """[reviews]: log p / (1 - p) of POSITIVE, in the order of `lengths`.
 
         Args:
@@ -41,10 +40,7 @@ class OnnxEngine:
     depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        """
-        Raises:
-            UserError: the file is damaged.
-        """
+        """Raises UserError if the file is damaged."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -58,19 +54,10 @@ class OnnxEngine:
                 # The fused kernel is slower than an addition and a normalization one by one.
                 disabled_optimizers=["SkipLayerNormFusion"],
             )
+        self.name = f"onnx {file.suffixes[-2].lstrip('.')}"
         self.threads = threads or cores()
-        self._kind = file.suffixes[-2].lstrip(".")
 
-    @property
-    def name(self) -> str:
-        return f"onnx {self._kind}"
-
-    def log_odds(
-        self,
-        lengths: npt.NDArray[np.int32],
-        ids: Ids,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> npt.NDArray[np.float64]:
+    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
         found = np.empty(len(lengths), dtype=np.float64)
 
         def one(row: np.int64) -> None:
@@ -80,49 +67,32 @@ class OnnxEngine:
 
         # The longest go first, so that the cores finish at about the same time.
         order = np.argsort(-lengths, kind="stable")
-        if self.threads == 1 or len(order) == 1:
-            for row in order:
-                one(row)
-                advance(1)
-            return found
+        alone = self.threads == 1 or len(order) == 1
         with ThreadPoolExecutor(self.threads) as pool:
-            for _ in pool.map(one, order):
+            for _ in (map if alone else pool.map)(one, order):
                 advance(1)
         return found
 
 
 def open_fast(model: Path, file: str | None, threads: int | None = None) -> OnnxEngine | None:
-    """The engine of the fast model in a model/ directory, if there is one and ONNX Runtime to run
-    it.
-
-    Args:
-        file: as the directory's Settings name it.
-
-    Raises:
-        UserError: it is damaged.
-    """
+    """The engine of the fast model, the `file` of a model/ directory. None if there is no such file
+    or no ONNX Runtime. Raises UserError if it is damaged."""
     if file is None or importlib.util.find_spec("onnxruntime") is None:
         return None
     return OnnxEngine(model / file, threads)
 
 
 def has_gpu() -> bool:
-    """Whether torch can run on a GPU. To load torch takes seconds: only a machine that may have a
-    GPU does it."""
-    if not _may_have_gpu():
-        return False
+    """Whether torch can run on a GPU. It takes seconds to load, and is not asked if this is no Mac
+    and there is no driver of NVIDIA or AMD."""
+    if sys.platform != "darwin":
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+        drivers = ("nvidia[0-9]*", "kfd", "dxg")
+        if hidden or not any(path for name in drivers for path in Path("/dev").glob(name)):
+            return False
     import torch
 
     return torch.cuda.is_available() or torch.backends.mps.is_available()
-
-
-def _may_have_gpu() -> bool:
-    """Whether there is a driver of NVIDIA or AMD, or this is a Mac."""
-    if sys.platform == "darwin":
-        return True
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-    devices = [path for name in ("nvidia[0-9]*", "kfd", "dxg") for path in Path("/dev").glob(name)]
-    return bool(devices) and not hidden
 
 
 def cores() -> int:

@@ -3,12 +3,9 @@
 import os
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from imdb_cls.inference import contract
 from imdb_cls.inference.contract import BadRequest, Limits, Request
-from imdb_cls.inference.engine import cores
+from imdb_cls.inference.engine import LogOdds, cores
 from imdb_cls.inference.labeller import Labeller, probability
 
 # SageMaker counts the bytes before we do, and lets a transform job send more than an endpoint.
@@ -41,7 +38,7 @@ def transform_fn(
     return answer(request, model.log_odds(request.texts), model.temperature).decode()
 
 
-def answer(request: Request, log_odds: npt.NDArray[np.float64], temperature: float) -> bytes:
+def answer(request: Request, log_odds: LogOdds, temperature: float) -> bytes:
     """The answer to a request, as JSON.
 
     Args:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imdb_cls.inference.engine import Engine, has_gpu, open_fast
+from imdb_cls.inference.engine import Engine, LogOdds, has_gpu, open_fast
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
@@ -34,7 +34,7 @@ class Labeller:
         engine = fast or _open_torch(model, tokenizer.pad_id, threads)
         return cls(engine, tokenizer, settings.temperature)
 
-    def log_odds(self, texts: list[str]) -> npt.NDArray[np.float64]:
+    def log_odds(self, texts: list[str]) -> LogOdds:
         """[texts]: log p / (1 - p) of POSITIVE, calibrated, in the order given. Multiplied by
         `temperature` they are what the network gave before it was calibrated."""
         ids = self.tokenizer(texts)["input_ids"]
@@ -46,7 +46,7 @@ class Labeller:
         return probability(self.log_odds(texts))
 
 
-def probability(log_odds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def probability(log_odds: LogOdds) -> npt.NDArray[np.float64]:
     """1 / (1 + exp(-log_odds)), without overflow."""
     small = np.exp(-np.abs(log_odds))
     return np.where(log_odds >= 0, 1 / (1 + small), small / (1 + small))

@@ -1,18 +1,15 @@
 """The trained network in torch, on any device and in any precision."""
 
-import contextlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.errors import translated
-from imdb_cls.inference.engine import Ids
+from imdb_cls.inference.engine import Advance, Ids, Lengths, LogOdds, Rows
 from imdb_cls.inference.padding import eval_batches, pad
 
 
@@ -29,18 +26,14 @@ class TorchEngine:
         return f"torch {self.precision}"
 
     @torch.inference_mode()
-    def log_odds(
-        self,
-        lengths: npt.NDArray[np.int32],
-        ids: Ids,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> npt.NDArray[np.float64]:
+    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
         """See engine.Engine. The reviews go in batches of like length."""
         torch.nn.Module.to(self.network, self.device)
         self.network.train(False)
         found = np.empty(len(lengths), dtype=np.float64)
-        pending: list[tuple[npt.NDArray[np.int64], torch.Tensor]] = []
-        with self._autocast():
+        pending: list[tuple[Rows, torch.Tensor]] = []
+        kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
+        with torch.autocast(self.device.type, kind, enabled=kind is not None):
             for rows in eval_batches(lengths, self.batch_size):
                 tokens = [np.asarray(row, dtype=np.int32) for row in ids(rows)]
                 batch = pad(tokens, rows, self.pad_id).to(self.device)
@@ -53,12 +46,6 @@ class TorchEngine:
             found[rows] = (values[:, 1] - values[:, 0]).numpy()
         return found
 
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        kinds = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-        if self.precision not in kinds:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, kinds[self.precision])
-
 
 def load_trained(path: Path) -> DistilBertForSequenceClassification:
     """The network of a run's model/ directory, in eval mode.
@@ -66,9 +53,5 @@ def load_trained(path: Path) -> DistilBertForSequenceClassification:
     Raises:
         UserError: it is damaged.
     """
-    kinds = (OSError, ValueError, RuntimeError, SafetensorError)
-    with translated(f"{path} cannot be read", *kinds):
-        network = DistilBertForSequenceClassification.from_pretrained(path)
-    assert isinstance(network, DistilBertForSequenceClassification)
-    network.train(False)
-    return network
+    with translated(f"{path} cannot be read", OSError, ValueError, RuntimeError, SafetensorError):
+        return DistilBertForSequenceClassification.from_pretrained(path)

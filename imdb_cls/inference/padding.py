@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-Rows = npt.NDArray[np.int64]
+from imdb_cls.inference.engine import Lengths, Rows
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def pad(ids: list[npt.NDArray[np.int32]], labels: Rows, pad_id: int, share: floa
     return Batch(torch.from_numpy(padded), mask, torch.from_numpy(np.array(labels)), share)
 
 
-def eval_batches(lengths: npt.NDArray[np.int32], batch_size: int) -> list[Rows]:
+def eval_batches(lengths: Lengths, batch_size: int) -> list[Rows]:
     """The rows of every batch: all reviews once, the longest first."""
     order = np.argsort(-lengths.astype(np.int64), kind="stable")
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]

@@ -9,8 +9,7 @@ from tokenizers import Tokenizer
 
 from imdb_cls.errors import UserError, translated
 
-# The cached tokens of a split are those of this version: raise it when the code below changes what
-# it gives.
+# Part of the key of cached tokens: raise it when the code below gives other tokens.
 _VERSION = 1
 SPECIAL = {
     "pad_token": "[PAD]",
@@ -26,7 +25,7 @@ class HeadTailTokenizer:
     """A BERT's tokenizer, and how a run cuts longer reviews.
 
     A review often gives its verdict at the end: of a longer one, `head_fraction` of the tokens come
-    from the beginning and the rest from the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
+    the beginning and the rest the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
     Classification?", section 5.3.1, found 128 + 382 of 512 the best).
     """
 
@@ -55,12 +54,10 @@ class HeadTailTokenizer:
         return cls(backend, max_length, head_fraction)
 
     def __call__(self, texts: list[str]) -> dict[str, list[Any]]:
-        """input_ids: [texts][tokens], with [CLS] and [SEP]; tokens: their number before truncation,
-        those two counted; truncated: whether any were left out."""
-        whole = [
-            encoding.ids
-            for encoding in self.backend.encode_batch_fast(texts, add_special_tokens=False)
-        ]
+        """input_ids: [texts][tokens], with [CLS] and [SEP]; tokens: how many there were before the
+        truncation, these two counted; truncated: whether any were left out."""
+        encodings = self.backend.encode_batch_fast(texts, add_special_tokens=False)
+        whole = [encoding.ids for encoding in encodings]
         head, tail = self.ends
         kept = [
             ids if len(ids) <= head + tail else ids[:head] + ids[len(ids) - tail :] for ids in whole

@@ -5,14 +5,16 @@ import numpy.typing as npt
 import torch
 from transformers import DistilBertForSequenceClassification
 
-# Beyond them the reviews say nothing but "surer" or "less sure".
+from imdb_cls.inference.engine import LogOdds
+
+# A temperature beyond these would only say "much surer" or "much less sure".
 _LOWEST, _HIGHEST = 0.05, 20.0
 
 
-def fit(log_odds: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]) -> float:
-    """The temperature whose quotients of log-odds have the least cross-entropy (Guo et al. 2017,
-    "On Calibration of Modern Neural Networks", section 4.2). 1 where none is the best: every
-    review is on the right side, so the lower the better.
+def fit(log_odds: LogOdds, labels: npt.NDArray[np.int64]) -> float:
+    """The temperature to divide log-odds by for the least cross-entropy (Guo et al. 2017, "On
+    Calibration of Modern Neural Networks", section 4.2). It is 1 if every review has the right
+    label, since then a lower temperature is always better.
 
     Args:
         log_odds: [reviews], of POSITIVE.
@@ -37,8 +39,8 @@ def cross_entropy(margin: npt.NDArray[np.float64], temperature: float) -> float:
 
 
 def fold(network: DistilBertForSequenceClassification, temperature: float) -> None:
-    """Divides the network's logits by the temperature, in the weights of its last layer: whatever
-    loads it gives calibrated probabilities, transformers.pipeline and a stock container too."""
+    """Divides the logits by the temperature, in the weights of the last layer. So the network gives
+    calibrated probabilities wherever it is loaded, in a stock container too."""
     with torch.no_grad():
         network.classifier.weight.div_(temperature)
         network.classifier.bias.div_(temperature)

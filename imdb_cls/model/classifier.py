@@ -23,7 +23,7 @@ class SentimentClassifier(LightningModule):
         network: the pretrained network, two labels.
         config: how to optimize it.
         warmup_steps, total_steps: of the optimizer, over the whole run.
-        seed: with the step and the rank it draws the dropout, so that a resumed run draws what an
+        seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
     """
@@ -38,10 +38,8 @@ class SentimentClassifier(LightningModule):
         log_every_n_steps: int,
     ) -> None:
         super().__init__()
-        self.network = network
-        self.config = config
+        self.network, self.config, self.seed = network, config, seed
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
-        self.seed = seed
         self.log_every_n_steps = log_every_n_steps
         self.val_metrics = scalar_metrics("val/")
         self._losses: list[Tensor] = []  # of the batches of one step
@@ -61,7 +59,7 @@ class SentimentClassifier(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         loss = torch.nn.functional.cross_entropy(self(batch), batch.labels)
-        # DDP averages over ranks; weighed by its share of the reviews a rank adds the right part.
+        # DDP averages over ranks, but each rank is to count by its share of the reviews.
         loss = loss * (batch.share * self.trainer.world_size)
         self._losses.append(loss.detach())
         whole = len(self._losses) == self.trainer.accumulate_grad_batches
@@ -93,8 +91,8 @@ class SentimentClassifier(LightningModule):
         self._record(values, self.global_step)
 
     def _record(self, metrics: dict[str, float], step: int) -> None:
-        """The values as they are to every logger, under the number of optimizer steps done. What
-        Lightning's own log() passes on is rounded to float32 and counts steps from 0."""
+        """Gives every logger the values, with the number of optimizer steps done. Lightning's own
+        log() would round them to float32 and count steps from 0."""
         for logger in self.trainer.loggers:
             logger.log_metrics({**metrics, "epoch": self.current_epoch}, step)
         for name, value in metrics.items():
@@ -106,17 +104,14 @@ class SentimentClassifier(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        # Lightning's own refuses every fused optimizer in mixed precision, bf16 too.
+        # Lightning's own refuses any fused optimizer in mixed precision, even in bf16.
         if gradient_clip_val is not None:
             torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
-        # A fused optimizer unscales gradients itself, after they are clipped: too late for fp16.
+        # A fused optimizer unscales fp16's gradients itself, which is too late: they are clipped.
         fused = self.trainer.precision != "16-mixed"
         optimizer, schedule = optim.build(
             self.network, self.config, self.warmup_steps, self.total_steps, fused
         )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]

@@ -26,10 +26,10 @@ class Device:
 
 
 def choose_device(config: TrainerConfig) -> Device:
-    """What `auto` means here.
+    """The device and the precisions that a config comes to on this machine.
 
     Raises:
-        UserError: a GPU is asked for and absent, or a precision that the device lacks.
+        UserError: a device is asked for that is absent, or a precision that it lacks.
     """
     accelerator = config.accelerator
     if accelerator == "auto":
@@ -52,12 +52,11 @@ def choose_device(config: TrainerConfig) -> Device:
 
 
 def processes(config: TrainerConfig) -> int:
-    """How many processes a run takes on this machine: one a device."""
-    devices = config.devices
-    if isinstance(devices, list):
-        return len(devices)
-    if devices != "auto":
-        return int(devices)
+    """How many processes a run takes on this machine: one for each device."""
+    if isinstance(config.devices, list):
+        return len(config.devices)
+    if config.devices != "auto":
+        return int(config.devices)
     on_gpus = config.accelerator in ("auto", "gpu") and torch.cuda.is_available()
     return torch.cuda.device_count() if on_gpus else 1
 
@@ -117,7 +116,7 @@ def _precision(key: str, asked: str, accelerator: str) -> str:
 
 def native_precision(accelerator: str) -> str:
     """bf16 where the hardware multiplies it (Ampere and later; CPUs with AVX-512 BF16 or AMX), fp16
-    on Volta and Turing, which have tensor cores for fp16 only, else fp32."""
+    on Volta and Turing, whose tensor cores know only fp16, else fp32."""
     if accelerator == "gpu":
         capability = torch.cuda.get_device_capability()
         half = "bf16-mixed" if capability >= (8, 0) else "16-mixed"
@@ -127,7 +126,7 @@ def native_precision(accelerator: str) -> str:
 
 
 def _cpu_info(*names: str) -> str:
-    """What /proc/cpuinfo says first under one of these names; nothing where there is no such."""
+    """The first value that /proc/cpuinfo has under one of these names; empty if it has none."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")

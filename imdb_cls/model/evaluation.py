@@ -1,71 +1,71 @@
 """Metrics and predictions of a split, which agree with each other to the last digit."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import Tokens
-from imdb_cls.inference.engine import Engine
+from imdb_cls.inference.engine import Advance, Engine, LogOdds
 from imdb_cls.inference.labeller import probability
-from imdb_cls.model import metrics
+from imdb_cls.model.metrics import compute_metrics
 from imdb_cls.storage import replacing
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    metrics: dict[str, Any]
-    predictions: pa.Table
-    """One row a review, in the order of the split: index (its row in the source), label (0 or 1),
-    probability (of POSITIVE), correct, tokens (before truncation), truncated."""
-    log_odds: npt.NDArray[np.float64]
+    """What a network says of a split's reviews, and what follows from it."""
+
+    log_odds: LogOdds
     """[reviews]: of POSITIVE."""
-    labels: npt.NDArray[np.int64]
+    split: Split
+    tokens: Tokens
+    seconds: float
+    """How long the network took."""
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        scores = torch.from_numpy(probability(self.log_odds))
+        return {
+            **compute_metrics(scores, torch.tensor(self.tokens.labels)),
+            "runtime_s": round(self.seconds, 3),
+            "samples_per_second": round(len(self.tokens) / self.seconds, 2),
+        }
 
     def write_predictions(self, path: Path) -> None:
+        """Writes a row a review, in the order of the split: index (its row in the source), label
+        (0 or 1), probability (of POSITIVE), correct, tokens (before truncation), truncated."""
+        scores = probability(self.log_odds)
+        table = pa.table(
+            {
+                "index": self.split.rows,
+                "label": self.tokens.labels,
+                "probability": scores,
+                "correct": (scores > 0.5) == (self.tokens.labels == 1),
+                "tokens": self.tokens.whole,
+                "truncated": self.tokens.truncated,
+            }
+        )
         with replacing(path) as partial:
-            pq.write_table(self.predictions, partial)
+            pq.write_table(table, partial)
 
     def divided(self, temperature: float) -> "Evaluation":
-        """What a network would have given whose log-odds are these, divided by `temperature`."""
-        log_odds = self.log_odds / temperature
-        scores = probability(log_odds)
-        values = metrics.evaluate(torch.from_numpy(scores), torch.from_numpy(self.labels))
-        column = self.predictions.schema.get_field_index("probability")
-        return replace(
-            self,
-            metrics={**self.metrics, **values},
-            predictions=self.predictions.set_column(column, "probability", [scores]),
-            log_odds=log_odds,
-        )
+        """What a network says whose log-odds are these, divided by `temperature`."""
+        return replace(self, log_odds=self.log_odds / temperature)
 
 
-def evaluate(
-    engine: Engine, split: Split, tokens: Tokens, advance: Callable[[int], None]
-) -> Evaluation:
-    """Scores every review of a split once; `advance` is told how many were scored just now."""
+def evaluate_split(engine: Engine, split: Split, tokens: Tokens, advance: Advance) -> Evaluation:
+    """Scores every review of a split once.
+
+    Args:
+        advance: is called with the number of reviews that were just scored.
+    """
     start = time.perf_counter()
     log_odds = engine.log_odds(tokens.lengths, tokens.ids, advance)
-    seconds = time.perf_counter() - start
-    scores, labels = probability(log_odds), tokens.labels.copy()
-    values = metrics.evaluate(torch.from_numpy(scores), torch.from_numpy(labels))
-    predictions = pa.table(
-        {
-            "index": split.rows,
-            "label": labels,
-            "probability": scores,
-            "correct": (scores > 0.5) == (labels == 1),
-            "tokens": tokens.whole,
-            "truncated": tokens.truncated,
-        }
-    )
-    speed = {"runtime_s": round(seconds, 3), "samples_per_second": round(len(tokens) / seconds, 2)}
-    return Evaluation({**values, **speed}, predictions, log_odds, labels)
+    return Evaluation(log_odds, split, tokens, time.perf_counter() - start)

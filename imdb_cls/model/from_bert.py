@@ -1,7 +1,7 @@
 """A BERT without token types is a DistilBERT: the same weights under other names.
 
-DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and pooler. Every review
-has token type 0 throughout: its embedding is a constant, which may as well stand in the positions'.
+DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and pooler. All tokens of a
+review have type 0: the embedding of that type is added to those of the positions.
 """
 
 from typing import Any
@@ -25,8 +25,8 @@ _TYPES = "embeddings.token_type_embeddings.weight"
 _DROPPED = ("pooler.", "cls.", "classifier.", "embeddings.position_ids", _TYPES)
 
 
-def fold_config(bert: dict[str, Any]) -> DistilBertConfig:
-    """The DistilBERT of the size of a BERT's config.json."""
+def convert_config(bert: dict[str, Any]) -> DistilBertConfig:
+    """A DistilBERT of the size that a BERT's config.json describes."""
     return DistilBertConfig(
         vocab_size=bert["vocab_size"],
         max_position_embeddings=bert["max_position_embeddings"],
@@ -39,15 +39,15 @@ def fold_config(bert: dict[str, Any]) -> DistilBertConfig:
     )
 
 
-def fold_weights(bert: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def convert_weights(bert: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """A BertModel's state dict as a DistilBertModel's."""
     bert = {name.removeprefix("bert."): weight for name, weight in bert.items()}
-    folded = {}
+    converted = {}
     for name, weight in bert.items():
         if name.startswith(_DROPPED):
             continue
         for old, new in _RENAMED:
             name = name.replace(old, new)
-        folded[name] = weight
-    folded[_POSITIONS] = folded[_POSITIONS] + bert[_TYPES][0]
-    return folded
+        converted[name] = weight
+    converted[_POSITIONS] = converted[_POSITIONS] + bert[_TYPES][0]
+    return converted

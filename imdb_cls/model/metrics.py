@@ -24,7 +24,7 @@ class CrossEntropy(MeanMetric):
 
     def update(self, probability: Tensor, label: Tensor) -> None:  # type: ignore[override]
         right = torch.where(label == 1, probability, 1 - probability)
-        # A float64 probability that was rounded to 0 counts as the smallest that was not.
+        # A probability that float64 rounds to 0 counts as the smallest number above it.
         super().update(-torch.log(right.clamp_min(torch.finfo(torch.float64).tiny)))
 
 
@@ -42,7 +42,7 @@ class CalibrationError(MulticlassCalibrationError):
 
 def scalar_metrics(prefix: str = "", **settings: Any) -> MetricCollection:
     """The metrics of names.SCALARS: update(probabilities [n] in [0, 1], labels [n] of 0 and 1).
-    Under DDP they are of all ranks' reviews, unless `settings` say otherwise."""
+    Under DDP they are those of all ranks' reviews, unless `settings` say otherwise."""
     metrics: dict[str, Metric] = {
         "loss": CrossEntropy(**settings),
         "accuracy": BinaryAccuracy(**settings),
@@ -65,15 +65,15 @@ def in_order(values: dict[str, Tensor], prefix: str = "") -> dict[str, float]:
     return {prefix + name: float(values[prefix + name]) for name in SCALARS}
 
 
-def evaluate(probability: Tensor, label: Tensor) -> dict[str, Any]:
-    """All metrics of whole predictions, with accuracy's 95 % interval and the confusion matrix
+def compute_metrics(probability: Tensor, label: Tensor) -> dict[str, Any]:
+    """All metrics of a split, with the 95 % interval of the accuracy and the confusion matrix
     [[true negatives, false positives], [false negatives, true positives]].
 
     Args:
         probability: [n] float64, of POSITIVE.
         label: [n] int64, 0 or 1.
     """
-    # One process has all predictions: under DDP the others are gone or busy.
+    # Under DDP one process has all predictions: it does not wait for the others.
     metrics = scalar_metrics(sync_on_compute=False)
     metrics.update(probability, label)
     confusion = BinaryConfusionMatrix(sync_on_compute=False)

@@ -12,7 +12,8 @@ from imdb_cls.config import ModelConfig
 
 
 def depth(name: str, layers: int) -> int:
-    """How high a parameter lies: 0 the embeddings, 1 … layers the encoder, then the classifier."""
+    """The layer of a parameter: 0 for the embeddings, 1 … `layers` for the encoder, then one more
+    for the classifier."""
     if name.startswith("distilbert.embeddings."):
         return 0
     if name.startswith("distilbert.transformer.layer."):
@@ -23,8 +24,8 @@ def depth(name: str, layers: int) -> int:
 def parameter_groups(
     network: DistilBertForSequenceClassification, config: ModelConfig
 ) -> list[dict[str, Any]]:
-    """One group a depth, its rate `layer_decay` times that of the depth above (Howard & Ruder 2018,
-    discriminative fine-tuning); biases and LayerNorms are not decayed."""
+    """Groups by depth: each learns at `layer_decay` times the rate of the one above (Howard & Ruder
+    2018, discriminative fine-tuning). Biases and LayerNorms have no weight decay."""
     layers = int(network.config.n_layers)
     groups: dict[tuple[int, bool], list[torch.nn.Parameter]] = defaultdict(list)
     for name, parameter in network.named_parameters():
@@ -47,7 +48,7 @@ def build(
     total_steps: int,
     fused: bool,
 ) -> tuple[AdamW, LambdaLR]:
-    """The optimizer and its schedule, to be stepped after every optimizer step."""
+    """The optimizer, and the schedule that is to be stepped after each of its steps."""
     optimizer = AdamW(parameter_groups(network, config), fused=fused)
 
     def factor(step: int) -> float:

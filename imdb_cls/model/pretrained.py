@@ -8,18 +8,15 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from transformers import (
-    DistilBertConfig,
-    DistilBertForSequenceClassification,
-    PreTrainedTokenizerFast,
-)
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError, translated
 from imdb_cls.inference.tokenizer import SPECIAL, HeadTailTokenizer
-from imdb_cls.model.from_bert import fold_config, fold_weights
+from imdb_cls.model.from_bert import convert_config, convert_weights
 from imdb_cls.model.weights import Pretrained
 from imdb_cls.names import LABELS
+from imdb_cls.storage import write_json
 
 
 def attention(config: ModelConfig, accelerator: str, max_length: int) -> str:
@@ -44,7 +41,7 @@ def load_network(
     kind = described.get("model_type")
     if kind not in ("distilbert", "bert"):
         raise UserError(f"{pretrained.path}: a '{kind}' model: allowed are distilbert and bert")
-    shape = fold_config(described) if kind == "bert" else DistilBertConfig.from_dict(described)
+    shape = convert_config(described) if kind == "bert" else DistilBertConfig.from_dict(described)
     shape.dropout = config.dropout
     shape.attention_dropout = config.attention_dropout
     shape.seq_classif_dropout = config.classifier_dropout
@@ -55,7 +52,7 @@ def load_network(
     with translated(f"{file} is damaged", SafetensorError):
         weights = load_file(file)
     if kind == "bert":
-        weights = {f"distilbert.{name}": weight for name, weight in fold_weights(weights).items()}
+        weights = {f"distilbert.{n}": weight for n, weight in convert_weights(weights).items()}
     network = DistilBertForSequenceClassification(shape)
     _load_encoder(network, weights, file)
     return network
@@ -90,17 +87,12 @@ def save(
         if number := re.search(r"os error (\d+)", str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from None
         raise
-    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=tokenizer.backend,
-        model_max_length=tokenizer.max_length,
-        model_input_names=["input_ids", "attention_mask"],
+    tokenizer.backend.save(str(path / "tokenizer.json"))
+    described = {
+        "backend": "tokenizers",
+        "model_input_names": ["input_ids", "attention_mask"],
+        "model_max_length": tokenizer.max_length,
+        "tokenizer_class": "PreTrainedTokenizerFast",  # as transformers 4 and 5 both know it
         **SPECIAL,
-    ).save_pretrained(path)
-    # transformers 5 writes its own name of this class, which 4 does not know; both know this one.
-    settings = path / "tokenizer_config.json"
-    values = json.loads(settings.read_text(encoding="utf-8"))
-    values["tokenizer_class"] = "PreTrainedTokenizerFast"
-    settings.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    # transformers 4 writes the special tokens once more. A model is to have the same files wherever
-    # it is trained.
-    (path / "special_tokens_map.json").unlink(missing_ok=True)
+    }
+    write_json(path / "tokenizer_config.json", dict(sorted(described.items())))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imdb_cls.config import PretrainedConfig
 from imdb_cls.data.hub import snapshot
-from imdb_cls.data.packaged import directory_of
+from imdb_cls.data.packaged import package_directory
 from imdb_cls.errors import UserError
 from imdb_cls.storage import sha256_of
 
@@ -27,11 +27,10 @@ def locate(config: PretrainedConfig) -> Pretrained:
         UserError: they are missing, damaged, or not those that the config pins.
         HubUnreachable: they are on the Hub, which does not answer.
     """
-    sources = {"hub": _on_hub, "packaged": _in_package, "local": _in_directory}
-    path = Path(config.path) if config.path else sources[config.source](config)
-    missing = [name for name in FILES if not (path / name).is_file()]
-    if missing:
-        raise UserError(f"model.pretrained.name={config.name}: {path} lacks {', '.join(missing)}")
+    path = _directory_of(config)
+    absent = [name for name in FILES if not (path / name).is_file()]
+    if absent:
+        raise UserError(f"model.pretrained.name={config.name}: {path} lacks {', '.join(absent)}")
     found = {name: sha256_of(path / name) for name in FILES[1:]}
     wanted = {"model.safetensors": config.weights_sha256, "tokenizer.json": config.tokenizer_sha256}
     for name, digest in wanted.items():
@@ -44,16 +43,14 @@ def locate(config: PretrainedConfig) -> Pretrained:
     return Pretrained(path, found["model.safetensors"])
 
 
-def _on_hub(config: PretrainedConfig) -> Path:
-    return snapshot(config.name, config.revision, "model", FILES)
-
-
-def _in_package(config: PretrainedConfig) -> Path:
-    package = config.name.split("==")[0].replace("-", "_")
-    return directory_of(package, config.name, "weights") / "model"
-
-
-def _in_directory(config: PretrainedConfig) -> Path:
+def _directory_of(config: PretrainedConfig) -> Path:
+    if config.path:
+        return Path(config.path)
+    if config.source == "hub":
+        return snapshot(config.name, config.revision, "model", FILES)
+    if config.source == "packaged":
+        package = config.name.split("==")[0].replace("-", "_")
+        return package_directory(package, config.name, "weights") / "model"
     path = Path(config.name).expanduser()
     if not path.is_dir():
         raise UserError(f"model.pretrained.name={config.name}: no such directory")

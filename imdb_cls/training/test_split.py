@@ -13,7 +13,7 @@ from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.settings import Settings
 from imdb_cls.model import calibration, pretrained
 from imdb_cls.model.device import torch_device
-from imdb_cls.model.evaluation import Evaluation, evaluate
+from imdb_cls.model.evaluation import Evaluation, evaluate_split
 from imdb_cls.model.open import load_engine
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import replacing_directory, write_json
@@ -28,7 +28,7 @@ def test(run: Run, prepared: Prepared, trainer: Trainer, screen: Screen) -> None
     best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
     module.load_state_dict(best)
     val = _score("calibrating", _engine(prepared), prepared.splits.val, prepared, screen)
-    temperature = calibration.fit(val.log_odds, val.labels)
+    temperature = calibration.fit(val.log_odds, val.tokens.labels)
     calibration.fold(module.network, temperature)
     settings = Settings(config.data.max_length, config.data.head_fraction, temperature)
     with replacing_directory(run.model_dir) as partial:
@@ -63,7 +63,7 @@ def _score(
 ) -> Evaluation:
     tokens = tokenize(split, prepared.tokenizer, prepared.cache)
     with screen.counted(what, len(tokens)) as advance:
-        return evaluate(engine, split, tokens, advance)
+        return evaluate_split(engine, split, tokens, advance)
 
 
 def _engine(prepared: Prepared) -> TorchEngine:

@@ -64,7 +64,7 @@ def test_metrics_json_has_ece_and_loss_before_and_after(trained: Path) -> None:
     table = pq.read_table(trained / "predictions.parquet")
     shares, labels = np.asarray(table["probability"]), np.asarray(table["label"])
     log_odds = np.log(shares / (1 - shares)) * calibrated["temperature"]
-    before = metrics.evaluate(
+    before = metrics.compute_metrics(
         torch.from_numpy(probability(log_odds)), torch.from_numpy(labels.copy())
     )
     assert calibrated["test"]["ece_before"] == pytest.approx(before["ece"], abs=1e-6)
@@ -78,7 +78,7 @@ def test_val_is_kept_as_test_is(trained: Path) -> None:
     assert val.schema == pq.read_table(trained / "predictions.parquet").schema
     assert len(val) == read(trained)["val"]["samples"]
     shares = torch.tensor(np.asarray(val["probability"]))
-    found = metrics.evaluate(shares, torch.tensor(np.asarray(val["label"])))
+    found = metrics.compute_metrics(shares, torch.tensor(np.asarray(val["label"])))
     expected = read(trained)["calibration"]["val"]["loss_after"]
     assert found["loss"] == pytest.approx(expected, abs=1e-9)
 

@@ -36,7 +36,7 @@ def ece(scores: torch.Tensor, labels: torch.Tensor, bins: int = 15) -> float:
 
 
 def test_metrics_by_hand() -> None:
-    found = metrics.evaluate(SCORES, LABELS)
+    found = metrics.compute_metrics(SCORES, LABELS)
     assert found["confusion_matrix"] == [[2, 1], [2, 4]]
     assert found["samples"] == 9
     assert found["accuracy"] == pytest.approx(6 / 9, abs=1e-12)
@@ -52,7 +52,7 @@ def test_metrics_by_hand() -> None:
 
 def test_metrics_are_scikit_learns() -> None:
     scores, labels = drawn()
-    found = metrics.evaluate(scores, labels)
+    found = metrics.compute_metrics(scores, labels)
     predicted = scores > 0.5
     assert found["confusion_matrix"] == reference.confusion_matrix(labels, predicted).tolist()
     for name, value in {
@@ -72,12 +72,12 @@ def test_calibration_error_by_hand() -> None:
     scores = torch.tensor([0.94, 0.05, 0.55], dtype=torch.float64)
     labels = torch.tensor([1, 1, 0])
     by_hand = (2 * abs(1 / 2 - 0.945) + 1 * abs(0 - 0.55)) / 3
-    assert metrics.evaluate(scores, labels)["ece"] == pytest.approx(by_hand, abs=1e-6)
+    assert metrics.compute_metrics(scores, labels)["ece"] == pytest.approx(by_hand, abs=1e-6)
 
 
 def test_calibration_error_is_the_papers() -> None:
     scores, labels = drawn()
-    found = metrics.evaluate(scores, labels)["ece"]
+    found = metrics.compute_metrics(scores, labels)["ece"]
     assert found == pytest.approx(ece(scores, labels), abs=1e-6)
     # That of the probability of POSITIVE is another one.
     of_positive = np.histogram(scores, 15, (0, 1), weights=scores - labels)[0]
@@ -86,14 +86,14 @@ def test_calibration_error_is_the_papers() -> None:
 
 def test_a_sure_mistake_costs_much_but_not_infinitely_much() -> None:
     scores = torch.tensor([0.0, 1.0, 1.0], dtype=torch.float64)
-    loss = metrics.evaluate(scores, torch.tensor([1, 0, 1]))["loss"]
+    loss = metrics.compute_metrics(scores, torch.tensor([1, 0, 1]))["loss"]
     assert math.isfinite(loss)
     assert loss > 400
 
 
 def test_a_score_of_one_half_is_negative_everywhere() -> None:
     scores = torch.tensor([0.5, 0.5, 0.9], dtype=torch.float64)
-    found = metrics.evaluate(scores, torch.tensor([0, 1, 1]))
+    found = metrics.compute_metrics(scores, torch.tensor([0, 1, 1]))
     assert found["confusion_matrix"] == [[1, 0], [1, 1]]
     assert found["accuracy"] == pytest.approx(2 / 3, abs=1e-12)
     assert found["accuracy_ci95"] == list(metrics.wilson_interval(2, 3))
@@ -116,7 +116,7 @@ def test_metrics_begin_anew_after_a_reset() -> None:
     collection.reset()
     collection.update(scores, labels)
     again = metrics.in_order(collection.compute())
-    assert again == {name: metrics.evaluate(scores, labels)[name] for name in SCALARS}
+    assert again == {name: metrics.compute_metrics(scores, labels)[name] for name in SCALARS}
 
 
 def test_metrics_are_named_and_ordered_as_promised() -> None:
@@ -125,7 +125,7 @@ def test_metrics_are_named_and_ordered_as_promised() -> None:
     names = ["loss", "accuracy", "precision", "recall", "f1", "auroc", "mcc", "ece"]
     assert list(metrics.in_order(collection.compute(), "val/")) == [f"val/{n}" for n in names]
     more = ["accuracy_ci95", "confusion_matrix", "samples"]
-    assert list(metrics.evaluate(SCORES, LABELS)) == names + more
+    assert list(metrics.compute_metrics(SCORES, LABELS)) == names + more
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_wilsons_interval(successes: int, trials: int, low: float, high: float) 
 
 
 def test_the_interval_is_that_of_the_accuracy() -> None:
-    found = metrics.evaluate(SCORES, LABELS)
+    found = metrics.compute_metrics(SCORES, LABELS)
     low, high = found["accuracy_ci95"]
     assert (low, high) == metrics.wilson_interval(6, 9)
     assert low < found["accuracy"] < high

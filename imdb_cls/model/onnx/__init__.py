@@ -1,1 +1,1 @@
-"""A trained model in other forms: an ONNX graph, in int8 where that loses nothing that shows."""
+"""The fast model for CPUs: the trained one as an ONNX graph, in int8 if that keeps its labels."""

@@ -1,7 +1,7 @@
-"""DistilBERT for one review at a time, in as few and as small matrix products as it can be done.
+"""DistilBERT for one review at a time, with as few and as small matrix products as possible.
 
-Nothing is padded, so nothing is masked. Of the last layer only the first token is computed: it is
-the only one that the classifier reads.
+Nothing is padded, so nothing is masked. The last layer computes only the first token, which is all
+that the classifier reads.
 """
 
 import math
@@ -14,7 +14,7 @@ from transformers.activations import get_activation
 
 
 class Encoder(nn.Module):
-    """The same numbers as the network it is made of, which it leaves alone."""
+    """Gives the same numbers as the network that it is made of. The network is not changed."""
 
     def __init__(self, network: DistilBertForSequenceClassification) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Layer(nn.Module):
         super().__init__()
         given = block.attention
         self.heads, self.last = heads, last
-        # One product instead of three. What scores are divided by is in the queries' weights.
+        # One product takes the place of three, and the queries are scaled in their weights.
         scale = math.sqrt(given.q_lin.out_features // heads)
         parts = [(given.q_lin, scale), (given.k_lin, 1.0), (given.v_lin, 1.0)]
         self.qkv = nn.Linear(given.q_lin.in_features, 3 * given.q_lin.out_features)
@@ -55,7 +55,7 @@ class _Layer(nn.Module):
         self.norm = block.output_layer_norm
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """[1, tokens, width] → the same, or [1, 1, width] if it is the last one."""
+        """[1, tokens, width] → the same, or [1, 1, width] in the last layer."""
         queries, keys, values = (
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.qkv(hidden).chunk(3, dim=-1)

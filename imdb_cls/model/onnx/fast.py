@@ -1,7 +1,6 @@
-"""The model for CPUs beside the trained one, kept only if it labels as that one does."""
+"""Makes the fast model for CPUs, which is kept only if it labels as the trained one does."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,16 +24,13 @@ from imdb_cls.terminal import Screen
 
 # Share of val's labels that must be the trained model's own.
 AGREEMENT = 0.995
-# The faster one first. The other is the same numbers as the trained one's, in a faster engine.
-_KINDS: dict[str, Callable[[Encoder, Path], None]] = {
-    "int8": graph.write_int8,
-    "fp32": graph.write,
-}
+# The faster kind first. The other has the trained model's very numbers, in a faster engine.
+_KINDS = {"int8": graph.write_int8, "fp32": graph.write}
 
 
 def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     """Makes the fast model of a run: in int8 if that labels val like the trained one, else in fp32.
-    Gives what metrics.json says of it.
+    Returns what metrics.json says of it.
 
     Raises:
         UserError: the model is damaged.
@@ -54,16 +50,15 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
             compared = _compared(trained, probability(found), tokens.labels)
             tried[kind] = compared["val_agreement"]
             if tried[kind] >= AGREEMENT:
-                _forget(run.model_dir, settings)
+                _delete_earlier(run.model_dir, settings)
                 file.replace(run.model_dir / file.name)
                 replace(settings, fast=file.name).write(run.model_dir)
                 return {"kind": kind, "file": file.name, **compared, "tried": tried}
-    _forget(run.model_dir, settings)
+    _delete_earlier(run.model_dir, settings)
     return {"kind": None, "tried": tried}
 
 
-def _forget(model: Path, settings: Settings) -> None:
-    """The fast model of an earlier export."""
+def _delete_earlier(model: Path, settings: Settings) -> None:
     replace(settings, fast=None).write(model)
     for old in model.glob("*.onnx"):
         old.unlink()
@@ -72,8 +67,8 @@ def _forget(model: Path, settings: Settings) -> None:
 def _compared(
     trained: npt.NDArray[np.float64], found: npt.NDArray[np.float64], labels: npt.NDArray[np.int64]
 ) -> dict[str, float | int]:
-    """Of the probabilities of POSITIVE on val: how often the labels agree, what that does to the
-    accuracy, and how far the probabilities lie apart."""
+    """Compares the probabilities of POSITIVE on val: how often the labels agree, what that does to
+    the accuracy, and how far the probabilities lie apart."""
     ours, theirs = found > 0.5, trained > 0.5
     apart = np.abs(found - trained)
     return {

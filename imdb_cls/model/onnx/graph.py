@@ -12,14 +12,12 @@ import torch
 from imdb_cls.model.onnx.encoder import Encoder
 from imdb_cls.model.onnx.per_token import per_token
 
-_OPSET = 17
-
 
 def write(encoder: Encoder, path: Path) -> None:
-    """input_ids [1, tokens] int64 → logits [1, 2] fp32."""
+    """Writes a graph: input_ids [1, tokens] int64 → logits [1, 2] fp32."""
     example = torch.arange(100, 116)[None]
     with warnings.catch_warnings():
-        # torch's own exporter of graphs would need onnxscript; the older one traces as well.
+        # torch's newer exporter needs onnxscript. The older one does as well, but warns.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             encoder,
@@ -28,16 +26,17 @@ def write(encoder: Encoder, path: Path) -> None:
             input_names=["input_ids"],
             output_names=["logits"],
             dynamic_axes={"input_ids": {1: "tokens"}},
-            opset_version=_OPSET,
+            opset_version=17,
             dynamo=False,
         )
 
 
 def write_int8(encoder: Encoder, path: Path) -> None:
-    """The same, its matrices in int8, a scale a column, and activations rounded as they come."""
+    """Writes the same graph with its matrices in int8, with one scale for each column. Activations
+    are rounded as the graph runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory() as directory, _without_a_word():
+    with tempfile.TemporaryDirectory() as directory, _silent_logging():
         whole = Path(directory) / "model.onnx"
         write(per_token(encoder), whole)
         quantize_dynamic(
@@ -51,9 +50,9 @@ def write_int8(encoder: Encoder, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _without_a_word() -> Iterator[None]:
-    """onnxruntime tells the root logger of every matrix that it leaves alone, and logging gives a
-    root logger that has no handler one that prints."""
+def _silent_logging() -> Iterator[None]:
+    """Drops what onnxruntime logs of every matrix that it leaves alone. It logs to the root logger,
+    which would get a handler that prints if it had none."""
     root, handler = logging.getLogger(), logging.NullHandler()
     root.addHandler(handler)
     logging.disable(logging.WARNING)

@@ -1,9 +1,10 @@
 """Makes an encoder easy to round to int8: each token gets a scale of its own.
 
-ONNX Runtime rounds a layer's inputs with one scale for all tokens, and some tokens' are many times
-as large as the others', which then have no room left. Here a token's inputs are divided by the
-largest of them before the product and its outputs multiplied by it afterwards, which changes
-nothing in exact numbers (token-wise quantization: Yao et al. 2022, "ZeroQuant", section 4.1).
+ONNX Runtime rounds a layer's inputs with one scale for all tokens. The inputs of some tokens are
+many times as large as those of others, which are then rounded to next to nothing. Here a token's
+inputs are divided by the largest of them before the product, and its outputs multiplied by it
+afterwards. In exact numbers that changes nothing (token-wise quantization: Yao et al. 2022,
+"ZeroQuant", section 4.1).
 """
 
 import copy
@@ -12,10 +13,10 @@ from torch import Tensor, nn
 
 from imdb_cls.model.onnx.encoder import Encoder
 
-# Of what activation functions give below zero nothing is larger; what divides must not vanish.
+# The least divisor. It must not vanish, nor be less than what activation functions give below zero.
 _LEAST = 0.3
-# The linear layers whose inputs differ so much from token to token, and whether those have a sign.
-# An attention's outputs are averages over tokens, and much alike.
+# The linear layers whose inputs differ so much from token to token, and whether these inputs have a
+# sign. The layer behind the attention is not among them: it gets averages over tokens.
 _SIGNED = {"qkv": True, "lin1": True, "lin2": False}
 
 

@@ -66,10 +66,10 @@ def _baseline(results: RunResults) -> list[Figures]:
         return []
     import torch
 
-    from imdb_cls.model.metrics import evaluate
+    from imdb_cls.model.metrics import compute_metrics
 
     theirs = replace(results.scored, probability=results.baseline.probability)
-    values = evaluate(torch.from_numpy(theirs.probability), torch.from_numpy(theirs.label))
+    values = compute_metrics(torch.from_numpy(theirs.probability), torch.from_numpy(theirs.label))
     shown = {name: float(values[name]) for name in SCALARS}
     return [Figures("TF-IDF baseline", shown, intervals(theirs))]
 
