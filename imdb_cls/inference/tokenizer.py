@@ -24,9 +24,9 @@ SPECIAL = {
 class HeadTailTokenizer:
     """A BERT's tokenizer, and how a run cuts longer reviews.
 
-    A review often gives its verdict at the end: of a longer one, `head_fraction` of the tokens come
-    the beginning and the rest the end (Sun et al. 2019, "How to Fine-Tune BERT for Text
-    Classification?", section 5.3.1, found 128 + 382 of 512 the best).
+    A review often gives its verdict at the end. Of a longer one, `head_fraction` of the tokens are
+    its first ones and the others its last ones: Sun et al. 2019, "How to Fine-Tune BERT for Text
+    Classification?", section 5.3.1, found 128 + 382 of 512 the best.
     """
 
     backend: Tokenizer

@@ -1,4 +1,7 @@
-"""How numbers, times and amounts are written."""
+"""How numbers, times, amounts and commands are written."""
+
+import shlex
+from pathlib import Path
 
 from imdb_cls.runs.overrides import Overrides, shown
 
@@ -42,7 +45,7 @@ def with_interval(value: float, interval: tuple[float, float] | None) -> str:
 
 
 def signed(value: float, digits: int) -> str:
-    """+1.2 or −0.5. What is rounded to 0 has no sign."""
+    """+1.2 or −0.5. A number that rounds to 0 has no sign."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "−")
 
@@ -55,6 +58,10 @@ def points(difference: float) -> str:
 def p_value(p: float) -> str:
     """p = 0.032, or p < 0.0001 for whatever is less than that."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.2g}"
+
+
+def predict_command(run: Path) -> str:
+    return f'python -m imdb_cls.predict run={shlex.quote(str(run))} "i liked the movie"'
 
 
 def setting(values: Overrides, key: str) -> str:

@@ -19,7 +19,7 @@ INK, FAINT = "#fd0000", "#fd0001"
 LEVELS, SERIES = 21, 6
 # The width and height in inches of a plot that stands beside two others, or alone on a phone.
 SMALL = (3.9, 2.7)
-# What matplotlib says about itself, and a style that would be the whole page's.
+# What matplotlib says about itself, and a style that would apply to the whole page.
 _LEFT_OUT = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
 
 _STYLE: Any = {

@@ -61,20 +61,20 @@ def test_seeds_are_one_row_with_mean_and_standard_deviation(made: Made) -> None:
     values = [0.81, 0.83, 0.85, 0.82, 0.84]
     grid(made, {"1e-4": values})
     (row,) = board(made).rows
-    figure = row.figures[ACCURACY]
+    figure = row.metrics[ACCURACY]
     assert figure.mean == pytest.approx(statistics.mean(values))
     assert figure.deviation == pytest.approx(statistics.stdev(values))
     assert (row.label, row.status) == ("0-4", "5 completed")
     test = [value - 0.01 for value in values]
-    assert row.figures["test/accuracy"].mean == pytest.approx(statistics.mean(test))
+    assert row.metrics["test/accuracy"].mean == pytest.approx(statistics.mean(test))
     assert row.seconds == sum(range(81, 86))
 
 
 def test_a_single_trial_has_no_standard_deviation(made: Made) -> None:
     made.trial(accuracy=0.8125)
     (row,) = board(made).rows
-    assert row.figures[ACCURACY].deviation is None
-    assert str(row.figures[ACCURACY]) == "0.8125"
+    assert row.metrics[ACCURACY].deviation is None
+    assert str(row.metrics[ACCURACY]) == "0.8125"
 
 
 def test_only_completed_trials_count(made: Made) -> None:

@@ -38,8 +38,8 @@ class Comparison:
 
     @property
     def groups(self) -> list[dict[str, Bools]]:
-        """The tested runs, in one group those whose test reviews are the same: [reviews] by the
-        name of a run, whether its label is right."""
+        """The tested runs, grouped by their test reviews. A group tells for each run, by its name,
+        whether its labels are right: [reviews]."""
         found: dict[tuple[bytes, bytes], dict[str, Bools]] = {}
         for run in self.runs:
             scored = run.results.scored

@@ -60,8 +60,8 @@ def _table(comparison: Comparison, output: Path) -> Table[Compared]:
 
 def _link(run: Compared, output: Path) -> str:
     """The run's own page, or its directory, as seen from this one."""
-    directory = run.results.run
-    target = directory.report_file if directory.report_file.is_file() else directory.path
+    path, report = run.results.run.path, run.results.run.report_file
+    target = report if report.is_file() else path
     return quote(os.path.relpath(target, output.absolute().parent))
 
 

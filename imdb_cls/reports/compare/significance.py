@@ -47,7 +47,7 @@ def pairwise(group: dict[str, Bools]) -> Content:
     first, and on how many reviews all runs agree.
 
     Args:
-        group: [reviews] by the name of a run, whether its label is right.
+        group: for each run, by its name, whether its labels are right: [reviews].
     """
     names = list(itertools.combinations(group, 2))
     found = [paired(group[first], group[second]) for first, second in names]

@@ -8,8 +8,8 @@ from typing import Any
 
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
-# Steps of the Gauss-Legendre quadrature, as few as do: 12 are exact to a few per cent for most
-# reviews.
+# Steps of the Gauss-Legendre quadrature, tried in turn until the figures are exact enough. For most
+# reviews, 12 are exact to a few per cent.
 _STEPS = (12, 24, 48, 96)
 # The share of the difference in log-odds that the sum may lack. A difference below 1 counts as 1:
 # there is hardly anything to explain.
@@ -50,12 +50,9 @@ class Attribution:
 
 
 def attribute(
-    texts: list[str], model: Path, tokenizer: HeadTailTokenizer
+    texts: list[str], model_dir: Path, tokenizer: HeadTailTokenizer
 ) -> list[Attribution | None]:
     """The attributions of some reviews; None for those that would keep a CPU busy for too long.
-
-    Args:
-        model: the directory of a trained network.
 
     Raises:
         UserError: the network is damaged.
@@ -67,7 +64,7 @@ def attribute(
     from imdb_cls.inference.network import load_trained
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = load_trained(model)
+    network = load_trained(model_dir)
     torch.nn.Module.to(network, device)
     # Only gradients by the embeddings' output are wanted, none by the weights.
     network.requires_grad_(False)

@@ -23,8 +23,7 @@ _FEW = 20
 
 @dataclass(frozen=True)
 class Baseline:
-    """A model that was trained on the run's own train split, with the penalty that is best on
-    val."""
+    """A model trained on the run's own train split, with the penalty that is best on val."""
 
     probability: Floats
     """[scored reviews]: of POSITIVE."""

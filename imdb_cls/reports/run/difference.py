@@ -1,7 +1,6 @@
 """Is the difference real? The run against the baseline, review by review, and the original."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from imdb_cls.reports.formats import p_value, percent, points, signed
 from imdb_cls.reports.page import Content, Table, text_columns
@@ -26,10 +25,8 @@ def difference(results: RunResults) -> Content | None:
 
 def against_baseline(results: RunResults) -> Paired | None:
     """The run and the baseline on the same reviews."""
-    if results.baseline is None or results.scored is None:
-        return None
-    theirs = replace(results.scored, probability=results.baseline.probability)
-    return paired(results.scored.correct, theirs.correct)
+    ours, theirs = results.scored, results.baseline_scored
+    return None if ours is None or theirs is None else paired(ours.correct, theirs.correct)
 
 
 def _sentence(found: Paired) -> str:

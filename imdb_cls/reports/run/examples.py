@@ -24,9 +24,8 @@ def examples(results: RunResults) -> Content:
         wrong = np.flatnonzero(~results.scored.correct)
         mistakes = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
         found, no_words = _attributions(results, [results.texts[row] for row in mistakes])
-        explained = zip(mistakes, found, strict=True)
-        shown = [_example(results, pools[0], row, attribution) for row, attribution in explained]
-        doubted, said = _suspects(results, pools, mistakes)
+        shown = [_example(results, pools[0], *pair) for pair in zip(mistakes, found, strict=True)]
+        doubted, summary = _suspects(results, pools, mistakes)
     except (UserError, OSError, KeyError) as error:
         return {"why_not": one_line(error)}
     return {
@@ -34,7 +33,7 @@ def examples(results: RunResults) -> Content:
         "mistakes": shown,
         "no_words": no_words,
         "suspects": doubted,
-        "suspects_said": said,
+        "suspects_summary": summary,
     }
 
 
@@ -83,7 +82,7 @@ def _example(
         "split": pool.split,
         "row": int(network.index[row]),
         "given": LABELS[int(network.label[row])],
-        "said": _said(float(network.probability[row])),
+        "predicted": _predicted(float(network.probability[row])),
         "baseline": "",
         "length": f"{network.tokens[row]:,} tokens" + ", truncated" * bool(network.truncated[row]),
         "words": words,
@@ -93,7 +92,7 @@ def _example(
     }
 
 
-def _said(probability: float) -> str:
+def _predicted(probability: float) -> str:
     """The predicted label, and how sure a model is of it."""
     sure = max(probability, 1 - probability)
     return f"{LABELS[int(probability > 0.5)]} {percent(sure) if sure < 0.9995 else '> 99.9 %'}"
@@ -108,7 +107,7 @@ def _suspects(
     shown = []
     for pool, row in found[:_SUSPECTS]:
         above = mistakes.index(row) + 1 if pool is pools[0] and row in mistakes else None
-        baseline = "" if pool.baseline is None else _said(float(pool.baseline[row]))
+        baseline = "" if pool.baseline is None else _predicted(float(pool.baseline[row]))
         shown.append(_example(results, pool, row, above=above) | {"baseline": baseline})
     by = "the network and the baseline, averaged" if results.baseline else "the network"
     where = " and ".join(f"{len(pool.network):,} {pool.split}" for pool in pools)

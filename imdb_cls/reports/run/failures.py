@@ -24,7 +24,7 @@ def failures(results: RunResults) -> Content | None:
     return {
         "labels": LABELS,
         "confusion": [(label, _shares(row)) for label, row in zip(LABELS, counts, strict=True)],
-        "confusion_said": _lean(counts),
+        "confusion_summary": _mistakes(counts),
         "parts": _parts(scored, max_length),
         "truncation": f"{how_many} longer than the {max_length} tokens that the model reads.",
         **_calibration((results.metrics.get("calibration") or {}).get("temperature"), scored),
@@ -32,7 +32,7 @@ def failures(results: RunResults) -> Content | None:
 
 
 def _shares(counts: list[int]) -> list[tuple[str, str, int]]:
-    """Counts with their shares of the sum, to read and in whole per cent."""
+    """Each count as text, its share of the sum as text, and that share in whole per cent."""
     shares = [n / (sum(counts) or 1) for n in counts]
     return [
         (f"{n:,}", percent(share), round(100 * share))
@@ -40,8 +40,8 @@ def _shares(counts: list[int]) -> list[tuple[str, str, int]]:
     ]
 
 
-def _lean(counts: list[list[int]]) -> str:
-    """To which label the mistakes go."""
+def _mistakes(counts: list[list[int]]) -> str:
+    """How many mistakes there are, and which label most of them should have."""
     wrong = counts[0][1], counts[1][0]
     if sum(wrong) == 0:
         return "There are no mistakes."
@@ -55,7 +55,7 @@ def _lean(counts: list[list[int]]) -> str:
 
 def _parts(scored: Predictions, max_length: int) -> list[Picture]:
     whole = float(scored.correct.mean())
-    by_size = plots.parts(
+    lengths = plots.parts(
         "by-length",
         "review length (tokens)",
         by_length(scored),
@@ -63,7 +63,7 @@ def _parts(scored: Predictions, max_length: int) -> list[Picture]:
         "Share of right labels in parts of about equal size, by length in tokens; a line is the"
         " 95 % interval.",
     )
-    by_kind = plots.parts(
+    truncation = plots.parts(
         "by-truncation",
         "review",
         by_truncation(scored),
@@ -71,7 +71,7 @@ def _parts(scored: Predictions, max_length: int) -> list[Picture]:
         f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
         " of which only the beginning and the end were read; a line is the 95 % interval.",
     )
-    return [picture for picture in (by_size, by_kind) if picture]
+    return [picture for picture in (lengths, truncation) if picture]
 
 
 def _calibration(temperature: float | None, scored: Predictions) -> Content:
@@ -97,4 +97,4 @@ def _calibration(temperature: float | None, scored: Predictions) -> Content:
         whiskers=True,
     )
     histogram = plots.confidences(shown, "Share of the reviews in each bin of confidence.")
-    return {"calibration": [reliability, histogram], "calibration_said": said}
+    return {"calibration": [reliability, histogram], "calibration_summary": said}

@@ -36,7 +36,7 @@ def _loss(probability: Floats, label: Ints) -> Interval:
 
 
 def _of_counts(tp: int, fp: int, fn: int, tn: int) -> dict[str, Interval]:
-    """The intervals of F1 and MCC. As many reviews of each label are drawn as there are."""
+    """The intervals of F1 and MCC. Each draw has as many reviews of each label as there are."""
     rng = np.random.default_rng(0)
     positive, negative = tp + fn, fp + tn
     tp_ = rng.binomial(positive, tp / max(positive, 1), _DRAWS).astype(np.float64)
@@ -45,9 +45,8 @@ def _of_counts(tp: int, fp: int, fn: int, tn: int) -> dict[str, Interval]:
     f1 = 2 * tp_ / np.maximum(2 * tp_ + fp_ + fn_, 1)
     spread = np.sqrt((tp_ + fp_) * positive * negative * (tn_ + fn_))
     mcc = (tp_ * tn_ - fp_ * fn_) / np.maximum(spread, 1)
-    ends = np.quantile([f1, mcc], [0.025, 0.975], axis=1)
-    (f1_low, mcc_low), (f1_high, mcc_high) = ends.tolist()
-    return {"f1": (f1_low, f1_high), "mcc": (mcc_low, mcc_high)}
+    lows, highs = np.quantile([f1, mcc], [0.025, 0.975], axis=1).tolist()
+    return {"f1": (lows[0], highs[0]), "mcc": (lows[1], highs[1])}
 
 
 def _auroc(probability: Floats, label: Ints) -> Interval:

@@ -26,9 +26,9 @@ class Pool:
 
 
 def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
-    """The pools and rows of the reviews whose label the estimated joint distribution of given and
-    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate).
-    The lower the probability of the given label, the earlier. Or else why there are none."""
+    """The pool and row of each review whose label the estimated joint distribution of given and
+    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate),
+    the least probable label first; or why that cannot be said."""
     try:
         from cleanlab.filter import find_label_issues
     except ImportError as error:
@@ -52,10 +52,9 @@ def pools_of(results: RunResults) -> list[Pool]:
     assert results.scored is not None
     assert results.texts is not None
     baseline, val, splits = results.baseline, results.val, results.splits
-    split = "test" if results.evaluation is None else "evaluated"
-    probability = baseline.probability if baseline else None
-    pools = [Pool(split, results.scored, probability, results.texts)]
     own = results.evaluation is None
+    probability = baseline.probability if baseline else None
+    pools = [Pool("test" if own else "evaluated", results.scored, probability, results.texts)]
     if own and val is not None and splits is not None and val.is_of(splits.val):
         probability = baseline.val_probability if baseline else None
         pools.append(Pool("val", val, probability, list(splits.val.reviews["text"])))

@@ -8,7 +8,7 @@ import numpy as np
 from imdb_cls.reports.run.intervals import Z
 from imdb_cls.reports.run.predictions import Bools, Interval
 
-# A difference with a smaller p counts as one.
+# A difference counts as real if its p-value is below this.
 LEVEL = 0.05
 
 
@@ -46,8 +46,8 @@ class Paired:
 
     @property
     def p(self) -> float:
-        """The two-sided p-value of McNemar's test in its exact form (1947): if both are equally
-        often right, a review that only one of them gets right is either's with probability 1/2."""
+        """The two-sided p-value of McNemar's test (1947) in its exact form: if both are equally
+        good, a review that only one of them gets right is as likely the first's as the second's."""
         from scipy.stats import binomtest
 
         return float(binomtest(self.first_only, self.disagreed).pvalue) if self.disagreed else 1.0
@@ -55,8 +55,7 @@ class Paired:
 
 def paired(first: Bools, second: Bools) -> Paired:
     """The counts, from whether the first and the second classifier are right on each review."""
-    counts = np.bincount(2 * first + second, minlength=4).tolist()
-    neither, second_only, first_only, both = counts
+    neither, second_only, first_only, both = np.bincount(2 * first + second, minlength=4).tolist()
     return Paired(both, first_only, second_only, neither)
 
 

@@ -19,11 +19,8 @@ from imdb_cls.terminal import quiet_loaded_libraries
 
 
 def write(run: Run, splits: Splits | None = None, output: Path | None = None) -> Path:
-    """Writes RUN/report.html, or `output`. What cannot be had is left out, and the page says why.
-
-    Args:
-        splits: the run's reviews, if they are at hand; else they are read again.
-    """
+    """Writes RUN/report.html, or `output`. The run's reviews are read again unless they are given
+    as `splits`. What cannot be had is left out, and the page says why."""
     quiet_loaded_libraries(bars=False)
     path = output or run.report_file
     page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits)))

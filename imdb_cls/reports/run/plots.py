@@ -62,12 +62,8 @@ def dots(name: str, label: str, shown: list[Dot], caption: str) -> Picture:
 def curves(
     name: str, label: str, unit: str, shown: list[Curve], caption: str, mark: int | None = None
 ) -> Picture | None:
-    """Curves over the optimizer's steps; None if there is nothing to draw.
-
-    Args:
-        label, unit: of the upright axis.
-        mark: the step of the chosen checkpoint, to draw a line at.
-    """
+    """Curves over the optimizer's steps, with a line at the step `mark`, that of the chosen
+    checkpoint. None if there is nothing to draw."""
     shown = [curve for curve in shown if curve.points]
     if not shown:
         return None
@@ -86,12 +82,12 @@ def curves(
     if mark is not None:
         legend.append(("chosen checkpoint", INK))
     elif len(legend) == 1:
-        legend = []  # the axis says it
+        legend = []  # the axis names the only curve
     return Picture(plot.svg, caption, legend)
 
 
 def _curve(axes: Axes, curve: Curve) -> list[tuple[str, str]]:
-    """Draws it; gives its part of the legend."""
+    """Draws a curve, and gives its entries of the legend."""
     label, points, colour = curve.label, curve.points, curve.colour
     if not curve.smooth:
         draw(axes, points, _MOST_POINTS, color=colour, linewidth=1.4, markersize=4)

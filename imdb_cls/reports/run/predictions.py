@@ -17,8 +17,11 @@ Interval = tuple[float, float]
 
 _TINY = 1e-12
 _COLUMNS = {
-    **dict.fromkeys(("index", "label", "tokens"), np.int64),
-    **{"probability": np.float64, "truncated": np.bool_},
+    "index": np.int64,
+    "label": np.int64,
+    "probability": np.float64,
+    "tokens": np.int64,
+    "truncated": np.bool_,
 }
 
 
@@ -41,8 +44,7 @@ class Predictions:
 
     @cached_property
     def correct(self) -> Bools:
-        right: Bools = (self.probability > 0.5) == (self.label == 1)
-        return right
+        return np.asarray((self.probability > 0.5) == (self.label == 1), dtype=np.bool_)
 
     @property
     def confusion(self) -> list[list[int]]:
@@ -55,8 +57,7 @@ class Predictions:
     def log_odds(self) -> Floats:
         """[reviews]: log p / (1 - p), finite for p of 0 and 1 too."""
         clipped = np.clip(self.probability, _TINY, 1 - _TINY)
-        odds: Floats = np.log(clipped) - np.log1p(-clipped)
-        return odds
+        return np.asarray(np.log(clipped) - np.log1p(-clipped), dtype=np.float64)
 
     def uncalibrated(self, temperature: float) -> "Predictions":
         """What the model said before its log-odds were divided by a temperature."""

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from imdb_cls.reports.configs import from_defaults
-from imdb_cls.reports.formats import dollars, duration, moment, percent
+from imdb_cls.reports.formats import dollars, duration, moment, percent, predict_command
 from imdb_cls.reports.page import Content, Table, text_columns
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.runs.info import Resolved, RunInfo
@@ -63,26 +63,21 @@ def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
 def _job(info: RunInfo) -> list[tuple[str, str]]:
     found = [("backend", info.backend or "local"), ("job", info.job_name or "")]
     if job := info.job:
-        billed, price = job.seconds_billed, job.price_per_hour
         found += [
             ("instance", job.instance_type),
-            ("billed", duration(billed) if billed is not None else ""),
-            ("price", f"${price:g} an hour" if price is not None else ""),
+            ("billed", "" if job.seconds_billed is None else duration(job.seconds_billed)),
+            ("price", "" if job.price_per_hour is None else f"${job.price_per_hour:g} an hour"),
         ]
     return found
 
 
 def cost(info: RunInfo) -> str:
-    """What was paid; empty for a run on this machine, and if nobody knows."""
+    """What was paid; empty for a run on this machine, and if it is not known."""
     return "nothing: a rehearsal, not paid" if info.rehearsal else dollars(info.cost_usd)
 
 
 def fast(known: dict[str, Any] | None) -> str:
-    """What is lost with the model for CPUs, in a sentence.
-
-    Args:
-        known: `fast` of metrics.json.
-    """
+    """What is lost with the model for CPUs, in a sentence, from `fast` of metrics.json."""
     if not known:
         return "No fast model for CPUs was exported."
     if not known.get("kind"):
@@ -105,11 +100,12 @@ def fast(known: dict[str, Any] | None) -> str:
 
 def _use(results: RunResults) -> list[tuple[str, str]]:
     """What one can do with the run, and the commands."""
-    path = shlex.quote(str(results.run.path.absolute()))
+    directory = results.run.path.absolute()
+    path = shlex.quote(str(directory))
     if results.status != "completed":
         return [("go on with it", results.run.how_to_go_on())]
     return [
-        ("label reviews", f'python -m imdb_cls.predict run={path} "i liked the movie"'),
+        ("label reviews", predict_command(directory)),
         ("test it on other reviews", f"python -m imdb_cls.evaluate run={path} input=reviews.csv"),
         ("serve it here", f"python -m launch.endpoint serve {path}"),
         ("deploy it on SageMaker", f"python -m launch.endpoint deploy {path}"),

@@ -1,7 +1,7 @@
 """How good is it? The metrics with their intervals, beside the original's and a baseline's."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from imdb_cls.names import SCALARS
 from imdb_cls.reports.formats import duration, with_interval
@@ -15,7 +15,7 @@ from imdb_cls.reports.svg import series
 
 
 @dataclass(frozen=True)
-class Figures:
+class Scores:
     """The metrics of one model."""
 
     name: str
@@ -35,7 +35,10 @@ def quality(results: RunResults) -> Content | None:
     if not results.scores:
         return None
     models = [_own(results), *_baseline(results), *_reference(results)]
-    columns = [Column(model.name, model.written) for model in models]
+    columns: list[Column[str]] = [
+        Column("metric", str, "words"),
+        *(Column(model.name, model.written) for model in models),
+    ]
     metrics = [name for name in SCALARS if name in models[0].values]
     dots = [
         plots.Dot(model.name, model.values["accuracy"], model.intervals.get("accuracy"), series(n))
@@ -47,34 +50,34 @@ def quality(results: RunResults) -> Content | None:
         " among all reviews of their kind, of which these are a sample, is likely to be."
     )
     return {
-        "table": Table(metrics, [Column("metric", str, "words"), *columns]),
+        "table": Table(metrics, columns),
         "picture": plots.dots("accuracy", "accuracy", dots, caption) if dots else None,
         "notes": list(_notes(results, models)),
     }
 
 
-def _own(results: RunResults) -> Figures:
+def _own(results: RunResults) -> Scores:
     values = {name: float(results.scores[name]) for name in SCALARS if name in results.scores}
     known = results.intervals
     if not known and (ends := results.scores.get("accuracy_ci95")):
         known = {"accuracy": (float(ends[0]), float(ends[1]))}
-    return Figures("this run", values, known)
+    return Scores("this run", values, known)
 
 
-def _baseline(results: RunResults) -> list[Figures]:
-    if results.baseline is None or results.scored is None:
+def _baseline(results: RunResults) -> list[Scores]:
+    theirs = results.baseline_scored
+    if theirs is None:
         return []
     import torch
 
     from imdb_cls.model.metrics import compute_metrics
 
-    theirs = replace(results.scored, probability=results.baseline.probability)
     values = compute_metrics(torch.from_numpy(theirs.probability), torch.from_numpy(theirs.label))
     shown = {name: float(values[name]) for name in SCALARS}
-    return [Figures("TF-IDF baseline", shown, intervals(theirs))]
+    return [Scores("TF-IDF baseline", shown, intervals(theirs))]
 
 
-def _reference(results: RunResults) -> list[Figures]:
+def _reference(results: RunResults) -> list[Scores]:
     """The config's own reference, or the original's."""
     theirs = original()
     reference = results.config.get("reference") or theirs
@@ -84,10 +87,10 @@ def _reference(results: RunResults) -> list[Figures]:
     name, known = str(reference.get("name", "reference")), dict[str, Interval]()
     if name == theirs.get("name") and "accuracy" in values:
         known = {"accuracy": interval(values["accuracy"])}
-    return [Figures(f"the {name}" if name == "original" else name, values, known)]
+    return [Scores(f"the {name}" if name == "original" else name, values, known)]
 
 
-def _notes(results: RunResults, models: list[Figures]) -> Iterator[str]:
+def _notes(results: RunResults, models: list[Scores]) -> Iterator[str]:
     yield "In brackets: 95 % intervals. Of loss and ece, the less the better."
     if found := results.baseline:
         train = results.info.resolved.sizes["train"] if results.info.resolved else 0

@@ -87,6 +87,13 @@ class RunResults:
         """Why `baseline` is None."""
         return self._baseline if isinstance(self._baseline, str) else ""
 
+    @property
+    def baseline_scored(self) -> Predictions | None:
+        """What the baseline says of the scored reviews."""
+        if self.baseline is None or self.scored is None:
+            return None
+        return replace(self.scored, probability=self.baseline.probability)
+
     @cached_property
     def _baseline(self) -> Baseline | str:
         if self.splits is None or self.reviews is None:

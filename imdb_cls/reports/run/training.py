@@ -9,6 +9,8 @@ from imdb_cls.reports.svg import series
 
 # Metrics of val that are shares.
 _SHARES = ("val/accuracy", "val/f1", "val/auroc", "val/mcc")
+_OF_SHARES = "Metrics of the val split; 1 is perfect."
+_OF_ERROR = "Expected calibration error of the val split: how far confidence is from accuracy."
 
 
 def training(results: RunResults) -> Content | None:
@@ -40,17 +42,15 @@ def training(results: RunResults) -> Content | None:
     if len(results.curve(results.metric)) > 1:
         shares = [curve(name, number) for number, name in enumerate(_SHARES)]
         error = [curve("val/ece", 4)]
-        said = "Expected calibration error of the val split: how far confidence is from accuracy."
-        perfect = "Metrics of the val split; 1 is perfect."
         pictures += [
-            plots.curves("val", "val metric", "share", shares, perfect, mark),
-            plots.curves("ece", "val/ece", "share", error, said, mark),
+            plots.curves("val", "val metric", "share", shares, _OF_SHARES, mark),
+            plots.curves("ece", "val/ece", "share", error, _OF_ERROR, mark),
         ]
     drawn = [picture for picture in pictures if picture]
-    return {"pictures": drawn, "said": _said(results)} if drawn else None
+    return {"pictures": drawn, "summary": _summary(results)} if drawn else None
 
 
-def _said(results: RunResults) -> str:
+def _summary(results: RunResults) -> str:
     """The chosen checkpoint, and whether training went on for too long."""
     points = results.curve(results.metric)
     if results.chosen is None:

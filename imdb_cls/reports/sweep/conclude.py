@@ -1,4 +1,4 @@
-"""What is left of a sweep when it ends, and what can be made of its directory at any time."""
+"""The end of a sweep: sweep.csv, sweep.html and the leaderboard, which can be made again later."""
 
 from pathlib import Path
 

@@ -1,17 +1,16 @@
-"""The trials of a sweep as rows, one a recipe, the best first by the metric of the sweep."""
+"""The trials of a sweep in rows, one for each recipe, the best first by the sweep's metric."""
 
 import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from imdb_cls.names import SCALARS
 from imdb_cls.runs.overrides import Overrides, comparable
 from imdb_cls.runs.results import STATUSES, SweepResults, Trial
 
 
 @dataclass(frozen=True)
-class Figure:
+class Aggregate:
     """A metric over the completed trials of a row."""
 
     mean: float
@@ -19,7 +18,7 @@ class Figure:
     """Standard deviation of a sample (n - 1); None for a single trial."""
 
     @classmethod
-    def of(cls, values: list[float]) -> "Figure":
+    def of(cls, values: list[float]) -> "Aggregate":
         n, mean = len(values), math.fsum(values) / len(values)
         squares = math.fsum((value - mean) ** 2 for value in values)
         return cls(mean, math.sqrt(squares / (n - 1)) if n > 1 else None)
@@ -40,17 +39,16 @@ class Row:
         return [trial for trial in self.trials if trial.status == "completed"]
 
     @cached_property
-    def figures(self) -> dict[str, Figure]:
-        """The metrics val/… and test/… that its completed trials have."""
-        names = (f"{split}/{name}" for split in ("val", "test") for name in SCALARS)
-        values = {
-            name: [trial.metrics[name] for trial in self.completed if name in trial.metrics]
+    def metrics(self) -> dict[str, Aggregate]:
+        """The metrics that its completed trials have."""
+        names = dict.fromkeys(name for trial in self.completed for name in trial.metrics)
+        return {
+            name: Aggregate.of([t.metrics[name] for t in self.completed if name in t.metrics])
             for name in names
         }
-        return {name: Figure.of(known) for name, known in values.items() if known}
 
     def mean(self, metric: str) -> float | None:
-        return self.figures[metric].mean if metric in self.figures else None
+        return self.metrics[metric].mean if metric in self.metrics else None
 
     @cached_property
     def differs(self) -> Overrides:
@@ -117,17 +115,17 @@ class Leaderboard:
 
     def value(self, row: Row) -> str:
         """The metric of the sweep; if no trial of the row has completed, the best so far."""
-        if self.results.metric in row.figures:
-            return str(row.figures[self.results.metric])
+        if self.results.metric in row.metrics:
+            return str(row.metrics[self.results.metric])
         reached = [trial.best for trial in row.trials if trial.best is not None]
         best = (min if self.results.lower_is_better else max)(reached, default=None)
         return "" if best is None else f"{best:.4f} so far"
 
     def test_value(self, row: Row) -> str:
-        return str(row.figures.get(self.test_metric, ""))
+        return str(row.metrics.get(self.test_metric, ""))
 
     def _rank(self, value: float | None) -> float:
-        """The less, the better. No value and NaN are the worst."""
+        """What to sort by: the best value is the least, and no value or NaN the greatest."""
         if value is None or math.isnan(value):
             return math.inf
         return value if self.results.lower_is_better else -value

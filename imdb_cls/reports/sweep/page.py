@@ -1,13 +1,19 @@
 """sweep.html: a sweep on one page that needs no network."""
 
-import shlex
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from imdb_cls.reports import page
-from imdb_cls.reports.formats import dollars, duration, moment, setting, whole_seconds
+from imdb_cls.reports.formats import (
+    dollars,
+    duration,
+    moment,
+    predict_command,
+    setting,
+    whole_seconds,
+)
 from imdb_cls.reports.page import Column, Content, Table, setting_column
 from imdb_cls.reports.svg import FAINT, series
 from imdb_cls.reports.sweep import plots
@@ -18,7 +24,7 @@ from imdb_cls.reports.sweep.summary import endings
 from imdb_cls.runs.results import SweepResults, Trial
 from imdb_cls.runs.run import Run
 
-# Parameters with a plot of their own; a search space of more has the parallel coordinates.
+# The most parameters with a plot of their own. The plot of all parameters at once has the others.
 _MOST_PLOTS = 12
 # Columns for trials and for rows of them.
 _SPENT: list[Column[Any]] = [
@@ -34,7 +40,7 @@ def write_page(board: Leaderboard, path: Path) -> None:
 
 def _content(board: Leaderboard) -> Content:
     results = board.results
-    test = paired_test(board)
+    test, best = paired_test(board), board.best_trial
     shares = importances(results)
     parameters = [plots.parameter(results, key) for key in results.keys[-_MOST_PLOTS:]]
     metrics = dict.fromkeys((results.metric, "val/loss", "train/loss"))
@@ -44,7 +50,7 @@ def _content(board: Leaderboard) -> Content:
         "facts": [(name, value) for name, value in _facts(results) if value],
         "any_pruned": any(trial.status == "pruned" for trial in results.trials),
         "board": _board(board),
-        "best": _use(board.best_trial),
+        "best": predict_command(best.path) if best and best.path else "",
         "tested": test is not None,
         "verdict": str(test) if test else _why_no_test(board),
         "by_parameter": [plot for plot in parameters if plot],
@@ -78,14 +84,8 @@ def _facts(results: SweepResults) -> list[tuple[str, str]]:
     ]
 
 
-def _use(best: Trial | None) -> str | None:
-    if best is None or best.path is None:
-        return None
-    return f'python -m imdb_cls.predict run={shlex.quote(str(best.path))} "i liked the movie"'
-
-
 def _why_no_test(board: Leaderboard) -> str:
-    if sum(board.results.metric in row.figures for row in board.rows) < 2:
+    if sum(board.results.metric in row.metrics for row in board.rows) < 2:
         return "There are no two rows with completed trials to compare."
     return (
         "The best two rows do not share two seeds, so there is no telling whether their difference"

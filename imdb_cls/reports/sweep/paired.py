@@ -23,7 +23,7 @@ class PairedTest:
     interval: tuple[float, float] | None = None
     """The 95 % interval of the difference; None if it is the same at every seed."""
     p: float | None = None
-    """Two-sided; None like the interval."""
+    """Two-sided; None if `interval` is."""
 
     def __str__(self) -> str:
         text = (

@@ -1,6 +1,5 @@
 """A sweep on the screen: the leaderboard, and what there is to know beside it."""
 
-import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from imdb_cls.reports.formats import dollars, setting, whole_seconds
+from imdb_cls.reports.formats import dollars, predict_command, setting, whole_seconds
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row, counted, ranges
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.runs.results import SweepResults
@@ -17,7 +16,7 @@ from imdb_cls.terminal import Screen, as_table
 
 # A pipe has no width.
 _PIPE = 10_000
-# Columns of words; those of figures end at the same digit.
+# Columns of words are aligned to the left, columns of numbers to the right.
 _WRAPS = "what differs"
 _WORDS = (_WRAPS, "status")
 
@@ -114,8 +113,7 @@ def _lines(board: Leaderboard) -> Iterator[str]:
         if (results.path / name).is_file():
             yield str(_brief(results.path / name))
     if (best := board.best_trial) and best.path:
-        run = shlex.quote(str(_brief(best.path)))
-        yield f'best: python -m imdb_cls.predict run={run} "i liked the movie"'
+        yield f"best: {predict_command(_brief(best.path))}"
 
 
 def endings(results: SweepResults, statuses: Sequence[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""sweep.csv: a row a trial."""
+"""sweep.csv: one row for each trial."""
 
 import csv
 from pathlib import Path
@@ -23,16 +23,11 @@ def write_csv(board: Leaderboard, path: Path) -> None:
         rows = csv.writer(file)
         rows.writerow(("trial", "status", *keys, "seed", *_METRICS, *last))
         for trial in (trial for row in board.rows for trial in row.trials):
-            rows.writerow(
-                (
-                    *(trial.name, trial.status),
-                    *(_exact(trial.differs[key]) if key in trial.differs else None for key in keys),
-                    trial.seed,
-                    *(trial.metrics.get(name) for name in _METRICS),
-                    *(trial.seconds, trial.cost, str(trial.rehearsed).lower()),
-                    *(trial.reason, trial.path),
-                )
-            )
+            told = [_exact(trial.differs[key]) if key in trial.differs else None for key in keys]
+            metrics = [trial.metrics.get(name) for name in _METRICS]
+            spent = (trial.seconds, trial.cost, str(trial.rehearsed).lower())
+            ending = (trial.reason, trial.path)
+            rows.writerow((trial.name, trial.status, *told, trial.seed, *metrics, *spent, *ending))
 
 
 def _exact(value: Value) -> str:
