@@ -34,10 +34,10 @@ def export(given: Arguments) -> None:
     run, screen = Run.open(given.run, complete=True), Screen()
     if not run.val_predictions_file.is_file():
         raise UserError(f"run={given.run} has no {run.val_predictions_file.name}: an older run")
-    splits = complete.splits_if_had(run, screen)
+    splits = complete.splits_or_none(run, screen)
     if splits is None:
         raise UserError(f"run={given.run}: without its reviews nothing can be compared")
-    complete.export(run, screen, splits)
+    complete.export_fast_model(run, screen, splits)
 
 
 def main() -> None:

@@ -54,7 +54,7 @@ def predict(given: Arguments) -> None:
     from imdb_cls.runs.run import Run
 
     run = Run.open(given.run, complete=True)
-    outputs.check(given.output)
+    outputs.check_output(given.output)
     texts = reviews(given)
     first = next(texts)  # a wrong file is an error at once, not after the model has loaded
     from imdb_cls.model.open import open_labeller

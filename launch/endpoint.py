@@ -118,7 +118,7 @@ def predict(words: list[str]) -> None:
     from launch.endpoints.invoke import label
     from launch.endpoints.record import target
 
-    outputs.check(given.output)
+    outputs.check_output(given.output)
     found = target(word, given.region)
     texts = reviews(Arguments(word, given.input, given.text, texts=given.texts))
     label(connect(found.region), found, texts, given.output)

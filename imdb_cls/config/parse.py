@@ -49,15 +49,10 @@ def with_type(schema: type[T], composed: Any) -> T:
 
 
 def parse(composed: DictConfig) -> Config:
-    """A composed config as typed dataclasses, checked.
-
-    Raises:
-        UserError: an unknown key, a wrong type, a missing or contradictory value.
-    """
+    """A composed config as typed dataclasses, checked. Raises UserError for an unknown key, a wrong
+    type, a missing or a contradictory value."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Config), composed)
-        OmegaConf.resolve(merged)
-        config = cast(Config, OmegaConf.to_object(merged))
+        config = with_type(Config, composed)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, composed)) from None
     check_config(config)

@@ -1,7 +1,8 @@
-"""Everything a run needs, made and checked before it writes a file."""
+"""Everything that a run needs, made and checked before it writes a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -14,12 +15,12 @@ from imdb_cls.inference.tokenizer import Tokenizer
 from imdb_cls.model import device
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.pretrained import attention, load_network
-from imdb_cls.training.loggers.build import check as check_loggers
+from imdb_cls.training.loggers.build import check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     resolved: ResolvedConfig
     device: device.Device
     tokenizer: Tokenizer
@@ -37,10 +38,19 @@ class Prepared:
     def cache(self) -> Path:
         return Path(self.config.cache_dir)
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Those of run.json that may be others when the run is resumed elsewhere."""
+        return {
+            "fingerprint": self.resolved.fingerprint,
+            "device": self.device.name,
+            "precision": self.device.precision,
+        }
 
-def prepare(
+
+def prepare_run(
     config: Config, recompose: Recompose, resolved: ResolvedConfig | None = None
-) -> Prepared:
+) -> PreparedRun:
     """Raises UserError for whatever a user can mend: device, weights, reviews, sizes."""
     where = device.choose(config.trainer)
     check_loggers(config)
@@ -61,4 +71,4 @@ def prepare(
     module = SentimentClassifier(
         network, config.model, warmup, total, config.seed, config.trainer.log_every_n_steps
     )
-    return Prepared(resolved, where, tokenizer, module)
+    return PreparedRun(resolved, where, tokenizer, module)

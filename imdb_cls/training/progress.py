@@ -1,4 +1,4 @@
-"""A callback that shows one bar for a whole fit on a terminal."""
+"""The progress bar of a fit on a terminal."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ _SHOWN = {"train/loss": "loss", "val/loss": "val loss", "val/accuracy": "val acc
 
 
 class FitProgress(Callback):
-    """Batches of all epochs, the estimated end, and the latest losses and val accuracy."""
+    """One bar over the batches of all epochs, with the latest losses and val accuracy."""
 
     def __init__(self, console: Console) -> None:
         self.bar = progress_bar(console)
@@ -51,9 +51,7 @@ class FitProgress(Callback):
         self.bar.stop()
 
     def _describe(self, trainer: Trainer, what: str | None = None) -> None:
+        """Shows the latest figures; with `what`, also what is going on now."""
         latest = trainer.callback_metrics
         figures = [f"{short} {latest[n]:.3f}" for n, short in _SHOWN.items() if n in latest]
-        changes: dict[str, Any] = {"figures": "  ".join(figures)}
-        if what:
-            changes["description"] = what
-        self.bar.update(self.task, **changes)
+        self.bar.update(self.task, description=what, figures="  ".join(figures))

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from imdb_cls.config import Config
+from imdb_cls.config import Config, DataConfig, PretrainedConfig
 from imdb_cls.data import load
 from imdb_cls.data.hub import HubUnreachable
 from imdb_cls.data.splits import Splits
@@ -13,10 +14,12 @@ from imdb_cls.model.weights import Pretrained, locate
 from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.runs.info import Resolved
 
+T = TypeVar("T")
 Recompose = Callable[[list[str]], Config]
 
-# What a user would type for the packaged ones.
+# The options of the packaged weights and reviews, and the keys that allow to take them.
 STAND_INS = {"model": "distilbert_minilm", "data": "imdb_packaged"}
+_FALLBACK = {"model": "model.pretrained.fallback", "data": "data.fallback"}
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,8 @@ class ResolvedConfig:
         names = {"model": self.config.model.pretrained.name, "data": self.config.data.name}
         groups = [stand_in.split("=")[0] for stand_in in self.stand_ins]
         taken = " and ".join(f"{group}={STAND_INS[group]} ({names[group]})" for group in groups)
-        return f"This run goes on with {taken}. To forbid that: " + " ".join(
-            "model.pretrained.fallback=false" if group == "model" else "data.fallback=false"
-            for group in groups
-        )
+        forbid = " ".join(f"{_FALLBACK[group]}=false" for group in groups)
+        return f"This run goes on with {taken}. To forbid that: {forbid}"
 
 
 def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
@@ -74,23 +75,11 @@ def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
     Raises:
         UserError: the Hub is needed, absent, and nothing may stand in.
     """
-    cache = Path(config.cache_dir).expanduser()
-    pretrained: Pretrained | None = None
-    splits: Splits | None = None
-    absent: list[str] = []
-    try:
-        pretrained = locate(config.model.pretrained)
-    except HubUnreachable as error:
-        _may_stand_in(
-            "model", config.model.pretrained.fallback, config.model.pretrained.name, error
-        )
-        absent.append("model")
-    try:
-        splits = load.load(config.data, cache)
-    except HubUnreachable as error:
-        _may_stand_in("data", config.data.fallback, config.data.name, error)
-        absent.append("data")
-    stand_ins = [f"{group}={STAND_INS[group]}" for group in absent]
+    weights, data, cache = config.model.pretrained, config.data, Path(config.cache_dir).expanduser()
+    pretrained = _found("model", weights, lambda: locate(weights))
+    splits = _found("data", data, lambda: load.load(data, cache))
+    found = {"model": pretrained, "data": splits}
+    stand_ins = [f"{group}={STAND_INS[group]}" for group in found if found[group] is None]
     if stand_ins:
         config = recompose(stand_ins)
     return ResolvedConfig(
@@ -102,15 +91,20 @@ def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
 
 
 def with_stand_ins(overrides: list[str], stand_ins: list[str]) -> list[str]:
-    """What a user would have typed, had they typed the stand-ins."""
+    """The overrides that a user would have typed to choose the stand-ins."""
     groups = tuple(f"{choice.split('=')[0]}=" for choice in stand_ins)
     return [*(o for o in overrides if not o.startswith(groups)), *stand_ins]
 
 
-def _may_stand_in(group: str, allowed: bool, name: str | None, error: HubUnreachable) -> None:
-    if not allowed:
-        key = "model.pretrained.fallback" if group == "model" else "data.fallback"
+def _found(group: str, asked: DataConfig | PretrainedConfig, find: Callable[[], T]) -> T | None:
+    """What `find` gives; None if that is on the Hub, the Hub does not answer, and the packaged one
+    may stand in."""
+    try:
+        return find()
+    except HubUnreachable as error:
+        if asked.fallback:
+            return None
         raise UserError(
-            f"the Hub cannot be reached for {group} '{name}' ({error}), and {key} is false:"
-            f" go online, or choose {group}={STAND_INS[group]}"
-        )
+            f"the Hub cannot be reached for {group} '{asked.name}' ({error}), and"
+            f" {_FALLBACK[group]} is false: go online, or choose {group}={STAND_INS[group]}"
+        ) from error

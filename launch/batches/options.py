@@ -40,7 +40,7 @@ def read(given: list[str]) -> Options:
     check_value("max_concurrency", options.max_concurrency, between(1, 100))
     check_value("max_seconds", options.max_seconds, between(60, 28 * 86400))
     check_aws(options)
-    outputs.check(options.output)
+    outputs.check_output(options.output)
     instance_of(options)  # refused if there is no such instance
     for other in ("dry_run", "rehearse"):
         if options.stop and getattr(options, other):

@@ -1,4 +1,4 @@
-"""Metrics to Amazon CloudWatch, beside the training and never in its way."""
+"""Metrics to Amazon CloudWatch, sent by a thread so that the training never waits for it."""
 
 import contextlib
 import logging
@@ -15,34 +15,31 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imdb_cls.config import CloudWatchConfig
 from imdb_cls.errors import UserError, one_line
-from imdb_cls.training.loggers.aws import as_dimension, region
-from imdb_cls.training.loggers.base import NumbersLogger
+from imdb_cls.training.loggers.aws import region
+from imdb_cls.training.loggers.base import ScalarLogger
 
 # PutMetricData takes 1,000 metrics and 1 MB a call; one of ours is some 300 bytes on the wire.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 _METRICS_PER_CALL = 1000
 # Values must lie within ±2^360; NaN and infinities are refused.
 _GREATEST = 2.0**360
-# Seconds that the end of a run may wait for the last values.
+# Seconds that the end of a run may take until the last values are sent.
 _LAST_CALL_S = 20.0
 
 Datum = dict[str, Any]
 
 
-class CloudWatchLogger(NumbersLogger):
-    """Every value under its own name in a namespace, with the dimensions Run and Job.
+class CloudWatchLogger(ScalarLogger):
+    """Sends every value under its own name, in a namespace and with dimensions.
 
-    A thread sends them together; a CloudWatch that fails is reported once, and the values that it
-    did not take are dropped. NaN and infinities cannot be sent: metrics.csv has them.
-
-    Raises:
-        UserError: no region is known.
+    If CloudWatch fails, that is reported once, and the values that it did not take are lost to it.
+    NaN and infinities cannot be sent. metrics.csv has them all. Without a region it is a UserError.
     """
 
     def __init__(self, settings: CloudWatchConfig, dimensions: dict[str, str]) -> None:
         super().__init__()
         self.settings = settings
-        self.dimensions = [{"Name": k, "Value": as_dimension(v)} for k, v in dimensions.items()]
+        self.dimensions = [{"Name": k, "Value": v} for k, v in dimensions.items()]
         try:
             self.client = boto3.Session(region_name=region(settings.region)).client(
                 "cloudwatch",
