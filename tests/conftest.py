@@ -135,17 +135,12 @@ def local_run(shared: Path, tiny: list[str]) -> Path:
 @pytest.fixture
 def train_here(tmp_path: Path, tiny: list[str]) -> Train:
     """Trains the tiny model in this process, with these overrides, into tmp_path/<name>."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from imdb_cls import config as schema
+    from imdb_cls.config import parse
     from imdb_cls.training.fit import train
-
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+    from tests.support.configs import composed
 
     def run(*overrides: str, name: str = "run", **options: Any) -> Path:
-        with initialize_config_dir(str(schema.CONF_DIR), version_base="1.3"):
-            config = schema.parse(compose("train", [*tiny, *overrides]))
+        config = parse(composed(*tiny, *overrides))
         train(config, tmp_path / name, lambda stand_ins: config, list(overrides), **options)
         return tmp_path / name
 

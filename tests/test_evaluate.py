@@ -53,6 +53,12 @@ def run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return decided(trained, tmp_path_factory.mktemp("decided") / "run")
 
 
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A run that a test may change."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
 @pytest.fixture(scope="module")
 def labelled(run: Path) -> list[tuple[str, int]]:
     """Real reviews, one of them twice, and two of three positive."""
@@ -92,10 +98,8 @@ def test_the_runs_own_test_split_gives_the_runs_own_figures(
 
 
 def test_without_output_the_files_lie_in_the_run(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
     evaluated(capsys, copy)
     file = write(tmp_path / "mine.csv", [("good", 1), ("bad", 0)], "text", "label")
     evaluated(capsys, copy, input=file)
@@ -242,11 +246,7 @@ def test_an_output_that_is_a_file_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["model", "model/config.json", "running", "failed"])
-def test_a_half_written_run_is_refused_with_what_finishes_it(
-    trained: Path, tmp_path: Path, missing: str
-) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_a_half_written_run_is_refused_with_what_finishes_it(copy: Path, missing: str) -> None:
     if missing == "model":
         shutil.rmtree(copy / missing)
     elif (copy / missing).is_file():
@@ -261,18 +261,14 @@ def test_a_half_written_run_is_refused_with_what_finishes_it(
     assert not (copy / "evaluations").exists()
 
 
-def test_a_damaged_model_is_refused(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_a_damaged_model_is_refused(copy: Path) -> None:
     weights = copy / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
     with pytest.raises(UserError, match=r"model cannot be read"):
         evaluate(Arguments(run=str(copy)))
 
 
-def test_reviews_that_have_changed_are_not_the_test_split(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_reviews_that_have_changed_are_not_the_test_split(copy: Path) -> None:
     record = json.loads((copy / "run.json").read_text())
     record["resolved"]["data_fingerprint"] = "0" * 16
     (copy / "run.json").write_text(json.dumps(record))

@@ -1,4 +1,4 @@
-"""The typed schema of conf/, how a composed config becomes it, and what it refuses."""
+"""The typed schema of conf/, how a composed config is read into it, and what is refused."""
 
 from imdb_cls.config.parse import CONF_DIR, known_keys, parse, unknown_key, with_type
 from imdb_cls.config.schema import (
@@ -7,12 +7,9 @@ from imdb_cls.config.schema import (
     CloudWatchConfig,
     Config,
     DataConfig,
-    LoggerConfig,
     ModelConfig,
     PretrainedConfig,
-    ReferenceConfig,
     SweepConfig,
-    TensorBoardConfig,
     TrainerConfig,
     WandbConfig,
 )
@@ -24,12 +21,9 @@ __all__ = [
     "CloudWatchConfig",
     "Config",
     "DataConfig",
-    "LoggerConfig",
     "ModelConfig",
     "PretrainedConfig",
-    "ReferenceConfig",
     "SweepConfig",
-    "TensorBoardConfig",
     "TrainerConfig",
     "WandbConfig",
     "known_keys",

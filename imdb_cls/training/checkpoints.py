@@ -1,8 +1,8 @@
 """best.ckpt and last.ckpt: when they are written, and that each is whole or not there."""
 
+import functools
 import signal
 import time
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -113,9 +113,9 @@ class LastCheckpoint(Checkpoint):
 
     def _save(self, trainer: Trainer, due: bool) -> None:
         """Saves if it is due or a signal came. All ranks do as soon as one of them has a reason."""
-        any_rank = partial(trainer.strategy.reduce_boolean_decision, all=False)
-        stop = any_rank(self._signum is not None)
-        if stop or any_rank(due):
+        on_any_rank = functools.partial(trainer.strategy.reduce_boolean_decision, all=False)
+        stop = on_any_rank(self._signum is not None)
+        if stop or on_any_rank(due):
             trainer.save_checkpoint(self.path)
             self._saved = time.monotonic()
         if stop:

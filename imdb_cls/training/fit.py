@@ -48,7 +48,8 @@ def train(
         resolved: what the names in the config came to, if they are resolved already.
         callbacks: for the Trainer, beside those that every run has.
     """
-    run, screen, clock = Run(path), _screen(config), Clock()
+    run, screen, clock = Run(path), Screen(config.trainer.progress), Clock()
+    quiet_loaded_libraries(bars=screen.bar)
     if is_rank_zero():
         run.check_free()
     with clock.part("prepare"):
@@ -87,7 +88,8 @@ def resume(
     if info.is_live_job and job_name() is None:
         raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
     config, changed = resumed_config(run, overrides)
-    screen, clock = _screen(config), Clock()
+    screen, clock = Screen(config.trainer.progress), Clock()
+    quiet_loaded_libraries(bars=screen.bar)
     if info.resolved is None:
         raise UserError(f"resume={path}: the run failed before it began: train it anew")
     if info.status == "completed" and not changed:
@@ -111,12 +113,6 @@ def resume(
             run.record(resumed_here=True)
         run.record(versions=versions(), **prepared.facts)
     return _carry_out(run, prepared, screen, clock, callbacks)
-
-
-def _screen(config: Config) -> Screen:
-    screen = Screen(config.trainer.progress)
-    quiet_loaded_libraries(bars=screen.bar)
-    return screen
 
 
 def _no_stand_in(path: Path) -> Config:

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import math
 import queue
 import threading
 import time
@@ -21,7 +20,7 @@ from imdb_cls.training.loggers.base import ScalarLogger
 # PutMetricData takes 1,000 metrics and 1 MB a call; one of ours is some 300 bytes on the wire.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 _METRICS_PER_CALL = 1000
-# Values must lie within ±2^360; NaN and infinities are refused.
+# Values must lie within ±2^360, which NaN and infinities do not.
 _GREATEST = 2.0**360
 # Seconds that the end of a run may take until the last values are sent.
 _LAST_CALL_S = 20.0
@@ -40,13 +39,10 @@ class CloudWatchLogger(ScalarLogger):
         super().__init__()
         self.settings = settings
         self.dimensions = [{"Name": k, "Value": v} for k, v in dimensions.items()]
+        patience = BotoConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
         try:
-            self.client = boto3.Session(region_name=region(settings.region)).client(
-                "cloudwatch",
-                config=BotoConfig(
-                    connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3}
-                ),
-            )
+            session = boto3.Session(region_name=region(settings.region))
+            self.client = session.client("cloudwatch", config=patience)
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
         self.log = logging.getLogger("imdb_cls")
@@ -56,18 +52,14 @@ class CloudWatchLogger(ScalarLogger):
         self._thread.start()
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
-        now = datetime.now(UTC)
+        same = {
+            "Dimensions": self.dimensions,
+            "Timestamp": datetime.now(UTC),
+            "StorageResolution": 1,
+        }
         for name, value in metrics.items():
-            if math.isfinite(value) and abs(value) <= _GREATEST:
-                self._queue.put(
-                    {
-                        "MetricName": name,
-                        "Dimensions": self.dimensions,
-                        "Timestamp": now,
-                        "Value": float(value),
-                        "StorageResolution": 1,
-                    }
-                )
+            if abs(value) <= _GREATEST:
+                self._queue.put({"MetricName": name, "Value": float(value), **same})
 
     def finalize(self, status: str) -> None:
         """Sends what is left. Called after the fit, and once more after the test metrics."""
@@ -99,7 +91,6 @@ class CloudWatchLogger(ScalarLogger):
     def _report(self, what: str) -> None:
         if not self._failed:
             self._failed = True
-            self.log.warning("CloudWatch does not take metrics (training goes on): %s", what)
-            print(
-                f"WARNING CloudWatch does not take metrics (training goes on): {what}", flush=True
-            )
+            said = f"CloudWatch does not take metrics (training goes on): {what}"
+            self.log.warning(said)
+            print(f"WARNING {said}", flush=True)

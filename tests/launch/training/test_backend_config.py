@@ -10,17 +10,13 @@ from omegaconf import OmegaConf
 from imdb_cls.cli import explain
 from imdb_cls.config import CONF_DIR, BackendConfig, CloudWatchConfig, Config, parse
 from imdb_cls.errors import UserError
-from tests.support.local_aws import ROLE, composed, parsed
+from tests.support import configs
+from tests.support.local_aws import ROLE, parsed
 from tests.support.processes import Command
 
 
 def refused(*overrides: str) -> str:
-    """The one line that refuses these overrides."""
-    with pytest.raises(UserError) as error:
-        parsed(*overrides)
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    return line
+    return configs.refused("+backend=sagemaker", *overrides)
 
 
 def test_a_run_stays_on_this_machine_unless_a_backend_is_added() -> None:
@@ -106,7 +102,7 @@ def test_a_job_name_that_sagemaker_takes_is_taken(name: str) -> None:
 
 def parse_with(**settings: object) -> Config:
     """A config with values that no command line could spell."""
-    config = OmegaConf.create(composed())
+    config = OmegaConf.create(configs.composed("+backend=sagemaker"))
     for key, value in settings.items():
         config.backend[key] = value
     return parse(config)
