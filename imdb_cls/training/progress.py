@@ -29,6 +29,8 @@ class FitProgress(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._describe(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
+    on_validation_end = on_train_epoch_start
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -37,9 +39,6 @@ class FitProgress(Callback):
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._describe(trainer, "validating")
-
-    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._describe(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._describe(trainer, "trained")

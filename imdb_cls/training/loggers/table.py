@@ -29,12 +29,9 @@ class TableLogger(ScalarLogger):
 
     def forget_after(self, step: int) -> None:
         """Drops the rows of later steps, which a resumed run is about to log again."""
-        if not self.path.exists():
-            return
         with self.path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-        kept = rows[:1] + [
-            row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
-        ]
+        # The last row may have been cut off.
+        kept = [row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step]
         with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(kept)
+            csv.writer(file).writerows([COLUMNS, *kept])
