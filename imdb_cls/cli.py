@@ -28,11 +28,10 @@ _HYDRA_FLAGS = (
     *("--experimental-rerun", "--info"),
 )
 
-Task = Callable[[DictConfig], Any]
 T = TypeVar("T")
 
 
-def run(task: Task, config_name: str) -> None:
+def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
     """Composes conf/<config_name>.yaml with sys.argv and calls `task` in the run directory."""
     # Hydra then raises its errors instead of printing them.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import cli
@@ -89,9 +91,6 @@ def _train_here(config: Config, directory: Path, overrides: list[str]) -> float 
 
 def recompose(stand_ins: list[str]) -> Config:
     """Composes this run's config once more, as if the user had typed the stand-ins too."""
-    from hydra import compose
-    from hydra.errors import HydraException
-
     from imdb_cls.training.resolve import with_stand_ins
 
     hydra = HydraConfig.get()

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,6 +16,9 @@ from tests.support.once import once
 from tests.support.processes import SHOWING, Command
 from tests.support.rehearsed import SMALL
 from tests.support.runs import Train
+
+if TYPE_CHECKING:
+    from launch.rehearsal.aws import LocalAWS
 
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -130,6 +134,15 @@ def local_run(shared: Path, tiny: list[str]) -> Path:
         (path / "said").write_text(done.stdout)
 
     return once(shared, "local", make) / "run"
+
+
+@pytest.fixture
+def aws() -> "Iterator[LocalAWS]":
+    """A local AWS of the test's own. Set its `runner` to carry jobs out."""
+    from tests.support.local_aws import local_aws
+
+    with local_aws() as local:
+        yield local
 
 
 @pytest.fixture

@@ -59,13 +59,15 @@ def train(
             path,
             prepared.config,
             overrides=overrides,
+            fingerprint=prepared.resolved.fingerprint,
             resolved=prepared.resolved.record,
+            device=prepared.device.name,
+            precision=prepared.device.precision,
             backend="sagemaker" if config.container else "local",
             job_name=job_name() if config.container else None,
             # Trials of a sweep never share it, and a resumed run goes on under it.
             logger_id=uuid.uuid4().hex[:12],
             sweep=sweep or os.environ.get(SWEEP_NAME),
-            **prepared.facts,
         )
     return _carry_out(run, prepared, screen, clock, callbacks)
 
@@ -111,7 +113,12 @@ def resume(
         write_text(run.config_file, to_yaml(config))
         if info.job_name and job_name() is None:
             run.record(resumed_here=True)
-        run.record(versions=versions(), **prepared.facts)
+        run.record(
+            fingerprint=prepared.resolved.fingerprint,
+            device=prepared.device.name,
+            precision=prepared.device.precision,
+            versions=versions(),
+        )
     return _carry_out(run, prepared, screen, clock, callbacks)
 
 

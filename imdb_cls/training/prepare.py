@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 
@@ -37,15 +36,6 @@ class PreparedRun:
     @property
     def cache(self) -> Path:
         return Path(self.config.cache_dir)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Those of run.json that may be others when the run is resumed elsewhere."""
-        return {
-            "fingerprint": self.resolved.fingerprint,
-            "device": self.device.name,
-            "precision": self.device.precision,
-        }
 
 
 def prepare_run(

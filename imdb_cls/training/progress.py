@@ -18,10 +18,8 @@ class FitProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         per_epoch = int(trainer.num_training_batches)
-        done = (
-            trainer.current_epoch * per_epoch
-            + trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        )
+        of_this_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        done = trainer.current_epoch * per_epoch + of_this_epoch
         total = int(trainer.max_epochs or 1) * per_epoch
         self.task = self.bar.add_task("training", total=total, completed=done, figures="")
         self.bar.start()

@@ -3,6 +3,7 @@
 from omegaconf import OmegaConf
 
 from imdb_cls.config import Config, parse
+from imdb_cls.config.overrides import key_of
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 
@@ -17,9 +18,7 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
     with are allowed: its command resumes it, with resume=… behind it. Raises UserError for one that
     would make it another run."""
     begun_with = set(run.info().overrides)
-    fresh = [
-        o for o in overrides if o not in begun_with and not o.lstrip("+").startswith("resume=")
-    ]
+    fresh = [o for o in overrides if o not in begun_with and key_of(o) != "resume"]
     for override in fresh:
         key = override.lstrip("+")
         if not key.startswith(_MAY_CHANGE) or key.startswith(_MAY_NOT_CHANGE):

@@ -38,7 +38,8 @@ class CloudWatchLogger(ScalarLogger):
     def __init__(self, settings: CloudWatchConfig, dimensions: dict[str, str]) -> None:
         super().__init__()
         self.settings = settings
-        self.dimensions = [{"Name": k, "Value": v} for k, v in dimensions.items()]
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        self.common = {"Dimensions": named, "StorageResolution": 1}
         patience = BotoConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
         try:
             session = boto3.Session(region_name=region(settings.region))
@@ -48,18 +49,14 @@ class CloudWatchLogger(ScalarLogger):
         self.log = logging.getLogger("imdb_cls")
         self._queue: queue.SimpleQueue[Datum | threading.Event] = queue.SimpleQueue()
         self._failed = False
-        self._thread = threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True).start()
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
-        same = {
-            "Dimensions": self.dimensions,
-            "Timestamp": datetime.now(UTC),
-            "StorageResolution": 1,
-        }
+        now = datetime.now(UTC)
         for name, value in metrics.items():
             if abs(value) <= _GREATEST:
-                self._queue.put({"MetricName": name, "Value": float(value), **same})
+                datum = {"MetricName": name, "Value": float(value), "Timestamp": now}
+                self._queue.put(datum | self.common)
 
     def finalize(self, status: str) -> None:
         """Sends what is left. Called after the fit, and once more after the test metrics."""

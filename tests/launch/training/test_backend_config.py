@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from imdb_cls.cli import explain
-from imdb_cls.config import CONF_DIR, BackendConfig, CloudWatchConfig, Config, parse
+from imdb_cls.config import BackendConfig, CloudWatchConfig, Config, parse
 from imdb_cls.errors import UserError
 from tests.support import configs
 from tests.support.local_aws import ROLE, parsed
@@ -20,8 +19,7 @@ def refused(*overrides: str) -> str:
 
 
 def test_a_run_stays_on_this_machine_unless_a_backend_is_added() -> None:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        assert parse(compose("train", [])).backend is None
+    assert configs.parsed().backend is None
 
 
 def test_the_defaults_are_the_originals() -> None:
@@ -178,11 +176,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(key: str, near: st
 
 
 def test_the_command_line_refuses_an_unknown_backend_with_the_one_there_is() -> None:
-    with (
-        initialize_config_dir(str(CONF_DIR), version_base="1.3"),
-        pytest.raises(HydraException) as error,
-    ):
-        compose("train", ["+backend=sagemakr"])
+    with pytest.raises(HydraException) as error:
+        configs.composed("+backend=sagemakr")
     assert explain(error.value) == (
         "backend=sagemakr: allowed are sagemaker. Did you mean 'sagemaker'?"
     )

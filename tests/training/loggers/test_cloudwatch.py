@@ -19,33 +19,15 @@ from imdb_cls.runs.run import Run
 from imdb_cls.training.loggers import cloudwatch
 from imdb_cls.training.loggers.aws import dimensions
 from imdb_cls.training.loggers.cloudwatch import CloudWatchLogger
-from launch.rehearsal.aws import LocalAWS
-from tests.support.local_aws import REGION, local_aws
+from tests.support.local_aws import REGION
 from tests.support.runs import Train, rows
 
 DIMENSIONS = {"Run": "2026-11-22/22-41-00", "Job": "job-1"}
 
 
-@pytest.fixture
-def aws() -> Iterator[LocalAWS]:
-    with local_aws() as local:
-        yield local
-
-
 def make(**settings: Any) -> CloudWatchLogger:
     # No flush but those that finalize asks for, unless a test says otherwise.
     return CloudWatchLogger(CloudWatchConfig(**{"flush_seconds": 600, **settings}), DIMENSIONS)
-
-
-def calls(logger: CloudWatchLogger) -> list[int]:
-    """How many values each call carries, from now on."""
-    sizes: list[int] = []
-
-    def count(params: dict[str, Any], **kwargs: Any) -> None:
-        sizes.append(len(params["MetricData"]))
-
-    logger.client.meta.events.register("provide-client-params.cloudwatch.PutMetricData", count)
-    return sizes
 
 
 def received(namespace: str = "imdb_cls") -> list[Any]:
@@ -77,8 +59,12 @@ def test_values_arrive_exactly_with_the_dimensions_run_and_job() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_call_carries_no_more_values_than_the_service_takes() -> None:
-    logger = make()
-    sizes = calls(logger)
+    logger, sizes = make(), []
+
+    def count(params: dict[str, Any], **kwargs: Any) -> None:
+        sizes.append(len(params["MetricData"]))
+
+    logger.client.meta.events.register("provide-client-params.cloudwatch.PutMetricData", count)
     for step in range(2500):
         logger.log_metrics({"train/loss": float(step)}, step)
     logger.finalize("success")
