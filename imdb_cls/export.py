@@ -4,7 +4,8 @@ import sys
 from dataclasses import dataclass
 
 from imdb_cls import cli
-from imdb_cls.terminal import quiet_libraries
+from imdb_cls.errors import UserError
+from imdb_cls.terminal import Screen, quiet_libraries
 
 USAGE = """
 usage: python -m imdb_cls.export run=DIR
@@ -26,9 +27,7 @@ class Arguments:
 def export(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls.errors import UserError
     from imdb_cls.runs.run import Run
-    from imdb_cls.terminal import Screen
     from imdb_cls.training import complete
 
     run, screen = Run.open(given.run, complete=True), Screen()
