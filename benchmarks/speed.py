@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 from rich.console import Console
 
 from imdb_cls.config import CONF_DIR, Config, parse
@@ -61,7 +60,6 @@ TESTING = (
 
 
 def base_config() -> Config:
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
         return parse(compose("train", ["experiment=packaged", "logger=none"]))
 

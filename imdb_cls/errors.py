@@ -1,4 +1,4 @@
-"""What a user did wrong or can mend: one line on stderr, exit code 2, no traceback."""
+"""Errors that a user can mend, and how any error is said on one line."""
 
 import contextlib
 import difflib
@@ -8,10 +8,11 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """One line that names the thing, the value, what is allowed and what to try."""
+    """One line that names the thing, the value, what is allowed and what to try. A command that
+    ends with it prints that line on stderr, without a traceback, and has the exit code 2."""
 
 
-# What the file system says no with; EFBIG is a file size limit (ulimit -f).
+# The file system refuses to write, or to read. EFBIG is a limit on the size of files (ulimit -f).
 _DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
@@ -45,14 +46,15 @@ def translated(message: str, *kinds: type[Exception]) -> Iterator[None]:
         raise UserError(f"{message}: {one_line(error)}") from None
 
 
-def one_line(error: BaseException, limit: int = 300) -> str:
-    """A library's message on one line of at most `limit` characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
+def one_line(message: object, limit: int = 300) -> str:
+    """A message, such as an exception of a library, on one line of at most `limit` characters."""
+    text = " ".join(str(message).split()) or type(message).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def as_user_error(error: BaseException) -> UserError | None:
-    """The UserError in an exception or in what caused it; a full or read-only disk is one too."""
+    """The UserError that an exception is or was caused by; None if there is none. A disk that
+    refuses to be written to or read is one."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
@@ -60,15 +62,11 @@ def as_user_error(error: BaseException) -> UserError | None:
         if isinstance(cause, UserError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _DISK:
-            where = cause.filename or "the disk"
-            if cause.errno in (errno.EACCES, errno.EPERM):
-                return UserError(
-                    f"cannot read or write {where}: {cause.strerror}: allow it, or choose another"
-                    " place (of a run: hydra.run.dir=… and cache_dir=…)"
-                )
+            denied = cause.errno in (errno.EACCES, errno.EPERM)
+            tried, mend = ("read or write", "allow it") if denied else ("write", "make room")
             return UserError(
-                f"cannot write {where}: {cause.strerror}:"
-                " make room, or choose another place (of a run: hydra.run.dir=… and cache_dir=…)"
+                f"cannot {tried} {cause.filename or 'the disk'}: {cause.strerror}: {mend}, or"
+                " choose another place (of a run: hydra.run.dir=… and cache_dir=…)"
             )
         cause = cause.__cause__ or cause.__context__
     return None

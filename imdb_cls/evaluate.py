@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls import cli
-from imdb_cls.terminal import quiet_libraries
+from imdb_cls.storage import write_json
+from imdb_cls.terminal import Screen, quiet_libraries
 
 USAGE = """
 usage: python -m imdb_cls.evaluate run=DIR [input=FILE]
@@ -46,8 +47,6 @@ def evaluate(given: Arguments) -> None:
     from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.reviews import splits_of
     from imdb_cls.runs.run import Run
-    from imdb_cls.storage import write_json
-    from imdb_cls.terminal import Screen
 
     run = Run.open(given.run, complete=True)
     config = run.config()

@@ -4,7 +4,8 @@ import sys
 from dataclasses import dataclass
 
 from imdb_cls import cli
-from imdb_cls.terminal import quiet_libraries
+from imdb_cls.errors import UserError
+from imdb_cls.terminal import Screen, quiet_libraries
 
 USAGE = """
 usage: python -m imdb_cls.export run=DIR
@@ -26,18 +27,16 @@ class Arguments:
 def export(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls.errors import UserError
     from imdb_cls.runs.run import Run
-    from imdb_cls.terminal import Screen
     from imdb_cls.training import complete
 
     run, screen = Run.open(given.run, complete=True), Screen()
     if not run.val_predictions_file.is_file():
         raise UserError(f"run={given.run} has no {run.val_predictions_file.name}: an older run")
-    splits = complete.splits_if_had(run, screen)
+    splits = complete.splits_or_none(run, screen)
     if splits is None:
         raise UserError(f"run={given.run}: without its reviews nothing can be compared")
-    complete.export(run, screen, splits)
+    complete.export_fast_model(run, screen, splits)
 
 
 def main() -> None:

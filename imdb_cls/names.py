@@ -1,14 +1,14 @@
-"""Names that other programs read: of the labels, the metrics and the files of a run."""
+"""The names of labels and metrics, which other programs read."""
 
-# A label is its index here, in the data, in the model and in predictions.parquet.
+# The data, the model and predictions.parquet have the index of a label here.
 LABELS = ("NEGATIVE", "POSITIVE")
 
-# Every scalar metric of a split; `val/` or `test/` stands before it when it is logged.
+# The metrics of a split. When they are logged, `val/` or `test/` stands before them.
 SCALARS = ("loss", "accuracy", "precision", "recall", "f1", "auroc", "mcc", "ece")
 
 
 def lower_is_better(metric: str) -> bool:
-    """Of a metric with or without its prefix."""
+    """Whether a metric, with or without its prefix, is the better the lower it is."""
     return metric.split("/")[-1] in ("loss", "ece")
 
 

@@ -1,4 +1,4 @@
-"""Where predictions go: a table on a terminal, JSON lines in a pipe, csv, jsonl or parquet."""
+"""Where predictions go: a table on a terminal, JSON lines in a pipe, or a file."""
 
 import contextlib
 import csv
@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from imdb_cls.errors import UserError
+from imdb_cls.errors import UserError, one_line
 from imdb_cls.storage import replacing
 from imdb_cls.terminal import as_table
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 _SCHEMA = pa.schema({"label": pa.string(), "score": pa.float64()})
+# Characters of a review in a table.
 _SHOWN = 60
 
 
@@ -36,7 +37,7 @@ class Prediction:
 Write = Callable[[list[Prediction]], None]
 
 
-def check(path: str | None) -> None:
+def check_output(path: str | None) -> None:
     """Raises UserError for an ending that is none of ours, or a directory that is not there."""
     if path is None:
         return
@@ -48,55 +49,39 @@ def check(path: str | None) -> None:
 
 @contextlib.contextmanager
 def opened(path: str | None) -> Iterator[Write]:
-    """A function to write predictions with, chunk by chunk. A file is there when all are in it."""
+    """Gives a function that writes predictions, chunk by chunk. A file takes its name when all of
+    them are in it."""
     if path is None:
         yield _to_table if sys.stdout.isatty() else _to_lines
         return
     target = Path(path).expanduser()
-    kinds = {".jsonl": _jsonl, ".csv": _csv, ".parquet": _parquet}
-    with replacing(target) as partial, kinds[target.suffix.lower()](partial) as write:
-        yield write
+    with replacing(target) as partial:
+        if target.suffix.lower() == ".parquet":
+            with pq.ParquetWriter(partial, _SCHEMA) as table:
+                yield lambda predictions: table.write_batch(_batch(predictions))
+            return
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            if target.suffix.lower() == ".csv":
+                rows = csv.writer(file)
+                rows.writerow(_SCHEMA.names)
+                yield lambda predictions: rows.writerows((p.label, p.score) for p in predictions)
+            else:
+                yield lambda predictions: file.writelines(p.json + "\n" for p in predictions)
+
+
+def _batch(predictions: list[Prediction]) -> pa.RecordBatch:
+    columns = [[p.label for p in predictions], [p.score for p in predictions]]
+    return pa.record_batch(columns, schema=_SCHEMA)
 
 
 def _to_table(predictions: list[Prediction]) -> None:
     rows = [
-        {"review": _shortened(p.text), "label": p.label, "score": f"{p.score:.4f}"}
+        {"review": one_line(p.text, _SHOWN), "label": p.label, "score": f"{p.score:.4f}"}
         for p in predictions
     ]
     Console(highlight=False).print(as_table(rows, "", boxed=True))
 
 
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-
-
 def _to_lines(predictions: list[Prediction]) -> None:
-    for prediction in predictions:
-        sys.stdout.write(prediction.json + "\n")
+    sys.stdout.writelines(p.json + "\n" for p in predictions)
     sys.stdout.flush()
-
-
-@contextlib.contextmanager
-def _jsonl(path: Path) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8") as file:
-        yield lambda predictions: file.writelines(p.json + "\n" for p in predictions)
-
-
-@contextlib.contextmanager
-def _csv(path: Path) -> Iterator[Write]:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(_SCHEMA.names)
-        yield lambda predictions: rows.writerows((p.label, p.score) for p in predictions)
-
-
-@contextlib.contextmanager
-def _parquet(path: Path) -> Iterator[Write]:
-    with pq.ParquetWriter(path, _SCHEMA) as file:
-
-        def write(predictions: list[Prediction]) -> None:
-            columns = [[p.label for p in predictions], [p.score for p in predictions]]
-            file.write_batch(pa.record_batch(columns, schema=_SCHEMA))
-
-        yield write

@@ -54,7 +54,7 @@ def predict(given: Arguments) -> None:
     from imdb_cls.runs.run import Run
 
     run = Run.open(given.run, complete=True)
-    outputs.check(given.output)
+    outputs.check_output(given.output)
     texts = reviews(given)
     first = next(texts)  # a wrong file is an error at once, not after the model has loaded
     from imdb_cls.model.open import open_labeller
@@ -91,11 +91,7 @@ def reviews(given: Arguments) -> Iterator[str]:
 
 
 def lines(stream: TextIO) -> Iterator[str]:
-    """A review a line.
-
-    Raises:
-        UserError: an empty line, bytes that are not UTF-8, no line at all.
-    """
+    """A review a line. Raises UserError for an empty line, bytes that are not UTF-8, or no line."""
     from imdb_cls.data import files
 
     number = 0
@@ -103,9 +99,8 @@ def lines(stream: TextIO) -> Iterator[str]:
         for number, line in enumerate(stream, start=1):
             yield files.checked_text(line.rstrip("\r\n"), f"line {number} of standard input")
     except UnicodeDecodeError as error:
-        raise UserError(
-            f"standard input, after line {number}: not UTF-8 ({error.reason})"
-        ) from None
+        said = f"standard input, after line {number}: not UTF-8 ({error.reason})"
+        raise UserError(said) from None
     if number == 0:
         raise UserError("no reviews on standard input")
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and what they hash to."""
+"""Files that are written as a whole or not at all, locks on them, and their hashes."""
 
 import contextlib
 import fcntl
@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-_LOOKS, _LOOK_S = 20, 0.02
+# How often a lock is tried, and the seconds between.
+_TRIES, _PAUSE_S = 20, 0.02
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside `path` to write to. It takes its place at the end, or goes if that fails."""
+    """Gives a path beside `path` to write to. At the end that file takes its name; after an error
+    it is deleted."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield partial
@@ -50,13 +52,13 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def lock(file: IO[Any]) -> bool:
-    """Locks an open file for this process. False: another one has it, and not just to look whether
-    it is locked."""
-    for _ in range(_LOOKS):
+    """Locks an open file until this process closes it. Gives whether it could: a process that only
+    looks whether the file is locked holds a lock for a moment, which is waited for."""
+    for _ in range(_TRIES):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True
-        time.sleep(_LOOK_S)
+        time.sleep(_PAUSE_S)
     return False
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
+from imdb_cls.terminal import Screen
 
 _SYNOPSIS = "usage: python -m imdb_cls.sweep DIR"
 
@@ -22,7 +23,6 @@ def sweep(words: list[str]) -> None:
         given = f"not '{' '.join(words)}'" if words else "such as multirun/<date>/<time>"
         raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
     from imdb_cls.reports.sweep.conclude import conclude
-    from imdb_cls.terminal import Screen
 
     conclude(Path(words[0]), Screen())
 

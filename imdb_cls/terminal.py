@@ -6,21 +6,25 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.panel import Panel
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-from imdb_cls.config import ReferenceConfig
 from imdb_cls.names import SCALARS
 
-# What libraries say of things that a user can do nothing about.
+# Warnings of libraries that a user can do nothing about.
 _SILENCED = (
     r".*does not have many workers.*",
     r".*Checkpoint directory .* exists and is not empty.*",
@@ -34,18 +38,17 @@ _SILENCED = (
     r".*It is recommended to use .* when logging on epoch level in distributed setting.*",
 )
 
-
-# Where nobody listens, warnings are on the screen already: logging's last resort would repeat them.
+# Without a handler, logging would print once more what Screen.warn has printed.
 logging.getLogger("imdb_cls").addHandler(logging.NullHandler())
 
 
 def is_rank_zero() -> bool:
-    """Whether this process is the one of all ranks that speaks and writes."""
+    """Whether this process is the one of all ranks that prints and writes files."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
 
 
 def quiet_libraries() -> None:
-    """Before the libraries load: their advice and bars, which are for other programs, stay away."""
+    """Silences warnings and advice of libraries that are not imported yet."""
     for pattern in _SILENCED:
         warnings.filterwarnings("ignore", message=pattern)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
@@ -53,13 +56,12 @@ def quiet_libraries() -> None:
 
 
 def quiet_loaded_libraries(bars: bool) -> None:
-    """After they loaded; `bars` keeps those of downloads."""
+    """Imports the libraries that can be silenced only then; `bars` keeps those of downloads."""
     import datasets
     import transformers
 
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
     datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -70,7 +72,11 @@ def quiet_loaded_libraries(bars: bool) -> None:
 
 
 class Screen:
-    """stdout for a person (`bar`) or for a log."""
+    """stdout, with bars, rules and boxes where it is a terminal, and with plain lines elsewhere.
+
+    Args:
+        progress: bar, lines, or auto: a bar on a terminal.
+    """
 
     def __init__(self, progress: str = "auto") -> None:
         self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -78,20 +84,20 @@ class Screen:
         self.log = logging.getLogger("imdb_cls")
 
     def say(self, text: str) -> None:
-        """One line, on the screen and in train.log."""
+        """Prints a line, and logs it: a run's log is train.log."""
         if is_rank_zero():
             self.console.print(text, markup=False)
             self.log.info(text)
 
     def rule(self, title: str) -> None:
-        """Where something new begins: a line across the terminal, or one line in a log."""
+        """Marks where something new begins: by a line across a terminal, or by the title alone."""
         if self.console.is_terminal:
             self.console.rule(Text(title), align="left")
         else:
             self.say(title)
 
     def warn(self, title: str, text: str) -> None:
-        """What must not be missed: a panel, or one line in a log."""
+        """Says what must not be missed: in a panel on a terminal, else on one line."""
         if not is_rank_zero():
             return
         if self.console.is_terminal:
@@ -102,7 +108,7 @@ class Screen:
 
     @contextmanager
     def counted(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar over `total` reviews where bars are shown; gives what counts them."""
+        """Shows a bar, if any. Gives the function that moves it, by so many of `total` reviews."""
         if not self.bar:
             yield lambda done: None
             return
@@ -111,33 +117,19 @@ class Screen:
             yield lambda done: bar.advance(task, done)
 
     def summary(
-        self,
-        name: str,
-        metrics: dict[str, Any],
-        reference: ReferenceConfig | None,
-        notes: list[str],
+        self, title: str, ours: dict[str, Any], reference: dict[str, Any] | None, notes: list[str]
     ) -> None:
-        """The test metrics, with the reference's beside them, and the notes below."""
-        rows = summary_rows(metrics, reference)
+        """Prints and logs our test metrics, beside them a reference's with its name, then notes."""
+        rows = summary_rows(ours, reference)
         for row in rows:
             self.log.info("  ".join(f"{key}: {value}" for key, value in row.items() if value))
-        self.console.print(as_table(rows, name, boxed=self.console.is_terminal))
+        self.console.print(as_table(rows, title, boxed=self.console.is_terminal))
         for note in notes:
             self.say(note)
 
 
-def progress_bar(console: Console) -> "Progress":
-    """One bar: what is counted, how far it is, when it will end, and the task's `figures`."""
-    # Only where something is counted: a short command shows no bar.
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
+def progress_bar(console: Console) -> Progress:
+    """A bar with a task's description, how far it is, when it will end, and its field `figures`."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
@@ -152,7 +144,7 @@ def progress_bar(console: Console) -> "Progress":
 
 
 def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = True) -> Table:
-    """Rows of equal keys, the first column to the left and the others to the `right`."""
+    """A table of rows with equal keys; `right` aligns all columns but the first to the right."""
     table = Table(
         title=title,
         title_justify="left",
@@ -175,20 +167,18 @@ def show_plan(console: Console, facts: dict[str, str], warnings: Sequence[str] =
         console.print(f"WARNING {warning}", markup=False)
 
 
-def summary_rows(
-    metrics: dict[str, Any], reference: ReferenceConfig | None
-) -> list[dict[str, str]]:
-    """One row a figure: its name, ours, and the reference's if there is one."""
+def summary_rows(metrics: dict[str, Any], reference: dict[str, Any] | None) -> list[dict[str, str]]:
+    """A row for each metric: its name, ours, and the reference's if there is one."""
+    shown = {name: f"{metrics[name]:.4f}" for name in SCALARS}
+    low, high = metrics["accuracy_ci95"]
+    shown["accuracy"] += f" [{low:.4f}, {high:.4f}]"
+    shown["samples_per_second"] = f"{metrics['samples_per_second']:.1f}"
     rows = []
-    for name in (*SCALARS, "samples_per_second"):
-        ours = f"{metrics[name]:.1f}" if name == "samples_per_second" else f"{metrics[name]:.4f}"
-        if name == "accuracy":
-            low, high = metrics["accuracy_ci95"]
-            ours += f" [{low:.4f}, {high:.4f}]"
+    for name, ours in shown.items():
         row = {"test": name, "this run": ours}
         if reference:
-            theirs = getattr(reference, name, None)
-            row[reference.name] = "" if theirs is None else f"{theirs:g}"
+            theirs = reference.get(name)
+            row[reference["name"]] = "" if theirs is None else f"{theirs:g}"
         rows.append(row)
     return rows
 

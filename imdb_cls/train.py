@@ -4,33 +4,32 @@ import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+from hydra import compose
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import cli
 from imdb_cls.config import Config, parse
-from imdb_cls.config.overrides import task_overrides
+from imdb_cls.config.overrides import group_of, key_of, task_overrides
 from imdb_cls.container import check_gpu, job_name, results
 from imdb_cls.errors import UserError
+from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps import plugin
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_libraries
 
-if TYPE_CHECKING:
-    from imdb_cls.runs.outcome import Outcome
-
-# Overrides of these keys name something else than what the packaged stand-ins stand in for.
+# Overrides of these keys choose weights or reviews that the packaged ones cannot stand in for.
 _NAMED = (
     *("model.pretrained.", "data.name", "data.revision", "data.source", "data.path"),
     *("data.train=", "data.val=", "data.test=", "data.text=", "data.label="),
 )
 
 
-def task(composed: DictConfig) -> "float | Outcome":
-    """One run: trains, tests, fills the run directory. Returns `metric` of the best checkpoint, or
-    of a trial how it ended."""
+def task(composed: DictConfig) -> float | Outcome:
+    """Carries out one run, here or as a job. Returns `metric` of the best checkpoint, or of a trial
+    of a sweep how it ended."""
     config = parse(composed)
     quiet_libraries()
     directory = Path(HydraConfig.get().runtime.output_dir)
@@ -49,7 +48,7 @@ def task(composed: DictConfig) -> "float | Outcome":
     with results(container, directory):
         if config.trainer.accelerator != "cpu":
             check_gpu(container)
-        # A job that was interrupted finds its run directory again, or the beginning of one.
+        # A job that was interrupted finds its run directory again. It is useless without run.json.
         if (directory / "run.json").is_file():
             config.resume = str(directory)
         elif is_rank_zero() and job_name() and directory.is_relative_to(container):
@@ -59,20 +58,20 @@ def task(composed: DictConfig) -> "float | Outcome":
 
 
 def backend() -> ModuleType:
-    """Where runs go that do not stay here."""
+    """The module that runs a config with a backend."""
     import launch.sagemaker
 
     return launch.sagemaker
 
 
-def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float | Outcome":
+def _train_here(config: Config, directory: Path, overrides: list[str]) -> float | Outcome:
     from imdb_cls.training.checkpoints import Stopped
     from imdb_cls.training.fit import resume, train
 
     in_sweep = not OmegaConf.is_missing(HydraConfig.get().job, "num")
     try:
         if in_sweep or (Sweep.around(directory) and not (config.resume or config.container)):
-            # Not in a job, whose image lacks what a sweep needs.
+            # The image of a job lacks what this imports.
             from imdb_cls.sweeps import local
             from imdb_cls.sweeps.trial import Trial
 
@@ -91,19 +90,15 @@ def _train_here(config: Config, directory: Path, overrides: list[str]) -> "float
 
 
 def recompose(stand_ins: list[str]) -> Config:
-    """This run's config, had the user typed the stand-ins too."""
-    from hydra import compose
-    from hydra.errors import HydraException
-
+    """Composes this run's config once more, as if the user had typed the stand-ins too."""
     from imdb_cls.training.resolve import with_stand_ins
 
     hydra = HydraConfig.get()
     overrides = with_stand_ins(hydra.overrides.task, stand_ins)
-    groups = [f"{choice.split('=')[0]}=" for choice in stand_ins]
+    groups = [key_of(choice) for choice in stand_ins]
     for override in overrides[: -len(stand_ins)]:
-        group = override.split(".")[0]
-        named = override.startswith(_NAMED) and not override.split("=")[0].endswith(".fallback")
-        if named and f"{group}=" in groups:
+        named = override.startswith(_NAMED) and not key_of(override).endswith(".fallback")
+        if named and group_of(override) in groups:
             raise UserError(
                 f"the Hub cannot be reached, and {override} has no stand-in:"
                 f" go online, or leave it out to train with {' '.join(stand_ins)}"

@@ -4,8 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +17,9 @@ from tests.support.once import once
 from tests.support.processes import SHOWING, Command
 from tests.support.rehearsed import SMALL
 from tests.support.runs import Train
+
+if TYPE_CHECKING:
+    from launch.rehearsal.aws import LocalAWS
 
 # Before any library loads. One thread a process: the tests run side by side.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -140,19 +144,23 @@ def local_run(shared: Path, tiny: list[str]) -> Path:
 
 
 @pytest.fixture
+def aws() -> "Iterator[LocalAWS]":
+    """A local AWS of the test's own. Set its `runner` to carry jobs out."""
+    from tests.support.local_aws import local_aws
+
+    with local_aws() as local:
+        yield local
+
+
+@pytest.fixture
 def train_here(tmp_path: Path, tiny: list[str]) -> Train:
     """Trains the tiny model in this process, with these overrides, into tmp_path/<name>."""
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-
-    from imdb_cls import config as schema
+    from imdb_cls.config import parse
     from imdb_cls.training.fit import train
-
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
+    from tests.support.configs import composed
 
     def run(*overrides: str, name: str = "run", **options: Any) -> Path:
-        with initialize_config_dir(str(schema.CONF_DIR), version_base="1.3"):
-            config = schema.parse(compose("train", [*tiny, *overrides]))
+        config = parse(composed(*tiny, *overrides))
         train(config, tmp_path / name, lambda stand_ins: config, list(overrides), **options)
         return tmp_path / name
 

@@ -11,6 +11,7 @@ import pytest
 from imdb_cls import container
 from imdb_cls.errors import UserError
 from imdb_cls.training.checkpoints import Stopped
+from tests.support.runs import files_of
 
 
 @pytest.fixture(autouse=True)
@@ -50,10 +51,6 @@ def ends(root: Path, error: BaseException | None = None) -> str | None:
     return failure.read_text(encoding="utf-8") if failure.is_file() else None
 
 
-def files(directory: Path) -> set[str]:
-    return {p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file()}
-
-
 MODEL = {"config.json", "model.safetensors"}
 DATA = {
     *("run/config.yaml", "run/run.json", "run/metrics.csv", "run/train.log"),
@@ -63,9 +60,9 @@ DATA = {
 
 def test_the_model_and_the_other_files_are_published_once(root: Path) -> None:
     assert ends(root) is None
-    assert files(root / "model") == MODEL
+    assert files_of(root / "model") == MODEL
     # Neither checkpoints, which SageMaker copies itself, nor what was half-written.
-    assert files(root / "output" / "data") == DATA
+    assert files_of(root / "output" / "data") == DATA
     assert (root / "output/data/run/metrics.csv").read_text() == "run/metrics.csv"
 
 
@@ -74,8 +71,8 @@ def test_the_model_and_the_other_files_are_published_once(root: Path) -> None:
 )
 def test_a_run_that_breaks_off_publishes_what_it_has(root: Path, error: BaseException) -> None:
     ends(root, error)
-    assert files(root / "model") == MODEL
-    assert files(root / "output" / "data") == DATA
+    assert files_of(root / "model") == MODEL
+    assert files_of(root / "output" / "data") == DATA
 
 
 def test_without_a_model_none_is_published(tmp_path: Path) -> None:
@@ -147,7 +144,7 @@ def test_only_the_first_of_all_processes_publishes(
     assert not (root / "output").exists()
     monkeypatch.setenv(variable, "0")
     ends(root)
-    assert files(root / "model") == MODEL
+    assert files_of(root / "model") == MODEL
 
 
 def test_any_process_may_say_why_it_failed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

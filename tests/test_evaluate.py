@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from imdb_cls.errors import UserError
 from imdb_cls.evaluate import Arguments, evaluate
+from tests.support.files import write_rows
 from tests.support.runs import decided, reviews
 
 TIMED = {"runtime_s", "samples_per_second"}
@@ -53,26 +53,17 @@ def run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return decided(trained, tmp_path_factory.mktemp("decided") / "run")
 
 
+@pytest.fixture
+def copy(trained: Path, tmp_path: Path) -> Path:
+    """A run that a test may change."""
+    return shutil.copytree(trained, tmp_path / "run")
+
+
 @pytest.fixture(scope="module")
 def labelled(run: Path) -> list[tuple[str, int]]:
     """Real reviews, one of them twice, and two of three positive."""
     texts = reviews(run, 45)
     return [(text, int(number % 3 > 0)) for number, text in enumerate([*texts, texts[0]])]
-
-
-def write(path: Path, labelled: list[tuple[str, int]], text: str, label: str) -> Path:
-    rows = [{text: review, label: number} for review, number in labelled]
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-        return path
-    with path.open("w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(json.dumps(row) + "\n" for row in rows)
-        else:
-            table = csv.DictWriter(file, [text, label])
-            table.writeheader()
-            table.writerows(rows)
-    return path
 
 
 def test_the_runs_own_test_split_gives_the_runs_own_figures(
@@ -92,12 +83,10 @@ def test_the_runs_own_test_split_gives_the_runs_own_figures(
 
 
 def test_without_output_the_files_lie_in_the_run(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
     evaluated(capsys, copy)
-    file = write(tmp_path / "mine.csv", [("good", 1), ("bad", 0)], "text", "label")
+    file = write_rows(tmp_path / "mine.csv", ["text", "label"], [("good", 1), ("bad", 0)])
     evaluated(capsys, copy, input=file)
     names = {path.name for path in (copy / "evaluations").iterdir()}
     assert {name.split("-")[0] for name in names} == {"test", "mine"}
@@ -115,7 +104,7 @@ def test_every_kind_of_file_is_evaluated_in_its_order(
     from imdb_cls.model.open import open_labeller
     from imdb_cls.runs.run import Run
 
-    file = write(tmp_path / f"in.{ending}", labelled, "review", "sentiment")
+    file = write_rows(tmp_path / f"in.{ending}", ["review", "sentiment"], labelled)
     metrics, found = evaluated(
         capsys, run, input=file, text="review", label="sentiment", output=tmp_path / "out"
     )
@@ -136,7 +125,7 @@ def test_labels_may_be_words(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    numbers = write(tmp_path / "numbers.csv", labelled, "text", "label")
+    numbers = write_rows(tmp_path / "numbers.csv", ["text", "label"], labelled)
     words = tmp_path / "words.csv"
     with numbers.open(newline="") as source, words.open("w", newline="") as target:
         table = csv.writer(target)
@@ -153,7 +142,7 @@ def test_metrics_and_predictions_agree_exactly(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    file = write(tmp_path / "in.csv", labelled, "text", "label")
+    file = write_rows(tmp_path / "in.csv", ["text", "label"], labelled)
     metrics, found = evaluated(capsys, run, input=file, output=tmp_path / "out")
     label, probability = found["label"], found["probability"]
     predicted = probability > 0.5
@@ -191,7 +180,7 @@ def test_a_long_review_is_marked_as_truncated(
 ) -> None:
     # 32 tokens with [CLS] and [SEP].
     rows = [("good " * 30, 1), ("good " * 31, 0)]
-    file = write(tmp_path / "in.csv", rows, "text", "label")
+    file = write_rows(tmp_path / "in.csv", ["text", "label"], rows)
     _, found = evaluated(capsys, run, input=file, output=tmp_path / "out")
     assert found["tokens"].tolist() == [32, 33]
     assert found["truncated"].tolist() == [False, True]
@@ -210,7 +199,7 @@ def test_a_long_review_is_marked_as_truncated(
 def test_reviews_that_cannot_be_evaluated_are_refused(
     run: Path, tmp_path: Path, rows: list[tuple[str, int]], part: str
 ) -> None:
-    file = write(tmp_path / "in.csv", rows, "text", "label")
+    file = write_rows(tmp_path / "in.csv", ["text", "label"], rows)
     with pytest.raises(UserError) as error:
         evaluate(Arguments(run=str(run), input=str(file), output=str(tmp_path / "out")))
     assert part in str(error.value)
@@ -218,7 +207,7 @@ def test_reviews_that_cannot_be_evaluated_are_refused(
 
 
 def test_a_missing_file_or_column_is_refused(run: Path, tmp_path: Path) -> None:
-    file = write(tmp_path / "in.csv", [("good", 1), ("bad", 0)], "text", "lable")
+    file = write_rows(tmp_path / "in.csv", ["text", "lable"], [("good", 1), ("bad", 0)])
     with pytest.raises(UserError, match=r"no column 'label' among text, lable.*'lable'.*label=…"):
         evaluate(Arguments(run=str(run), input=str(file)))
     with pytest.raises(UserError, match=r"in\.jsonl: no such file"):
@@ -231,7 +220,7 @@ def test_an_output_that_is_a_file_is_refused(
 ) -> None:
     from imdb_cls.evaluate import main
 
-    file = write(tmp_path / "in.csv", [("good", 1), ("bad", 0)], "text", "label")
+    file = write_rows(tmp_path / "in.csv", ["text", "label"], [("good", 1), ("bad", 0)])
     words = ["evaluate", f"run={run}", f"input={file}", f"output={file}"]
     monkeypatch.setattr("sys.argv", words)
     with pytest.raises(SystemExit) as end:
@@ -243,11 +232,7 @@ def test_an_output_that_is_a_file_is_refused(
 
 
 @pytest.mark.parametrize("missing", ["model", "model/config.json", "running", "failed"])
-def test_a_half_written_run_is_refused_with_what_finishes_it(
-    trained: Path, tmp_path: Path, missing: str
-) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_a_half_written_run_is_refused_with_what_finishes_it(copy: Path, missing: str) -> None:
     if missing == "model":
         shutil.rmtree(copy / missing)
     elif (copy / missing).is_file():
@@ -262,18 +247,14 @@ def test_a_half_written_run_is_refused_with_what_finishes_it(
     assert not (copy / "evaluations").exists()
 
 
-def test_a_damaged_model_is_refused(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_a_damaged_model_is_refused(copy: Path) -> None:
     weights = copy / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
     with pytest.raises(UserError, match=r"model cannot be read"):
         evaluate(Arguments(run=str(copy)))
 
 
-def test_reviews_that_have_changed_are_not_the_test_split(trained: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "run"
-    shutil.copytree(trained, copy)
+def test_reviews_that_have_changed_are_not_the_test_split(copy: Path) -> None:
     record = json.loads((copy / "run.json").read_text())
     record["resolved"]["data_fingerprint"] = "0" * 16
     (copy / "run.json").write_text(json.dumps(record))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -22,6 +21,7 @@ from imdb_cls import cli
 from imdb_cls import predict as command_module
 from imdb_cls.errors import UserError
 from imdb_cls.predict import USAGE, Arguments, chunks, predict
+from tests.support.files import write_rows
 from tests.support.processes import Command
 from tests.support.runs import decided, reviews
 
@@ -64,18 +64,6 @@ def written(path: Path) -> list[dict[str, Any]]:
         return [{**row, "score": float(row["score"])} for row in csv.DictReader(file)]
 
 
-def write(path: Path, texts: list[str], column: str) -> Path:
-    if path.suffix == ".parquet":
-        pq.write_table(pa.table({"n": range(len(texts)), column: texts}), path)
-        return path
-    with path.open("w", newline="", encoding="utf-8") as file:
-        if path.suffix == ".jsonl":
-            file.writelines(json.dumps({"n": 1, column: text}) + "\n" for text in texts)
-        else:
-            csv.writer(file).writerows([["n", column], *([1, text] for text in texts)])
-    return path
-
-
 def test_a_score_is_the_probability_of_its_label(
     run: Path,
     texts: list[str],
@@ -113,7 +101,7 @@ def test_every_kind_of_file_goes_in_and_comes_out_in_order(
     capsys: pytest.CaptureFixture[str],
     ending: str,
 ) -> None:
-    file = write(tmp_path / f"in.{ending}", texts, "review")
+    file = write_rows(tmp_path / f"in.{ending}", ["n", "review"], enumerate(texts))
     out = tmp_path / f"out.{ending}"
     assert predicted(capsys, run=run, input=file, text="review", output=out) == []
     expected = predicted(capsys, run=run, texts=texts)
@@ -187,7 +175,8 @@ def test_a_review_of_5_mb_is_scored_by_both_its_ends(
     ends = ("dull plot and bad acting " * 10, " i liked this great movie" * 10)
     long = ends[0] + "so it goes " * 480_000 + ends[1]
     assert len(long) > 5_000_000
-    file = write(tmp_path / "in.csv", [long, ends[0] + "but" + ends[1], ends[0]], "text")
+    short = ends[0] + "but" + ends[1]
+    file = write_rows(tmp_path / "in.csv", ["text"], [[long], [short], [ends[0]]])
     csv.field_size_limit(131_072)  # Python's own, whoever raised it before
     found = predicted(capsys, run=run, input=file)
     assert found[0]["label"] == found[1]["label"]

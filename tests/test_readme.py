@@ -5,10 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
-from omegaconf import OmegaConf
 
-from imdb_cls.config import CONF_DIR, parse
+from imdb_cls.config import parse
+from tests.support.configs import composed
 
 ROOT = Path(__file__).parent.parent
 TEXTS = "\n".join(p.read_text() for p in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
@@ -25,9 +24,7 @@ def test_there_are_commands_to_check() -> None:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_shown_command_is_taken(command: str) -> None:
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
     # Of a sweep, its first values; of a search, what is fixed.
     words = [word for word in shlex.split(command) if "interval(" not in word]
     overrides = [re.sub(r"=([^,\[]*),.*", r"=\1", word) for word in words]
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        parse(compose("train", overrides))
+    parse(composed(*overrides))

@@ -268,7 +268,6 @@ def test_own_files_train_a_run(train_here: Train, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml"])
 def test_a_directory_without_its_record_is_no_run(trained: Path, tmp_path: Path, name: str) -> None:
-    from imdb_cls.errors import UserError
     from imdb_cls.runs.run import Run
 
     copy = tmp_path / "copy"

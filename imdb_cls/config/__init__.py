@@ -1,4 +1,4 @@
-"""The typed schema of conf/, how a composed config becomes it, and what it refuses."""
+"""The typed schema of conf/, how a composed config is read into it, and what is refused."""
 
 from imdb_cls.config.parse import (
     CONF_DIR,
@@ -14,12 +14,9 @@ from imdb_cls.config.schema import (
     CloudWatchConfig,
     Config,
     DataConfig,
-    LoggerConfig,
     ModelConfig,
     PretrainedConfig,
-    ReferenceConfig,
     SweepConfig,
-    TensorBoardConfig,
     TrainerConfig,
     WandbConfig,
 )
@@ -31,12 +28,9 @@ __all__ = [
     "CloudWatchConfig",
     "Config",
     "DataConfig",
-    "LoggerConfig",
     "ModelConfig",
     "PretrainedConfig",
-    "ReferenceConfig",
     "SweepConfig",
-    "TensorBoardConfig",
     "TrainerConfig",
     "WandbConfig",
     "known_keys",

@@ -19,10 +19,7 @@ _NEEDED = {"hub": "name", "files": "train", "arrow": "path"}
 
 
 def check_config(config: Config) -> None:
-    """
-    Raises:
-        UserError: the first value found that is out of range or contradicts another.
-    """
+    """Raises UserError for the first value that is out of range or contradicts another."""
     check_knobs(config)
     _check_source(config.data)
     _check_devices(config.trainer.devices, config.data.batch_size)
@@ -36,11 +33,7 @@ def check_config(config: Config) -> None:
 
 
 def check_aws(config: AwsConfig) -> None:
-    """What a training job, an endpoint and a batch job must all keep to.
-
-    Raises:
-        UserError: the first value that is out of range or contradicts another.
-    """
+    """Does the same for what a training job, an endpoint and a batch job have in common."""
     key = config.key
     check_knobs(config, key)
     if bool(config.subnets) != bool(config.security_groups):

@@ -19,15 +19,9 @@ def knob(default: Any, *rules: Rule) -> Any:
 
 
 def check_knobs(config: Any, key: Callable[[str], str] = str) -> None:
-    """Checks every knob of a dataclass, then those of the dataclasses in it: their defaults may be
-    values of the former, as that of data.seed is.
-
-    Args:
-        key: how a user writes the name of a field.
-
-    Raises:
-        UserError: the first value that breaks a rule.
-    """
+    """Checks the knobs of a dataclass, then of those in it, which may have the former as defaults:
+    data.seed is ${seed}. Raises UserError for the first value that breaks a rule. `key` gives the
+    name of a field as a user writes it."""
     values = {item: getattr(config, item.name) for item in fields(config)}
     for item, value in values.items():
         check_value(key(item.name), value, *item.metadata.get("rules", ()))
@@ -57,15 +51,12 @@ def above_zero(value: float) -> str | None:
 
 
 def between(low: float, high: float, why: str = "") -> Rule:
-    """
-    Args:
-        why: what is wrong with a number above `high`.
-    """
+    """`why` says what is wrong with a number above `high`."""
     said = f" must lie between {low} and {high}"
     because = f"{said}: {why}" if why else said
     return lambda value: None if low <= value <= high else because if value > high else said
 
 
 def matching(pattern: str, wrong: str) -> Rule:
-    """A text that the pattern matches as a whole, or an empty one."""
+    """Allows an empty text, too. `wrong` says what is wrong with one that does not match."""
     return lambda value: None if not value or re.fullmatch(pattern, value) else wrong

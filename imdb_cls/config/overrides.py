@@ -1,4 +1,4 @@
-"""Hydra's key=value overrides as text."""
+"""The key=value overrides of a Hydra command, as text."""
 
 import re
 from typing import cast
@@ -9,14 +9,15 @@ from omegaconf import OmegaConf
 
 
 def quoted(value: str) -> str:
-    """A string as Hydra reads it behind key=."""
+    """A value with the quotes, if it needs any, that it must have behind key= for Hydra."""
     if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
         return value
     return QuotedString(value, Quote.single).with_quotes()
 
 
 def task_overrides() -> list[str]:
-    """Those of the run that Hydra has begun, as they were typed: ${oc.env:…} may be a secret."""
+    """The overrides of the run that Hydra has begun, as typed: ${oc.env:…} may name a secret, so it
+    is not resolved."""
     typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     return [str(override) for override in cast(list[str], typed)]
 
@@ -32,10 +33,10 @@ def group_of(override: str) -> str:
 
 
 def without_place(overrides: list[str]) -> list[str]:
-    """Overrides but for those of the backend and the sweep, which are not the trial's own."""
+    """Leaves out those of the backend and the sweep, which do not say what is trained."""
     return [o for o in overrides if group_of(o) not in ("backend", "sweep")]
 
 
 def same_trial(one: list[str], other: list[str]) -> bool:
-    """Whether two lists of overrides are of one trial, wherever it ran."""
+    """Whether two lists of overrides train the same, wherever they run."""
     return sorted(without_place(one)) == sorted(without_place(other))

@@ -1,4 +1,4 @@
-"""A composed config as typed dataclasses: every key known, every value of its type."""
+"""Reads a composed config into the typed dataclasses of the schema."""
 
 import re
 from dataclasses import fields, is_dataclass
@@ -26,7 +26,7 @@ _REMOVED = {
 
 
 def unknown_key(key: str) -> str:
-    """What to say of a key that the schema does not have."""
+    """Why a key that the schema does not have is refused."""
     if key in _REMOVED:
         return f"{key} is no key any more: {_REMOVED[key]}: leave it out."
     return f"unknown key '{key}'.{nearest(key, known_keys())}"
@@ -49,11 +49,8 @@ def with_type(schema: type[T], composed: Any) -> T:
 
 
 def parse(composed: DictConfig) -> Config:
-    """A composed config as typed dataclasses, checked.
-
-    Raises:
-        UserError: an unknown key, a wrong type, a missing or contradictory value.
-    """
+    """A composed config as typed dataclasses, checked. Raises UserError for an unknown key, a wrong
+    type, a missing or a contradictory value."""
     config = typed(Config, composed)
     check_config(config)
     _make_absolute(config)
@@ -67,9 +64,7 @@ def typed(schema: type[T], composed: DictConfig) -> T:
         UserError: an unknown key, a wrong type or a missing value.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema), composed)
-        OmegaConf.resolve(merged)
-        return cast(T, OmegaConf.to_object(merged))
+        return with_type(schema, composed)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, composed)) from None
 
@@ -93,7 +88,7 @@ def _absolute(path: str) -> str:
 
 
 def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
-    """What OmegaConf did not like, in words of ours where they are plainer."""
+    """An error of OmegaConf in plainer words, if we have them."""
     key = error.full_key or ""
     message = one_line(error).split(" full_key:")[0]
     if "not in" in message and "Key" in message:

@@ -13,11 +13,7 @@ def training_steps(config: Config, reviews: int) -> int:
 
 
 def warmup_steps(config: Config, reviews: int) -> int:
-    """Steps over which the learning rate rises.
-
-    Raises:
-        UserError: more of them than the run has.
-    """
+    """Steps over which the learning rate rises. Raises UserError if the run has fewer."""
     total = training_steps(config, reviews)
     if config.model.warmup_steps is None:
         return round(config.model.warmup_ratio * total)

@@ -166,7 +166,7 @@ class RunInfo(_Record):
                 said = None
             if isinstance(said, str):
                 reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
-        return one_line(Exception(reason))
+        return one_line(reason)
 
     def required_job(self) -> JobInfo:
         """`job`, of a run that is known to be one."""

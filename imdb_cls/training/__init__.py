@@ -1,0 +1,1 @@
+"""Trains, tests and completes one run, and resumes it."""

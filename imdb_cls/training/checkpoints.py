@@ -1,5 +1,6 @@
-"""best.ckpt and last.ckpt: when they are written, and how: whole or not at all."""
+"""best.ckpt and last.ckpt: when they are written, and that each is whole or not there."""
 
+import functools
 import signal
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from imdb_cls.storage import replacing
 
 
 class Stopped(BaseException):
-    """A signal asked the run to end; its state is in last.ckpt."""
+    """A signal asked the run to end. During the fit it is raised after last.ckpt was written."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
@@ -25,11 +26,11 @@ class Stopped(BaseException):
 
 
 class Pruned(BaseException):
-    """The other trials of the sweep are better: this one ends here, and that is its result."""
+    """A trial ends before its last epoch, because other trials of its sweep are better."""
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """A checkpoint takes its name when all its bytes are on the disk."""
+    """Gives a checkpoint its name when all its bytes are on the disk."""
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
@@ -41,7 +42,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
-    """best.ckpt: the weights with the best `metric` so far."""
+    """Keeps best.ckpt: the weights with the best `metric` so far."""
     return ModelCheckpoint(
         dirpath=run.best_checkpoint.parent,
         filename=run.best_checkpoint.stem,
@@ -55,16 +56,17 @@ def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
 
 
 def mode(metric: str) -> str:
-    """Whether less or more of a metric is better."""
+    """Whether a metric is to be minimized or maximized, as Lightning calls it."""
     return "min" if lower_is_better(metric) else "max"
 
 
 class LastCheckpoint(Checkpoint):
-    """last.ckpt: everything needed to go on, written every `minutes`, after every epoch, and when
-    SIGTERM or SIGINT asks to stop. A second SIGINT stops at once.
+    """Writes last.ckpt, with everything needed to go on: every `minutes`, after every epoch, and
+    when SIGTERM or SIGINT asks to stop. A second SIGINT stops at once.
 
-    Lightning calls Checkpoints after all other callbacks and in their order: behind best_checkpoint
-    and early stopping, this one saves what they have just decided.
+    Lightning calls the callbacks that are Checkpoints after all others, in the order of its list:
+    this one stands last in it, so that it saves what best_checkpoint and early stopping have just
+    decided.
     """
 
     def __init__(self, path: Path, minutes: float) -> None:
@@ -90,21 +92,16 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        # Between two steps of the optimizer nothing is half-done. Where a validation follows, a
-        # checkpoint would be resumed without it: the next batch or the epoch's end will do.
+        # A run can only be resumed between two steps of the optimizer. Before a validation none is
+        # saved, because the resumed run would leave the validation out.
         step_done = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
         validation_follows = (batch_idx + 1) % int(trainer.val_check_batch or 1) == 0
         if step_done and not trainer.is_last_batch and not validation_follows:
-            stop = self._agreed(trainer, self._signum is not None)
-            due = time.monotonic() - self._saved >= self.seconds
-            if stop or self._agreed(trainer, due):
-                self._save(trainer)
-            self._stop(stop)
+            self._save(trainer, due=time.monotonic() - self._saved >= self.seconds)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._stopped_early = trainer.should_stop
-        self._save(trainer)
-        self._stop(self._agreed(trainer, self._signum is not None))
+        self._save(trainer, due=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._restore()
@@ -114,11 +111,13 @@ class LastCheckpoint(Checkpoint):
     ) -> None:
         self._restore()
 
-    def _save(self, trainer: Trainer) -> None:
-        trainer.save_checkpoint(self.path)
-        self._saved = time.monotonic()
-
-    def _stop(self, stop: bool) -> None:
+    def _save(self, trainer: Trainer, due: bool) -> None:
+        """Saves if it is due or a signal came. All ranks do as soon as one of them has a reason."""
+        on_any_rank = functools.partial(trainer.strategy.reduce_boolean_decision, all=False)
+        stop = on_any_rank(self._signum is not None)
+        if stop or on_any_rank(due):
+            trainer.save_checkpoint(self.path)
+            self._saved = time.monotonic()
         if stop:
             raise Stopped(self._signum or signal.SIGTERM)
 
@@ -126,12 +125,6 @@ class LastCheckpoint(Checkpoint):
         if self._signum is not None and signum == signal.SIGINT:
             raise Stopped(signum)
         self._signum = signum
-
-    def _agreed(self, trainer: Trainer, mine: bool) -> bool:
-        """Ranks save together, or none does."""
-        if trainer.world_size == 1:
-            return mine
-        return bool(trainer.strategy.reduce_boolean_decision(mine, all=False))
 
     def _restore(self) -> None:
         for signum, handler in self._previous.items():

@@ -1,7 +1,7 @@
-"""What completes a run directory on the machine where it is read: the fast model and report.html.
+"""Completes the directory of a trained run with the fast model and report.html.
 
-A run on this machine ends with it; for a job it is done after its results came back, so that no
-instance is paid for it.
+A run on this machine ends so. The directory of a job is completed where its results were fetched:
+nobody pays an instance for it.
 """
 
 import contextlib
@@ -20,23 +20,27 @@ if TYPE_CHECKING:
     from imdb_cls.data.splits import Splits
 
 
-def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str]:
-    """Of a completed run: as its config's `export` and `report` want it, and what there is not yet.
-    Gives what to say of it at the very end. An error is said, and leaves the run what it is.
+def is_complete(run: Run) -> bool:
+    """Whether a trained run has the fast model and the report, if its config asks for them."""
+    config = run.config()
+    exported = not config.export or "fast" in run.metrics()
+    return exported and (not config.report or run.report_file.is_file())
 
-    Args:
-        splits: the run's own, if they are at hand.
-    """
+
+def complete(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str]:
+    """Makes what the config of a trained run asks for: the fast model, unless it is there, and the
+    report. An error becomes a warning. Returns the lines that are to be shown last. `splits` are
+    the run's own, if they are loaded already."""
     config, clock = run.config(), Clock()
     exports, reports = config.export and "fast" not in run.metrics(), config.report
     if not (exports or reports):
         return []
-    splits = splits or splits_if_had(run, screen)
+    splits = splits or splits_or_none(run, screen)
     if exports and splits:
-        with clock.part("export"), _survived(f"python -m imdb_cls.export run={run.path}", screen):
-            export(run, screen, splits)
+        with clock.part("export"), _warning(f"python -m imdb_cls.export run={run.path}", screen):
+            export_fast_model(run, screen, splits)
     if reports:
-        with clock.part("report"), _survived(f"python -m imdb_cls.report {run.path}", screen):
+        with clock.part("report"), _warning(f"python -m imdb_cls.report {run.path}", screen):
             from imdb_cls.reports.run.page import write
 
             write(run, splits)
@@ -44,30 +48,9 @@ def finish(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[str
     return [f"report: {run.report_file}"] * (reports and run.report_file.is_file())
 
 
-def is_finished(run: Run) -> bool:
-    """Whether a completed run has all that its config wants."""
-    config = run.config()
-    exported = not config.export or "fast" in run.metrics()
-    return exported and (not config.report or run.report_file.is_file())
-
-
-@contextlib.contextmanager
-def _survived(again: str, screen: Screen) -> Iterator[None]:
-    """The run is complete, and a sweep has others: what goes wrong now ends neither."""
-    try:
-        yield
-    except Exception as error:
-        if as_user_error(error) is None:
-            traceback.print_exc()
-        screen.warn("not finished", f"{one_line(as_user_error(error) or error)}: then {again}")
-
-
-def export(run: Run, screen: Screen, splits: "Splits") -> None:
-    """Makes the fast model, and says in metrics.json what it costs.
-
-    Raises:
-        UserError: what makes it is not installed, or the model is damaged.
-    """
+def export_fast_model(run: Run, screen: Screen, splits: "Splits") -> None:
+    """Makes the fast model, and says in metrics.json how well it agrees with the trained one. If
+    that is damaged or a package is missing, raises UserError."""
     missing = [name for name in ("onnx", "onnxruntime") if not importlib.util.find_spec(name)]
     if missing:
         raise UserError(f"no fast model for CPUs without {missing[0]}: pip install {missing[0]}")
@@ -88,8 +71,8 @@ def export(run: Run, screen: Screen, splits: "Splits") -> None:
         )
 
 
-def splits_if_had(run: Run, screen: Screen) -> "Splits | None":
-    """The reviews of a run; None, with a line that says why, if they cannot be had."""
+def splits_or_none(run: Run, screen: Screen) -> "Splits | None":
+    """The reviews of a run. If they cannot be had here, says why and gives None."""
     from imdb_cls.runs.reviews import splits_of
 
     try:
@@ -97,3 +80,15 @@ def splits_if_had(run: Run, screen: Screen) -> "Splits | None":
     except UserError as error:
         screen.say(f"the run's reviews cannot be had here: {error}")
         return None
+
+
+@contextlib.contextmanager
+def _warning(again: str, screen: Screen) -> Iterator[None]:
+    """Turns an error into a warning with the command that tries once more: the run is trained, and
+    its sweep may have other trials."""
+    try:
+        yield
+    except Exception as error:
+        if as_user_error(error) is None:
+            traceback.print_exc()
+        screen.warn("not finished", f"{one_line(as_user_error(error) or error)}: then {again}")

@@ -1,7 +1,9 @@
 """One training run, from a config to a whole run directory."""
 
 import os
+import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -18,15 +20,15 @@ from imdb_cls.runs.run import SWEEP_NAME, Clock, Run, to_yaml
 from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_loaded_libraries
 from imdb_cls.training import checkpoints
-from imdb_cls.training.complete import finish, is_finished
-from imdb_cls.training.loggers import build as loggers
+from imdb_cls.training.complete import complete, is_complete
+from imdb_cls.training.loggers.build import build_loggers
 from imdb_cls.training.loggers.table import TableLogger
-from imdb_cls.training.prepare import Prepared, prepare
+from imdb_cls.training.prepare import PreparedRun, prepare_run
 from imdb_cls.training.progress import FitProgress
-from imdb_cls.training.recording import locked, recorded
+from imdb_cls.training.recording import recording, run_lock
 from imdb_cls.training.resolve import Recompose, ResolvedConfig
 from imdb_cls.training.resume import resumed_config
-from imdb_cls.training.test_split import test
+from imdb_cls.training.test_split import test_best_checkpoint
 
 
 def train(
@@ -43,16 +45,15 @@ def train(
 
     Args:
         sweep: the name of the sweep that this is a trial of.
-        resolved: what the config came to, if that is known.
-        callbacks: of the Trainer, beside those that every run has.
+        resolved: what the names in the config came to, if they are resolved already.
+        callbacks: for the Trainer, beside those that every run has.
     """
-    screen, clock = Screen(config.trainer.progress), Clock()
+    run, screen, clock = Run(path), Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)
-    run = Run(path)
     if is_rank_zero():
         run.check_free()
     with clock.part("prepare"):
-        prepared = prepare(config, recompose, resolved)
+        prepared = prepare_run(config, recompose, resolved)
     if is_rank_zero():
         Run.create(
             path,
@@ -64,7 +65,8 @@ def train(
             precision=prepared.device.precision,
             backend="sagemaker" if config.container else "local",
             job_name=job_name() if config.container else None,
-            logger_id=loggers.new_wandb_id(),
+            # Trials of a sweep never share it, and a resumed run goes on under it.
+            logger_id=uuid.uuid4().hex[:12],
             sweep=sweep or os.environ.get(SWEEP_NAME),
         )
     return _carry_out(run, prepared, screen, clock, callbacks)
@@ -78,30 +80,30 @@ def resume(
     resolved: ResolvedConfig | None = None,
     callbacks: Sequence[Callback] = (),
 ) -> float:
-    """Goes on with a run where its last checkpoint stopped, in its own directory. For a trial of a
-    sweep, as `train` does."""
+    """Goes on with the run `asked` for, where its last checkpoint was saved, as `train` does with a
+    new one. `path` must be the run's own directory."""
     run = Run.open(asked)
+    info = run.info()
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
-    # To the job itself the run is its own.
-    if run.info().is_live_job and job_name() is None:
+    # The job itself may go on with its run.
+    if info.is_live_job and job_name() is None:
         raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
     config, changed = resumed_config(run, overrides)
     screen, clock = Screen(config.trainer.progress), Clock()
     quiet_loaded_libraries(bars=screen.bar)
-    info = run.info()
     if info.resolved is None:
         raise UserError(f"resume={path}: the run failed before it began: train it anew")
     if info.status == "completed" and not changed:
         screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
-        # It may have been stopped behind its last number.
-        if is_rank_zero() and not config.container and not is_finished(run):
-            for line in finish(run, screen):
+        # It may have been stopped after it was tested.
+        if is_rank_zero() and not config.container and not is_complete(run):
+            for line in complete(run, screen):
                 screen.say(line)
-        return float(run.metrics()["val"][config.metric.removeprefix("val/")])
+        return _result(run, config)
     clock.seconds = dict(info.parts or {})
     with clock.part("prepare"):
-        prepared = prepare(config, lambda stand_ins: _no_stand_in(path), resolved)
+        prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
     if prepared.splits.fingerprint != info.resolved.data_fingerprint:
         raise UserError(
             f"resume={path}: the reviews are not those the run began with"
@@ -127,96 +129,80 @@ def _no_stand_in(path: Path) -> Config:
 
 
 def _carry_out(
-    run: Run, prepared: Prepared, screen: Screen, clock: Clock, callbacks: Sequence[Callback]
+    run: Run, prepared: PreparedRun, screen: Screen, clock: Clock, callbacks: Sequence[Callback]
 ) -> float:
-    """Fits and tests, and records how it went whatever happens."""
+    """Fits, tests and completes a run, and records how it ends."""
     if not is_rank_zero():
         _fit(run, prepared, screen, callbacks)
         return float("nan")
-    with locked(run):
-        with recorded(run, clock):
-            screen.say(f"run directory: {run.path}")
-            if prepared.resolved.announcement:
-                screen.warn("the Hub cannot be reached", prepared.resolved.announcement)
+    config = prepared.config
+    with run_lock(run):
+        with recording(run, clock):
             _describe(run, prepared, screen)
             with clock.part("train"):
                 trainer = _fit(run, prepared, screen, callbacks)
             with clock.part("test"):
-                test(run, prepared, trainer, screen)
-        # A job's is done where its results are fetched: its instance is not paid for that.
-        last = [] if prepared.config.container else finish(run, screen, prepared.splits)
-    metrics = run.metrics()
+                test_best_checkpoint(run, prepared, trainer, screen)
+        # A job's run is completed where its results are fetched: its instance is not paid for that.
+        last = [] if config.container else complete(run, screen, prepared.splits)
     screen.summary(
-        f"{prepared.resolved.record.data}, {metrics['test']['samples']:,} test reviews",
-        metrics["test"],
-        prepared.config.reference,
-        [*_notes(run, prepared), *last],
+        f"{prepared.resolved.record.data}, {len(prepared.splits.test):,} test reviews",
+        run.metrics()["test"],
+        asdict(config.reference) if config.reference else None,
+        [*_notes(run, config), *last],
     )
-    return float(metrics["val"][prepared.config.metric.removeprefix("val/")])
+    return _result(run, config)
 
 
-def _fit(run: Run, prepared: Prepared, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
-    config = prepared.config
-    data = ReviewsDataModule(
-        tokenize(prepared.splits.train, prepared.tokenizer, prepared.cache),
-        tokenize(prepared.splits.val, prepared.tokenizer, prepared.cache),
-        config.data,
-        config.seed,
-        prepared.tokenizer.pad_id,
+def _fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
+    config, tokenizer = prepared.config, prepared.tokenizer
+    train, val = (
+        tokenize(split, tokenizer, prepared.cache)
+        for split in (prepared.splits.train, prepared.splits.val)
     )
+    data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
     trainer = _trainer(run, prepared, screen, callbacks)
     last = run.last_checkpoint if run.last_checkpoint.is_file() else None
     if is_rank_zero() and run.table_file.exists():
-        step = (
-            torch.load(last, map_location="cpu", weights_only=False)["global_step"] if last else 0
-        )
+        step, said = 0, "no checkpoint yet: from the beginning"
+        if last:
+            step = torch.load(last, map_location="cpu", weights_only=False)["global_step"]
+            said = f"going on after step {step}"
         TableLogger(run.table_file).forget_after(step)
-        screen.say(
-            f"going on after step {step}" if last else "no checkpoint yet: from the beginning"
-        )
+        screen.say(said)
     trainer.fit(prepared.module, datamodule=data, ckpt_path=last, weights_only=False)
     return trainer
 
 
-def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Callback]) -> Trainer:
-    config = prepared.config.trainer
-    metric = prepared.config.metric
+def _trainer(
+    run: Run, prepared: PreparedRun, screen: Screen, others: Sequence[Callback]
+) -> Trainer:
+    config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
     callbacks: list[Callback] = [
         *others,
         checkpoints.best_checkpoint(run, metric),
         checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
     ]
-    if config.early_stopping_patience is not None:
-        patience = config.early_stopping_patience
+    if (patience := config.early_stopping_patience) is not None:
         callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
     if screen.bar:
         callbacks.append(FitProgress(screen.console))
+    one_cpu = device.accelerator == "cpu" and config.devices == "auto"
     return Trainer(
-        accelerator=prepared.device.accelerator,
-        devices=1
-        if prepared.device.accelerator == "cpu" and config.devices == "auto"
-        else config.devices,
+        accelerator=device.accelerator,
+        devices=1 if one_cpu else config.devices,
         num_nodes=config.num_nodes,
-        precision=prepared.device.precision,  # type: ignore[arg-type]
+        precision=device.precision,  # type: ignore[arg-type]
         max_epochs=config.max_epochs,
         accumulate_grad_batches=config.accumulate_grad_batches,
         gradient_clip_val=config.gradient_clip_val or None,
         val_check_interval=config.val_check_interval,
         deterministic=config.deterministic,
         callbacks=callbacks,
-        logger=(
-            loggers.build(
-                prepared.config,
-                run,
-                str(run.info().logger_id),
-                echo=not screen.bar,
-            )
-            if is_rank_zero()
-            else [TableLogger(run.table_file)]
-        ),
+        logger=build_loggers(prepared.config, run, echo=not screen.bar),
         plugins=[checkpoints.AtomicCheckpointIO()],
         default_root_dir=run.path,
-        # Batches are shared out by our own samplers, and logged by the module itself.
+        # Our own samplers share out the batches, and the module itself decides what it logs.
         use_distributed_sampler=False,
         log_every_n_steps=1,
         num_sanity_val_steps=0,
@@ -225,9 +211,12 @@ def _trainer(run: Run, prepared: Prepared, screen: Screen, others: Sequence[Call
     )
 
 
-def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
+def _describe(run: Run, prepared: PreparedRun, screen: Screen) -> None:
     resolved = prepared.resolved.record
     sizes = resolved.sizes
+    screen.say(f"run directory: {run.path}")
+    if prepared.resolved.announcement:
+        screen.warn("the Hub cannot be reached", prepared.resolved.announcement)
     screen.say(f"device: {prepared.device.name}, {prepared.device.precision}")
     screen.say(f"model: {resolved.model}")
     screen.say(
@@ -236,13 +225,16 @@ def _describe(run: Run, prepared: Prepared, screen: Screen) -> None:
     )
 
 
-def _notes(run: Run, prepared: Prepared) -> list[str]:
+def _notes(run: Run, config: Config) -> list[str]:
     notes = []
-    if prepared.config.data.source == "packaged":
+    if config.data.source == "packaged":
         notes.append(
             "test: reviews held out from IMDB's training split, whose test split is not packaged"
         )
-    took = ", ".join(
-        f"{name} {seconds:.0f} s" for name, seconds in (run.info().parts or {}).items()
-    )
+    parts = run.info().parts or {}
+    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
     return [*notes, f"time: {took}", f"run directory: {run.path}"]
+
+
+def _result(run: Run, config: Config) -> float:
+    return float(run.metrics()["val"][config.metric.removeprefix("val/")])

@@ -1,4 +1,4 @@
-"""Everything a run needs, made and checked before it writes a file."""
+"""Everything that a run needs, made and checked before it writes a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +13,12 @@ from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.device import Device, choose_device
 from imdb_cls.model.pretrained import attention, load_network
-from imdb_cls.training.loggers.build import check as check_loggers
+from imdb_cls.training.loggers.build import check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     resolved: ResolvedConfig
     device: Device
     tokenizer: HeadTailTokenizer
@@ -37,9 +37,9 @@ class Prepared:
         return Path(self.config.cache_dir)
 
 
-def prepare(
+def prepare_run(
     config: Config, recompose: Recompose, resolved: ResolvedConfig | None = None
-) -> Prepared:
+) -> PreparedRun:
     """Raises UserError for whatever a user can mend: device, weights, reviews, sizes."""
     device = choose_device(config.trainer)
     check_loggers(config)
@@ -61,4 +61,4 @@ def prepare(
     module = SentimentClassifier(
         network, config.model, warmup, total, config.seed, config.trainer.log_every_n_steps
     )
-    return Prepared(resolved, device, tokenizer, module)
+    return PreparedRun(resolved, device, tokenizer, module)

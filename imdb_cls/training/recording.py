@@ -1,4 +1,4 @@
-"""A run while it goes on: its lock, train.log, and its status in run.json however it ends."""
+"""What is kept of a run while it goes on: its lock, train.log, and its status in run.json."""
 
 import logging
 import signal
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -16,8 +17,8 @@ from imdb_cls.training.checkpoints import Pruned, Stopped
 
 
 @contextmanager
-def locked(run: Run) -> Iterator[None]:
-    """Keeps a second process from resuming a run that is still alive."""
+def run_lock(run: Run) -> Iterator[None]:
+    """Keeps other processes from going on with a run that this process is at work on."""
     with run.log_file.open("a", encoding="utf-8") as file:
         if not lock(file):
             raise UserError(f"resume={run.path}: the run is still running in another process")
@@ -25,59 +26,55 @@ def locked(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(run: Run, clock: Clock) -> Iterator[None]:
-    """train.log, and run.json's status, end and seconds however the run ends."""
-    handler = logging.FileHandler(run.log_file, encoding="utf-8")
+def recording(run: Run, clock: Clock) -> Iterator[None]:
+    """Writes train.log, and how the run ends to run.json. SIGTERM stops the run, but for the fit,
+    where LastCheckpoint waits for the end of a step."""
+    log = logging.getLogger("imdb_cls")
+    run.record(status="running", finished=None, reason=None, pruned=False)
+    start = time.perf_counter() - (run.info().seconds or 0.0)
+    end: dict[str, Any] = {"status": "completed"}
+    with _log_and_signal(run.log_file):
+        try:
+            yield
+        except (Stopped, KeyboardInterrupt) as stop:
+            log.info("stopped by %s", stop or "SIGINT")
+            print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
+            end = {"status": "stopped"}
+            raise
+        except Pruned as pruned:
+            log.info("pruned: %s", pruned)
+            end = {"status": "stopped", "reason": f"pruned: {pruned}", "pruned": True}
+            raise
+        except BaseException as error:
+            log.exception("failed")
+            end = {"status": "failed", "reason": repr(as_user_error(error) or error)}
+            raise
+        finally:
+            seconds = round(time.perf_counter() - start, 3)
+            run.record(**end, finished=now(), seconds=seconds, parts=clock.seconds)
+            if "wandb" in sys.modules:
+                as_wanted = end["status"] == "completed" or "pruned" in end
+                sys.modules["wandb"].finish(exit_code=0 if as_wanted else 1)
+
+
+@contextmanager
+def _log_and_signal(log_file: Path) -> Iterator[None]:
+    """Has everything logged to a file, and SIGTERM raise Stopped."""
+    handler = logging.FileHandler(log_file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
     root.setLevel(logging.INFO)
     logging.captureWarnings(True)
-    log = logging.getLogger("imdb_cls")
-    failed = 1
-    run.record(status="running", finished=None, reason=None, pruned=False)
     previous = signal.signal(signal.SIGTERM, _stop)
-    start = time.perf_counter()
-    before = run.info().seconds or 0.0
     try:
         yield
-        failed = 0
-        _end(run, "completed", before + time.perf_counter() - start, clock)
-    except (Stopped, KeyboardInterrupt) as stop:
-        log.info("stopped by %s", stop or "SIGINT")
-        _end(run, "stopped", before + time.perf_counter() - start, clock)
-        print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
-        raise
-    except Pruned as end:
-        log.info("pruned: %s", end)
-        seconds = before + time.perf_counter() - start
-        _end(run, "stopped", seconds, clock, reason=f"pruned: {end}", pruned=True)
-        failed = 0
-        raise
-    except BaseException as error:
-        log.exception("failed")
-        reason = as_user_error(error) or error
-        _end(run, "failed", before + time.perf_counter() - start, clock, reason=repr(reason))
-        raise
     finally:
         signal.signal(signal.SIGTERM, previous)
-        _finish_wandb(failed)
         logging.captureWarnings(False)
         root.removeHandler(handler)
         handler.close()
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
-    """Outside training, where nothing is half-done; LastCheckpoint has its own handler."""
     raise Stopped(signum)
-
-
-def _end(run: Run, status: str, seconds: float, clock: Clock, **facts: Any) -> None:
-    run.record(
-        status=status, finished=now(), seconds=round(seconds, 3), parts=clock.seconds, **facts
-    )
-
-
-def _finish_wandb(exit_code: int) -> None:
-    if "wandb" in sys.modules:
-        sys.modules["wandb"].finish(exit_code=exit_code)

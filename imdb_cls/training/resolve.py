@@ -1,10 +1,12 @@
-"""What the names in a config come to: the weights and the reviews, or the packaged stand-ins."""
+"""Finds the weights and the reviews that a config names, or the packaged ones in their place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from imdb_cls.config import Config
+from imdb_cls.config import Config, DataConfig, PretrainedConfig
+from imdb_cls.config.overrides import key_of
 from imdb_cls.data.hub import HubUnreachable
 from imdb_cls.data.load import load_splits
 from imdb_cls.data.splits import Splits
@@ -13,27 +15,29 @@ from imdb_cls.model.weights import Pretrained, locate
 from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.runs.info import Resolved
 
+T = TypeVar("T")
 Recompose = Callable[[list[str]], Config]
 
-# What a user would type for the packaged ones.
+# The options of the packaged weights and reviews, and the keys that allow to take them.
 STAND_INS = {"model": "distilbert_minilm", "data": "imdb_packaged"}
+_FALLBACK = {"model": "model.pretrained.fallback", "data": "data.fallback"}
 
 
 @dataclass(frozen=True)
 class ResolvedConfig:
-    """What the names in a config came to."""
+    """A config, with the weights and the reviews that it names."""
 
     config: Config
     pretrained: Pretrained
     splits: Splits
     stand_ins: list[str]
-    """The groups that were chosen anew, as overrides."""
+    """The overrides that chose packaged weights or reviews, because the Hub did not answer."""
 
     @property
     def record(self) -> Resolved:
         """`resolved` of run.json."""
         weights, data = self.config.model.pretrained, self.config.data
-        # The Hub's cache names a directory by its commit: known even if the config pins none.
+        # The cache of the Hub names a directory by the commit, which the config may leave open.
         on_hub = weights.source == "hub" and not weights.path
         return Resolved(
             model=weights.name,
@@ -53,44 +57,28 @@ class ResolvedConfig:
 
     @property
     def announcement(self) -> str | None:
-        """What stands in for what."""
+        """Says which packaged weights or reviews were taken, and how to forbid it."""
         if not self.stand_ins:
             return None
         names = {"model": self.config.model.pretrained.name, "data": self.config.data.name}
-        groups = [stand_in.split("=")[0] for stand_in in self.stand_ins]
+        groups = [key_of(stand_in) for stand_in in self.stand_ins]
         taken = " and ".join(f"{group}={STAND_INS[group]} ({names[group]})" for group in groups)
-        return f"This run goes on with {taken}. To forbid that: " + " ".join(
-            "model.pretrained.fallback=false" if group == "model" else "data.fallback=false"
-            for group in groups
-        )
+        forbid = " ".join(f"{_FALLBACK[group]}=false" for group in groups)
+        return f"This run goes on with {taken}. To forbid that: {forbid}"
 
 
 def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
-    """The weights and the reviews of a config, or the packaged ones where the Hub does not answer.
+    """Finds the weights and the reviews of a config. Where the Hub does not answer, takes packaged
+    ones if the config allows it, else raises UserError.
 
     Args:
-        recompose: composes the config anew with these overrides, as if the user had typed them.
-
-    Raises:
-        UserError: the Hub is needed, absent, and nothing may stand in.
+        recompose: composes the config anew with more overrides, as if the user had typed them.
     """
-    cache = Path(config.cache_dir).expanduser()
-    pretrained: Pretrained | None = None
-    splits: Splits | None = None
-    absent: list[str] = []
-    try:
-        pretrained = locate(config.model.pretrained)
-    except HubUnreachable as error:
-        _may_stand_in(
-            "model", config.model.pretrained.fallback, config.model.pretrained.name, error
-        )
-        absent.append("model")
-    try:
-        splits = load_splits(config.data, cache)
-    except HubUnreachable as error:
-        _may_stand_in("data", config.data.fallback, config.data.name, error)
-        absent.append("data")
-    stand_ins = [f"{group}={STAND_INS[group]}" for group in absent]
+    weights, data, cache = config.model.pretrained, config.data, Path(config.cache_dir)
+    pretrained = _found("model", weights, lambda: locate(weights))
+    splits = _found("data", data, lambda: load_splits(data, cache))
+    found = {"model": pretrained, "data": splits}
+    stand_ins = [f"{group}={STAND_INS[group]}" for group in found if found[group] is None]
     if stand_ins:
         config = recompose(stand_ins)
     return ResolvedConfig(
@@ -102,15 +90,19 @@ def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
 
 
 def with_stand_ins(overrides: list[str], stand_ins: list[str]) -> list[str]:
-    """What a user would have typed, had they typed the stand-ins."""
-    groups = tuple(f"{choice.split('=')[0]}=" for choice in stand_ins)
+    """The overrides with those of `stand_ins` in the place of the same groups' others."""
+    groups = tuple(f"{key_of(choice)}=" for choice in stand_ins)
     return [*(o for o in overrides if not o.startswith(groups)), *stand_ins]
 
 
-def _may_stand_in(group: str, allowed: bool, name: str | None, error: HubUnreachable) -> None:
-    if not allowed:
-        key = "model.pretrained.fallback" if group == "model" else "data.fallback"
+def _found(group: str, asked: DataConfig | PretrainedConfig, find: Callable[[], T]) -> T | None:
+    """What `find` gives. If the Hub does not answer, None where `asked` allows packaged ones."""
+    try:
+        return find()
+    except HubUnreachable as error:
+        if asked.fallback:
+            return None
         raise UserError(
-            f"the Hub cannot be reached for {group} '{name}' ({error}), and {key} is false:"
-            f" go online, or choose {group}={STAND_INS[group]}"
-        )
+            f"the Hub cannot be reached for {group} '{asked.name}' ({error}), and"
+            f" {_FALLBACK[group]} is false: go online, or choose {group}={STAND_INS[group]}"
+        ) from error

@@ -39,7 +39,7 @@ def read(given: list[str]) -> Options:
     """
     options = from_words(Options, given, "batch.yaml")
     check_aws(options)
-    outputs.check(options.output)
+    outputs.check_output(options.output)
     instance_of(options)
     for other in ("dry_run", "rehearse"):
         if options.stop and getattr(options, other):

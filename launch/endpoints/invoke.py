@@ -34,7 +34,7 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
     Raises:
         UserError: the endpoint is not in service, refuses a text, or fails.
     """
-    outputs.check(output)
+    outputs.check_output(output)
     texts = iter(texts)
     first = next(texts)  # a wrong file is an error before anything is asked
     there = describe.existing(aws, target.name, target.word)

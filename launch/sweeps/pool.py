@@ -21,7 +21,7 @@ from imdb_cls.sweeps.runners import HydraSweep
 from imdb_cls.sweeps.search import Search
 from imdb_cls.sweeps.trial import Trial
 from imdb_cls.terminal import Screen
-from imdb_cls.training.complete import finish, is_finished
+from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.resolve import Recompose
 from launch.aws.client import QuotaReached
 from launch.aws.waiting import look_until_over
@@ -149,8 +149,8 @@ class Pool:
         """Completes the run directories. That waits until no job is left to be looked at."""
         for outcome in self._outcomes.values():
             run = Run(self.sweep.path / outcome.trial)
-            if outcome.status == "completed" and not is_finished(run):
-                finish(run, self.screen)
+            if outcome.status == "completed" and not is_complete(run):
+                complete(run, self.screen)
 
     def _submitted(self, numbers: list[int]) -> list[Outcome]:
         if self._waiting:

@@ -6,7 +6,7 @@ import sys
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
-from imdb_cls.training.complete import finish
+from imdb_cls.training.complete import complete
 from launch.aws.client import AWS, connect, explained
 from launch.training.fetch import fetch
 from launch.training.follow import Description, Log, follow
@@ -75,7 +75,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     if description["TrainingJobStatus"] == "Completed":
         if not run.metrics_file.is_file():
             raise UserError(f"the job completed, but left no metrics.json in {job.output}")
-        for line in finish(run, screen):
+        for line in complete(run, screen):
             screen.say(line)
         metric = run.config().metric.removeprefix("val/")
         return float(run.metrics()["val"][metric])

@@ -10,7 +10,7 @@ from imdb_cls.config import CloudWatchConfig
 from imdb_cls.names import LOGGED
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import replacing
-from imdb_cls.training.loggers.aws import as_dimension, dimensions
+from imdb_cls.training.loggers.aws import dimensions
 from launch.aws.client import AWS, explained
 
 _NAMESPACE = "/aws/sagemaker/TrainingJobs"
@@ -52,8 +52,7 @@ def read_logged(aws: AWS, run: Run, settings: CloudWatchConfig) -> list[Row]:
     info = run.info()
     start = datetime.fromisoformat(str(info.started))
     end = datetime.fromisoformat(info.finished) if info.finished else datetime.now(UTC)
-    where = {key: as_dimension(value) for key, value in dimensions(run, "local").items()}
-    return _read(aws, settings.namespace, where, start, end)
+    return _read(aws, settings.namespace, dimensions(run, "local"), start, end)
 
 
 def _read(

@@ -1,21 +1,16 @@
 """conf/ and its schema say the same, and what cannot be meant is refused in one line."""
 
 import dataclasses
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
 
-from imdb_cls import config as schema
-from imdb_cls.config import CONF_DIR, Config, known_keys, parse, steps
-from imdb_cls.errors import UserError
+from imdb_cls.config import CONF_DIR, Config, known_keys, schema, steps
+from tests.support.configs import GROUPS, parsed, refused
 
-GROUPS = ("data", "model", "trainer", "logger", "sweep", "experiment")
 # What an option cannot do without.
 NEEDS = {"data=files": ["data.train=my.csv"], "data=arrow": ["data.path=my_dataset"]}
 # The file with a group's defaults, and the schema they are the defaults of.
@@ -35,31 +30,6 @@ BASES = {
 def options(group: str) -> list[str]:
     names = sorted(path.stem for path in (CONF_DIR / group).glob("*.yaml"))
     return [f"{group}={name}" for name in names if name != "base"]
-
-
-@functools.cache
-def composed(*choices: str) -> DictConfig:
-    """conf/train.yaml with these group=option choices."""
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("train", list(choices))
-
-
-def parsed(*overrides: str) -> Config:
-    choices = [o for o in overrides if o.partition("=")[0] in (*GROUPS, "+backend")]
-    config = OmegaConf.create(composed(*choices))
-    OmegaConf.set_struct(config, False)
-    config.merge_with_dotlist([o for o in overrides if o not in choices])
-    return parse(config)
-
-
-def refused(*overrides: str) -> str:
-    """The one line that refuses these overrides."""
-    with pytest.raises(UserError) as error:
-        parsed(*overrides)
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    return line
 
 
 def test_every_group_has_options_and_is_tested_here() -> None:

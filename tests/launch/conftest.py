@@ -40,13 +40,6 @@ def schemas_are_checked_once() -> Iterator[None]:
 
 
 @pytest.fixture
-def aws() -> Iterator[LocalAWS]:
-    """A local AWS of the test's own. Set its `runner` to carry jobs out."""
-    with local_aws() as local:
-        yield local
-
-
-@pytest.fixture
 def put(aws: LocalAWS) -> Put:
     """Puts an object into BUCKET."""
     client = aws.client("s3", REGION)

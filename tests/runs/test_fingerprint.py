@@ -48,7 +48,7 @@ def test_the_same_source_elsewhere_is_the_same_code(copy: Path) -> None:
     [
         ("model/classifier.py", "the run has diverged", "the loss is gone"),
         ("model/optim.py", "AdamW with", "The optimizer: AdamW with"),
-        ("training/fit.py", "# It may have been stopped behind", "# Perhaps it was stopped behind"),
+        ("training/fit.py", "# It may have been stopped after", "# Perhaps it was stopped after"),
         ("training/fit.py", "is complete already", "has ended"),
         ("reports/run/page.py", "get the", "got the"),
         ("data/files.py", "no reviews in it", "it is empty"),

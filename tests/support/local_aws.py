@@ -11,12 +11,11 @@ from typing import Any
 import boto3
 import pytest
 from botocore.loaders import JSONFileLoader
-from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, OmegaConf
 
-from imdb_cls.config import CONF_DIR, Config, parse
+from imdb_cls.config import Config
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.job import TrainingJob
+from tests.support import configs
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -46,22 +45,9 @@ def local_aws() -> Iterator[LocalAWS]:
         yield local
 
 
-@functools.cache
-def composed(*choices: str) -> DictConfig:
-    """conf/train.yaml with +backend=sagemaker and these group=option choices."""
-    OmegaConf.register_new_resolver("run_dir", lambda resume, fresh: fresh, replace=True)
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return compose("train", ["+backend=sagemaker", *choices])
-
-
 def parsed(*overrides: str) -> Config:
     """The config of `imdb_cls.train +backend=sagemaker …`, checked."""
-    groups = ("data", "model", "trainer", "logger", "experiment")
-    choices = [o for o in overrides if o.partition("=")[0] in groups]
-    config = OmegaConf.create(composed(*choices))
-    OmegaConf.set_struct(config, False)
-    config.merge_with_dotlist([o for o in overrides if o not in choices])
-    return parse(config)
+    return configs.parsed("+backend=sagemaker", *overrides)
 
 
 def minimal_request(name: str = "job-1", **others: Any) -> dict[str, Any]:

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
-
-from imdb_cls import config as schema
+from imdb_cls.config import Config, parse
 from imdb_cls.names import SCALARS
 from imdb_cls.runs.overrides import parsed
 from imdb_cls.runs.run import to_yaml
+from tests.support.configs import composed
 
 COMMON = ("data=imdb_packaged", "model=distilbert_minilm", "logger=none")
 CODE = "0123456789abcdef"
@@ -22,12 +21,11 @@ STARTED = "2026-11-24T15:02:17+00:00"
 
 
 @functools.cache
-def base() -> schema.Config:
-    with initialize_config_dir(str(schema.CONF_DIR), version_base="1.3"):
-        return schema.parse(compose("train", list(COMMON)))
+def base() -> Config:
+    return parse(composed(*COMMON))
 
 
-def config(overrides: list[str]) -> schema.Config:
+def config(overrides: list[str]) -> Config:
     """What Hydra makes of overrides of keys: data.seed follows the seed unless it is set."""
     made = copy.deepcopy(base())
     values = parsed(overrides)

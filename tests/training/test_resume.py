@@ -10,7 +10,7 @@ import pytest
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
-from imdb_cls.training.recording import locked
+from imdb_cls.training.recording import run_lock
 from imdb_cls.training.resume import resumed_config
 from tests.support.once import once
 from tests.support.processes import Command
@@ -140,7 +140,7 @@ def test_a_live_run_is_not_resumed_twice(start: Start, tmp_path: Path) -> None:
     for line in process.stdout:
         if line.startswith("step="):
             break
-    with pytest.raises(UserError, match="still running in another process"), locked(Run(run)):
+    with pytest.raises(UserError, match="still running in another process"), run_lock(Run(run)):
         pass
     process.kill()
     process.communicate()

@@ -8,16 +8,11 @@ from pytorch_lightning.loggers import Logger
 from imdb_cls.terminal import is_rank_zero
 
 
-class NumbersLogger(Logger):
-    """Leaves the config to config.yaml. Only the first rank calls `write`."""
+class ScalarLogger(Logger):
+    """Logs numbers on rank zero. It leaves the config out, which is in config.yaml."""
 
-    @property
-    def name(self) -> str:
-        return type(self).__name__
-
-    @property
-    def version(self) -> str:
-        return ""
+    name = property(lambda self: type(self).__name__)
+    version = ""
 
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         return

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,17 +11,13 @@ from imdb_cls.config import Config, WandbConfig
 from imdb_cls.container import job_name
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.runs.run import Run
+from imdb_cls.terminal import is_rank_zero
 from imdb_cls.training.loggers import aws, wandb_key
 from imdb_cls.training.loggers.lines import LinesLogger
 from imdb_cls.training.loggers.table import TableLogger
 
 
-def new_wandb_id() -> str:
-    """An id of a run's own: trials of a sweep never merge, and a resumed run finds itself again."""
-    return uuid.uuid4().hex[:12]
-
-
-def check(config: Config) -> None:
+def check_loggers(config: Config) -> None:
     """Raises UserError for a logger that is not installed, or has no key."""
     if config.logger.tensorboard and not any(
         importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")
@@ -43,22 +38,25 @@ def check(config: Config) -> None:
             raise UserError("wandb online, but no key: run `wandb login` or set WANDB_API_KEY")
 
 
-def build(config: Config, run: Run, wandb_id: str, echo: bool) -> list[Logger]:
-    """metrics.csv, the lines of train.log (on stdout too with `echo`), then those of the config."""
-    loggers: list[Logger] = [TableLogger(run.table_file), LinesLogger(echo)]
+def build_loggers(config: Config, run: Run, echo: bool) -> list[Logger]:
+    """The loggers of metrics.csv and train.log, which prints its lines too with `echo`, then those
+    of the config. Lightning wants one on every rank, but only rank zero logs."""
+    loggers: list[Logger] = [TableLogger(run.table_file)]
+    if not is_rank_zero():
+        return loggers
+    loggers.append(LinesLogger(echo))
+    wandb_id = str(run.info().logger_id)
     if config.logger.wandb:
         loggers.append(_wandb(config.logger.wandb, config, run, wandb_id))
     if config.logger.tensorboard:
-        directory = Path(config.logger.tensorboard.dir).absolute()
-        loggers.append(
-            TensorBoardLogger(str(directory), name=run.name.split("/")[-1], version=wandb_id)
-        )
+        directory = str(Path(config.logger.tensorboard.dir).absolute())
+        name = run.name.split("/")[-1]
+        loggers.append(TensorBoardLogger(directory, name=name, version=wandb_id))
     if config.logger.cloudwatch:
         from imdb_cls.training.loggers.cloudwatch import CloudWatchLogger
 
-        loggers.append(
-            CloudWatchLogger(config.logger.cloudwatch, aws.dimensions(run, job_name() or "local"))
-        )
+        dimensions = aws.dimensions(run, job_name() or "local")
+        loggers.append(CloudWatchLogger(config.logger.cloudwatch, dimensions))
     return loggers
 
 
@@ -79,7 +77,7 @@ def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wa
             mode=wandb_mode(settings),  # type: ignore[arg-type]
             dir=directory,
             config=asdict(config),
-            # In a SageMaker job wandb would take ids and keys of SageMaker's kind.
+            # In a SageMaker job wandb would else take its id and its key from SageMaker's files.
             settings=wandb.Settings(silent=True, console="off", sagemaker_disable=True),
         )
     except (wandb.Error, OSError) as error:
@@ -87,12 +85,12 @@ def _wandb(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wa
             f"wandb cannot start: {one_line(error)}; train without it with logger=none, or offline"
             " with logger.wandb.mode=offline"
         ) from None
-    # One step axis for all metrics: a resumed run logs where the first one stopped.
+    # All metrics share one axis of steps, so that a resumed run logs on where it stopped.
     return WandbLogger(experiment=experiment)
 
 
 def wandb_mode(settings: WandbConfig) -> str:
-    """What `auto` means here; never anything that asks a question."""
+    """The mode of wandb. `auto` never is one in which wandb would ask for a key."""
     if settings.mode != "auto":
         return settings.mode
     return os.environ.get("WANDB_MODE") or ("online" if wandb_key.has_key() else "offline")

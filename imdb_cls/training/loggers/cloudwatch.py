@@ -1,8 +1,7 @@
-"""Metrics to Amazon CloudWatch, beside the training and never in its way."""
+"""Metrics to Amazon CloudWatch, sent by a thread so that the training never waits for it."""
 
 import contextlib
 import logging
-import math
 import queue
 import threading
 import time
@@ -15,62 +14,49 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imdb_cls.config import CloudWatchConfig
 from imdb_cls.errors import UserError, one_line
-from imdb_cls.training.loggers.aws import as_dimension, region
-from imdb_cls.training.loggers.base import NumbersLogger
+from imdb_cls.training.loggers.aws import region
+from imdb_cls.training.loggers.base import ScalarLogger
 
 # PutMetricData takes 1,000 metrics and 1 MB a call; one of ours is some 300 bytes on the wire.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricData.html
 _METRICS_PER_CALL = 1000
-# Values must lie within ±2^360; NaN and infinities are refused.
+# Values must lie within ±2^360, which NaN and infinities do not.
 _GREATEST = 2.0**360
-# Seconds that the end of a run may wait for the last values.
+# Seconds that the end of a run may take until the last values are sent.
 _LAST_CALL_S = 20.0
 
 Datum = dict[str, Any]
 
 
-class CloudWatchLogger(NumbersLogger):
-    """Every value under its own name in a namespace, with the dimensions Run and Job.
+class CloudWatchLogger(ScalarLogger):
+    """Sends every value under its own name, in a namespace and with dimensions.
 
-    A thread sends them together; a CloudWatch that fails is reported once, and the values that it
-    did not take are dropped. NaN and infinities cannot be sent: metrics.csv has them.
-
-    Raises:
-        UserError: no region is known.
+    If CloudWatch fails, that is reported once, and the values that it did not take are lost to it.
+    NaN and infinities cannot be sent. metrics.csv has them all. Without a region it is a UserError.
     """
 
     def __init__(self, settings: CloudWatchConfig, dimensions: dict[str, str]) -> None:
         super().__init__()
         self.settings = settings
-        self.dimensions = [{"Name": k, "Value": as_dimension(v)} for k, v in dimensions.items()]
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        self.common = {"Dimensions": named, "StorageResolution": 1}
+        patience = BotoConfig(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3})
         try:
-            self.client = boto3.Session(region_name=region(settings.region)).client(
-                "cloudwatch",
-                config=BotoConfig(
-                    connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 3}
-                ),
-            )
+            session = boto3.Session(region_name=region(settings.region))
+            self.client = session.client("cloudwatch", config=patience)
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
         self.log = logging.getLogger("imdb_cls")
         self._queue: queue.SimpleQueue[Datum | threading.Event] = queue.SimpleQueue()
         self._failed = False
-        self._thread = threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True).start()
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
         now = datetime.now(UTC)
         for name, value in metrics.items():
-            if math.isfinite(value) and abs(value) <= _GREATEST:
-                self._queue.put(
-                    {
-                        "MetricName": name,
-                        "Dimensions": self.dimensions,
-                        "Timestamp": now,
-                        "Value": float(value),
-                        "StorageResolution": 1,
-                    }
-                )
+            if abs(value) <= _GREATEST:
+                datum = {"MetricName": name, "Value": float(value), "Timestamp": now}
+                self._queue.put(datum | self.common)
 
     def finalize(self, status: str) -> None:
         """Sends what is left. Called after the fit, and once more after the test metrics."""
@@ -102,7 +88,6 @@ class CloudWatchLogger(NumbersLogger):
     def _report(self, what: str) -> None:
         if not self._failed:
             self._failed = True
-            self.log.warning("CloudWatch does not take metrics (training goes on): %s", what)
-            print(
-                f"WARNING CloudWatch does not take metrics (training goes on): {what}", flush=True
-            )
+            said = f"CloudWatch does not take metrics (training goes on): {what}"
+            self.log.warning(said)
+            print(f"WARNING {said}", flush=True)

@@ -1,8 +1,8 @@
-"""One plain line a logging step, for train.log, pipes, containers and whoever greps them."""
+"""One plain line for each logging step, for train.log and for stdout that is no terminal."""
 
 import logging
 
-from imdb_cls.training.loggers.base import NumbersLogger
+from imdb_cls.training.loggers.base import ScalarLogger
 
 
 def line(metrics: dict[str, float], step: int, epoch: int) -> str:
@@ -11,7 +11,7 @@ def line(metrics: dict[str, float], step: int, epoch: int) -> str:
     return " ".join([f"step={step}", f"epoch={epoch}", *values])
 
 
-class LinesLogger(NumbersLogger):
+class LinesLogger(ScalarLogger):
     """Writes to train.log, and with `echo` to stdout."""
 
     def __init__(self, echo: bool) -> None:

@@ -5,14 +5,14 @@ import time
 from pathlib import Path
 
 from imdb_cls.storage import replacing
-from imdb_cls.training.loggers.base import NumbersLogger
+from imdb_cls.training.loggers.base import ScalarLogger
 
 COLUMNS = ("step", "epoch", "name", "value", "time")
 
 
-class TableLogger(NumbersLogger):
-    """Appends step, epoch, name, value, time (seconds since 1970). Values are Python's shortest
-    exact decimals, so that reading them gives the very number that was logged."""
+class TableLogger(ScalarLogger):
+    """Appends a row for each value. A value is Python's shortest exact decimal, so that reading it
+    gives the very number that was logged; time is in seconds since 1970."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -28,13 +28,10 @@ class TableLogger(NumbersLogger):
                 rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
 
     def forget_after(self, step: int) -> None:
-        """Drops what a resumed run is about to log again."""
-        if not self.path.exists():
-            return
+        """Drops the rows of later steps, which a resumed run is about to log again."""
         with self.path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.reader(file))
-        kept = rows[:1] + [
-            row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step
-        ]
+        # The last row may have been cut off.
+        kept = [row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step]
         with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows(kept)
+            csv.writer(file).writerows([COLUMNS, *kept])

@@ -1,4 +1,4 @@
-"""Where the key of Weights & Biases comes from."""
+"""Where the key for Weights & Biases comes from."""
 
 import json
 import netrc
@@ -13,7 +13,7 @@ VARIABLE = "WANDB_API_KEY"
 
 
 def has_key() -> bool:
-    """A key in WANDB_API_KEY or in the netrc file: `wandb login` leaves it there."""
+    """Whether there is a key in WANDB_API_KEY or in the netrc file that `wandb login` writes."""
     if os.environ.get(VARIABLE):
         return True
     host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
@@ -24,11 +24,8 @@ def has_key() -> bool:
 
 
 def provide(settings: WandbConfig) -> None:
-    """Puts the key that the config points to where wandb looks for it: this process's environment.
-
-    Raises:
-        UserError: there is none at that place, and logger.wandb.mode is online.
-    """
+    """Copies the key that the config points to into the environment, where wandb looks for it. If
+    there is none at that place, raises UserError with logger.wandb.mode=online, else warns."""
     if os.environ.get(VARIABLE) or settings.mode == "offline":
         return
     key = os.environ.get(settings.key_env) if settings.key_env else None
@@ -47,7 +44,7 @@ def provide(settings: WandbConfig) -> None:
 
 
 def _from_secrets_manager(name: str) -> str:
-    """A secret that is the key itself, or JSON with WANDB_API_KEY in it."""
+    """The key in a secret, which is the key itself or JSON with WANDB_API_KEY in it."""
     import boto3
 
     client = boto3.Session(region_name=region(None)).client("secretsmanager")

@@ -3,29 +3,23 @@
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from imdb_cls.cli import explain
-from imdb_cls.config import CONF_DIR, BackendConfig, CloudWatchConfig, Config, parse
+from imdb_cls.config import BackendConfig, CloudWatchConfig, Config, parse
 from imdb_cls.errors import UserError
-from tests.support.local_aws import ROLE, composed, parsed
+from tests.support import configs
+from tests.support.local_aws import ROLE, parsed
 from tests.support.processes import Command
 
 
 def refused(*overrides: str) -> str:
-    """The one line that refuses these overrides."""
-    with pytest.raises(UserError) as error:
-        parsed(*overrides)
-    line = str(error.value)
-    assert len(line.splitlines()) == 1
-    return line
+    return configs.refused("+backend=sagemaker", *overrides)
 
 
 def test_a_run_stays_on_this_machine_unless_a_backend_is_added() -> None:
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        assert parse(compose("train", [])).backend is None
+    assert configs.parsed().backend is None
 
 
 def test_the_defaults_are_the_originals() -> None:
@@ -106,7 +100,7 @@ def test_a_job_name_that_sagemaker_takes_is_taken(name: str) -> None:
 
 def parse_with(**settings: object) -> Config:
     """A config with values that no command line could spell."""
-    config = OmegaConf.create(composed())
+    config = OmegaConf.create(configs.composed("+backend=sagemaker"))
     for key, value in settings.items():
         config.backend[key] = value
     return parse(config)
@@ -182,11 +176,8 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(key: str, near: st
 
 
 def test_the_command_line_refuses_an_unknown_backend_with_the_one_there_is() -> None:
-    with (
-        initialize_config_dir(str(CONF_DIR), version_base="1.3"),
-        pytest.raises(HydraException) as error,
-    ):
-        compose("train", ["+backend=sagemakr"])
+    with pytest.raises(HydraException) as error:
+        configs.composed("+backend=sagemakr")
     assert explain(error.value) == (
         "backend=sagemakr: allowed are sagemaker. Did you mean 'sagemaker'?"
     )

@@ -7,13 +7,12 @@ from typing import Any
 
 import boto3
 import pytest
-from hydra import compose, initialize_config_dir
 
-from imdb_cls.config import CONF_DIR
 from imdb_cls.config.overrides import quoted
 from launch.aws import limits
 from launch.training import metrics, request
 from launch.training.request import Job
+from tests.support.configs import composed
 from tests.support.local_aws import BUCKET, REGION, ROLE, parsed, shell_words
 
 Make = Callable[..., dict[str, Any]]
@@ -181,5 +180,4 @@ def test_every_argument_survives_the_shell(tmp_path: Path, value: str) -> None:
 )
 def test_what_the_client_adds_is_read_back_by_hydra_as_it_is(value: str) -> None:
     override = f"logger.wandb.name={quoted(value)}"
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        assert compose("train", [override]).logger.wandb.name == value
+    assert composed(override).logger.wandb.name == value

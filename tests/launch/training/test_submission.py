@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from imdb_cls.config import CONF_DIR, Config, parse
+from imdb_cls.config import Config, parse
 from imdb_cls.runs.fingerprint import fingerprint
 from imdb_cls.training.resolve import resolve
 from launch.aws import limits
+from tests.support.configs import composed
 from tests.support.local_aws import BUCKET, REGION, ROLE, local_aws, shell_words
 from tests.support.once import once
 from tests.support.processes import Command
@@ -155,9 +155,7 @@ def test_the_command_survives_the_shell_and_hydra(submitted: Submitted) -> None:
     assert described["args"] == words[3:]
     assert "hydra.run.dir=/opt/ml/checkpoints/run" in words
     assert not [word for word in words if "backend" in word.split("=")[0]]
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        here = flat(parse(compose("train", submitted.words)))
-        there = flat(parse(compose("train", words[3:])))
+    here, there = (flat(parse(composed(*some))) for some in (submitted.words, words[3:]))
     assert there["logger.wandb.name"] == """it's "quoted" $HOME `id` \\\\ ; && é"""
     assert there["logger.wandb.tags"] == ["a", "b c", "$(id)", "d'e"]
     assert {key: value for key, value in there.items() if here[key] != value} == OF_THE_CONTAINER
@@ -183,8 +181,7 @@ def test_the_tags_are_the_users_and_the_runs_fingerprint(submitted: Submitted) -
 
 def test_the_fingerprint_is_that_of_the_same_run_on_this_machine(submitted: Submitted) -> None:
     here = [o for o in submitted.words if "backend" not in o.split("=")[0]]
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        config = parse(compose("train", here))
+    config = parse(composed(*here))
     resolved = resolve(config, lambda stand_ins: config)
     record = json.loads((submitted.run / "run.json").read_text())
     assert record["fingerprint"] == fingerprint(resolved.config, resolved.record)

@@ -198,10 +198,10 @@ def test_what_completes_a_run_does_not_end_it(
     run = Run(shutil.copytree(trained, tmp_path / "run"))
     text = run.config_file.read_text().replace("export: false", "export: true")
     run.config_file.write_text(text)
-    assert not complete.is_finished(run)
+    assert not complete.is_complete(run)
     monkeypatch.setattr(graph, "write_int8", lambda encoder, path: 1 / 0)
     monkeypatch.setattr(fast, "_KINDS", {"int8": graph.write_int8})
-    assert complete.finish(run, Screen()) == []
+    assert complete.complete(run, Screen()) == []
     said = capfd.readouterr()
     assert f"python -m imdb_cls.export run={run.path}" in said.out
     assert "ZeroDivisionError" in said.err
@@ -211,7 +211,7 @@ def test_what_completes_a_run_does_not_end_it(
     from imdb_cls.training.fit import resume
 
     resume(str(run.path), run.path, [])
-    assert complete.is_finished(run)
+    assert complete.is_complete(run)
     assert len(list(run.model_dir.glob("*.onnx"))) == 1
 
 

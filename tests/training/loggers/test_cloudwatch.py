@@ -19,33 +19,15 @@ from imdb_cls.runs.run import Run
 from imdb_cls.training.loggers import cloudwatch
 from imdb_cls.training.loggers.aws import dimensions
 from imdb_cls.training.loggers.cloudwatch import CloudWatchLogger
-from launch.rehearsal.aws import LocalAWS
-from tests.support.local_aws import REGION, local_aws
+from tests.support.local_aws import REGION
 from tests.support.runs import Train, rows
 
 DIMENSIONS = {"Run": "2026-11-22/22-41-00", "Job": "job-1"}
 
 
-@pytest.fixture
-def aws() -> Iterator[LocalAWS]:
-    with local_aws() as local:
-        yield local
-
-
 def make(**settings: Any) -> CloudWatchLogger:
     # No flush but those that finalize asks for, unless a test says otherwise.
     return CloudWatchLogger(CloudWatchConfig(**{"flush_seconds": 600, **settings}), DIMENSIONS)
-
-
-def calls(logger: CloudWatchLogger) -> list[int]:
-    """How many values each call carries, from now on."""
-    sizes: list[int] = []
-
-    def count(params: dict[str, Any], **kwargs: Any) -> None:
-        sizes.append(len(params["MetricData"]))
-
-    logger.client.meta.events.register("provide-client-params.cloudwatch.PutMetricData", count)
-    return sizes
 
 
 def received(namespace: str = "imdb_cls") -> list[Any]:
@@ -77,8 +59,12 @@ def test_values_arrive_exactly_with_the_dimensions_run_and_job() -> None:
 
 @pytest.mark.usefixtures("aws")
 def test_a_call_carries_no_more_values_than_the_service_takes() -> None:
-    logger = make()
-    sizes = calls(logger)
+    logger, sizes = make(), []
+
+    def count(params: dict[str, Any], **kwargs: Any) -> None:
+        sizes.append(len(params["MetricData"]))
+
+    logger.client.meta.events.register("provide-client-params.cloudwatch.PutMetricData", count)
     for step in range(2500):
         logger.log_metrics({"train/loss": float(step)}, step)
     logger.finalize("success")
@@ -146,51 +132,29 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
-class Server:
-    """Answers 500, or nothing at all until it is closed."""
-
-    def __init__(self, answers: bool) -> None:
-        self.asked, self.closed = threading.Event(), threading.Event()
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                server.asked.set()
-                if not answers:
-                    server.closed.wait()
-                self.send_response(500)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *args: Any) -> None:
-                return
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.handle_error = lambda *args: None  # type: ignore[method-assign]
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_port}"
-
-    def close(self) -> None:
-        self.closed.set()
-        self.http.shutdown()
-        self.http.server_close()
-
-
 @pytest.fixture
-def broken() -> Iterator[Server]:
-    server = Server(answers=True)
-    yield server
-    server.close()
+def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """An AWS that answers nothing before this is set, and errors then."""
+    answers = threading.Event()
 
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answers.wait()
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
-@pytest.fixture
-def silent() -> Iterator[Server]:
-    server = Server(answers=False)
-    yield server
-    server.close()
+        def log_message(self, *args: Any) -> None:
+            return
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *args: None  # type: ignore[method-assign]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    yield answers
+    answers.set()
+    server.shutdown()
+    server.server_close()
 
 
 WARNING = "WARNING CloudWatch does not take metrics (training goes on)"
@@ -204,22 +168,21 @@ def log_twice(logger: CloudWatchLogger) -> None:
 
 @pytest.mark.usefixtures("credentials")
 def test_a_cloudwatch_that_answers_with_errors_is_reported_once(
-    broken: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    answers: threading.Event, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", broken.url)
+    answers.set()
     log_twice(make())
-    assert broken.asked.is_set()
     out = capsys.readouterr().out
     assert out.count(WARNING) == 1
+    assert "500" in out
     assert len(out.splitlines()) == 1
 
 
-@pytest.mark.usefixtures("credentials")
+@pytest.mark.usefixtures("credentials", "answers")
 def test_the_end_of_a_run_does_not_wait_for_a_cloudwatch_that_never_answers(
-    silent: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cloudwatch, "_LAST_CALL_S", 0.1)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", silent.url)
     log_twice(make())
     # Reported by finalize, not by the client that still waits for its answer.
     out = capsys.readouterr().out

@@ -10,7 +10,7 @@ from imdb_cls.config import WandbConfig
 from imdb_cls.errors import UserError
 from imdb_cls.training.loggers import build, wandb_key
 from launch.rehearsal.aws import LocalAWS
-from tests.support.local_aws import REGION, local_aws
+from tests.support.local_aws import REGION
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -25,12 +25,6 @@ def no_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) 
     yield
     said = capsys.readouterr()
     assert KEY not in said.out + said.err
-
-
-@pytest.fixture
-def aws() -> Iterator[LocalAWS]:
-    with local_aws() as local:
-        yield local
 
 
 def store(aws: LocalAWS, text: str, name: str = "imdb_cls/wandb") -> str:
