@@ -47,14 +47,9 @@ def run(words: list[str]) -> None:
     found, screen = Run.open(paths[0], complete=True), Screen()
     if not chosen.rehearse:
         return _carry_out(found, paths[1], chosen, screen)
-    from launch.hosting.options import rehearsed
-    from launch.rehearsal import local_account
+    from launch.rehearsal.rehearse import local_account
 
-    chosen = rehearsed(chosen)
-    assert chosen.region
-    assert chosen.bucket
-    assert chosen.role
-    with local_account(chosen.region, chosen.bucket, chosen.role):
+    with local_account(chosen) as (chosen, _):
         return _carry_out(found, paths[1], chosen, screen)
 
 

@@ -38,10 +38,10 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     with contextlib.ExitStack() as stack:
         backend = config.backend
         if backend.rehearse:
-            from launch.rehearsal import rehearsed
+            from launch.rehearsal.rehearse import rehearsed
 
             kept = within.path / ".rehearsal" if within else None
-            backend = stack.enter_context(rehearsed(backend, kept))
+            backend, _ = stack.enter_context(rehearsed(backend, kept))
         config = replace(config, backend=backend)
         if within and not backend.dry_run:
             value = _join(config, within, path, recompose, overrides)
@@ -101,9 +101,9 @@ def sweep(
     with contextlib.ExitStack() as stack:
         rehearsals = sweep.path / ".rehearsal"
         if backend.rehearse:
-            from launch.rehearsal import rehearsed
+            from launch.rehearsal.rehearse import rehearsed
 
-            backend = stack.enter_context(rehearsed(backend, rehearsals))
+            backend, _ = stack.enter_context(rehearsed(backend, rehearsals))
         try:
             aws = None if backend.dry_run else connect(backend.region)
             preflight(backend, aws)

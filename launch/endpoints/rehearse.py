@@ -12,8 +12,7 @@ from launch.endpoints.deploy import deploy
 from launch.endpoints.invoke import label
 from launch.endpoints.options import Options
 from launch.endpoints.record import Target
-from launch.hosting.options import rehearsed
-from launch.rehearsal import local_account
+from launch.rehearsal.rehearse import local_account
 
 SAMPLES = ("i liked the movie", "i hated the movie", "the movie was okay")
 """What is asked of an endpoint that is rehearsed."""
@@ -25,16 +24,12 @@ def rehearse(run: Run, options: Options, given: list[str], screen: Screen) -> No
     Raises:
         UserError: as with an account.
     """
-    options = rehearsed(options)
-    assert options.region
-    assert options.bucket
-    assert options.role
     path = str(run.path)
 
     def told(*words: str) -> None:
         screen.rule("$ " + shlex.join(["python", "-m", "launch.endpoint", *words]))
 
-    with local_account(options.region, options.bucket, options.role):
+    with local_account(options) as (options, _):
         aws = connect(options.region)
         told("deploy", path, *given)
         with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:

@@ -3,7 +3,7 @@
 import functools
 import math
 import re
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar, cast
 
 from omegaconf import OmegaConf
@@ -14,7 +14,6 @@ from imdb_cls.errors import UserError, nearest, one_line
 from launch.aws.instances import Instance, find
 
 T = TypeVar("T")
-H = TypeVar("H", bound="Hosting")
 
 _BUCKET = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
 # As OmegaConf has them.
@@ -116,17 +115,6 @@ def check_hosting(options: Hosting) -> None:
         )
     if options.rehearse and not options.wait:
         raise UserError("wait=false: a rehearsal ends with its command")
-
-
-def rehearsed(options: H) -> H:
-    """The same with what an account would have, and shorter pauses."""
-    return replace(
-        options,
-        role=options.role or "arn:aws:iam::123456789012:role/rehearsal",
-        bucket=options.bucket or "rehearsal",
-        region=options.region or "us-east-1",
-        poll_seconds=min(options.poll_seconds, 0.2),
-    )
 
 
 def in_our_words(error: UserError) -> UserError:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls.config import CONF_DIR, Config, parse
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.job import TrainingJob
+from launch.rehearsal.training_jobs import TrainingJob
 from tests.conftest import once
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def local_aws() -> Iterator[LocalAWS]:
 
 @pytest.fixture
 def aws() -> Iterator[LocalAWS]:
-    """A local AWS of the test's own. Set its `runner` to carry jobs out."""
+    """A local AWS of the test's own. Set its `training.runner` to carry jobs out."""
     with local_aws() as local:
         yield local
 
@@ -160,7 +160,7 @@ def sent_off(shared: Path, tiny: list[str]) -> Path:
             patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
             patch.setenv("HYDRA_FULL_ERROR", "1")
             main()
-            (job,) = aws.jobs.values()
+            (job,) = aws.training.jobs.all()
             (path / "request.json").write_text(json.dumps(job.request))
 
     return once(shared, "sent-off", make)
