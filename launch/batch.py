@@ -49,7 +49,7 @@ def run(words: list[str]) -> None:
         return _carry_out(found, paths[1], chosen, screen)
     from launch.rehearsal.rehearse import local_account
 
-    with local_account(chosen) as (chosen, _):
+    with local_account(chosen) as chosen:
         return _carry_out(found, paths[1], chosen, screen)
 
 

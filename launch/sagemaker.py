@@ -41,7 +41,7 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
             from launch.rehearsal.rehearse import rehearsed
 
             kept = within.path / ".rehearsal" if within else None
-            backend, _ = stack.enter_context(rehearsed(backend, kept))
+            backend = stack.enter_context(rehearsed(backend, kept))
         config = replace(config, backend=backend)
         if within and not backend.dry_run:
             value = _join(config, within, path, recompose, overrides)
@@ -103,7 +103,7 @@ def sweep(
         if backend.rehearse:
             from launch.rehearsal.rehearse import rehearsed
 
-            backend, _ = stack.enter_context(rehearsed(backend, rehearsals))
+            backend = stack.enter_context(rehearsed(backend, rehearsals))
         try:
             aws = None if backend.dry_run else connect(backend.region)
             preflight(backend, aws)

@@ -29,7 +29,7 @@ def rehearse(run: Run, options: Options, given: list[str], screen: Screen) -> No
     def told(*words: str) -> None:
         screen.rule("$ " + shlex.join(["python", "-m", "launch.endpoint", *words]))
 
-    with local_account(options) as (options, _):
+    with local_account(options) as options:
         aws = connect(options.region)
         told("deploy", path, *given)
         with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imdb_cls import cli
 from imdb_cls.config import BackendConfig
+from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.rehearse import BUCKET, REGION, ROLE, rehearsed
 
 USAGE = """
@@ -28,12 +29,10 @@ def main() -> None:
     with cli.one_line_errors():
         given = cli.arguments(Arguments, sys.argv[1:], USAGE)
         backend = BackendConfig(region=given.region, bucket=given.bucket, role=given.role)
-        with rehearsed(backend, port=given.port or 0) as (_, aws):
-            variables = aws.environment(given.region) | {
-                "SAGEMAKER_ROLE": given.role,
-                "SAGEMAKER_BUCKET": given.bucket,
-            }
-            for name, value in variables.items():
+        aws = LocalAWS(given.port or 0)
+        with rehearsed(backend, aws=aws):
+            account = {"SAGEMAKER_ROLE": given.role, "SAGEMAKER_BUCKET": given.bucket}
+            for name, value in (aws.environment(given.region) | account).items():
                 print(f"export {name}={value}", flush=True)
             threading.Event().wait()
 

@@ -9,8 +9,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
-NUMBER = "123456789012"
-_JOIN_S = 30.0
+ACCOUNT_ID = "123456789012"
 
 
 class Refused(Exception):
@@ -27,6 +26,8 @@ class LocalAccount:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = functools.cache(self._client)
+        self.closed = threading.Event()
+        """Set once all that was started has to end."""
         self._threads: list[threading.Thread] = []
 
     def environment(self, region: str) -> dict[str, str]:
@@ -50,13 +51,10 @@ class LocalAccount:
 
     def prepare(self, region: str, bucket: str, role: str) -> None:
         """Makes the bucket and the role."""
-        where = {} if region == "us-east-1" else {"LocationConstraint": region}
-        self.client("s3", region).create_bucket(
-            Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {})
-        )
-        self.client("iam", region).create_role(
-            RoleName=role.split("/")[-1], AssumeRolePolicyDocument="{}"
-        )
+        place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+        s3, iam = self.client("s3", region), self.client("iam", region)
+        s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else place))
+        iam.create_role(RoleName=role.split("/")[-1], AssumeRolePolicyDocument="{}")
 
     def check_role(self, arn: str, region: str) -> None:
         """Refuses a role that the account does not have."""
@@ -73,7 +71,8 @@ class LocalAccount:
         self._threads.append(threading.Thread(target=work, args=arguments, daemon=True))
         self._threads[-1].start()
 
-    def join(self) -> None:
-        """Waits for all that was started. Whoever calls this has told it to end."""
+    def close(self) -> None:
+        """Waits until all that was started has ended."""
+        self.closed.set()
         for thread in self._threads:
-            thread.join(_JOIN_S)
+            thread.join(30)

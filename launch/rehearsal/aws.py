@@ -1,6 +1,5 @@
 """The local AWS: moto's services, and a SageMaker of our own that does what it is asked for."""
 
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterable
@@ -34,10 +33,8 @@ class LocalAWS(LocalAccount):
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.training, self.endpoints = TrainingJobs(self), Endpoints(self)
         self.transforms = TransformJobs(self, self.endpoints)
-        self._stores: list[ResourceStore[Any]] = [
-            *(self.endpoints.models, self.endpoints.configs, self.endpoints.endpoints),
-            *(self.training.jobs, self.transforms.jobs),
-        ]
+        self._stores: list[ResourceStore[Any]] = [self.training.jobs, self.transforms.jobs]
+        self._stores += [self.endpoints.models, self.endpoints.configs, self.endpoints.endpoints]
         self._operations: dict[str, Operation] = {
             **self.training.operations,
             **self.endpoints.operations,
@@ -54,9 +51,7 @@ class LocalAWS(LocalAccount):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.training.close()
-        self.transforms.close()
-        self.join()
+        self.close()
         self.endpoints.close()
         self._server.shutdown()
         self._server.server_close()
@@ -85,10 +80,9 @@ class LocalAWS(LocalAccount):
 
     def _tags(self, request: Request, region: str) -> Request:
         """Answers AddTags and ListTags: adds what tags the request has, and gives all."""
-        for resource in itertools.chain.from_iterable(store.all() for store in self._stores):
+        for resource in (resource for store in self._stores for resource in store.all()):
             if resource.arn == request["ResourceArn"]:
                 tags = [*resource.request.get("Tags", []), *request.get("Tags", [])]
                 resource.request["Tags"] = list({tag["Key"]: tag for tag in tags}.values())
                 return {"Tags": resource.request["Tags"]}
-        slug = request["ResourceArn"].rpartition(":")[2]
-        raise Refused(f"Could not find {slug}")
+        raise Refused(f"Could not find {request['ResourceArn'].rpartition(':')[2]}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
+from launch.rehearsal.process import Process
 
 _SCRIPT = Path(__file__).with_name("container.sh")
 
@@ -48,19 +49,19 @@ def check_machine(backend: BackendConfig) -> None:
         )
 
 
-def command(base: Path, readonly: list[Path], isolated: bool) -> list[str]:
-    """The command that runs a program as the first process of a container: the program follows it.
+def command(host: Path, readonly: list[Path], isolated: bool) -> list[str]:
+    """What to write before a program to run it as the first process of a container.
 
     Args:
-        base: a directory with ml, tmp, home and hosts, named like the container's host.
+        host: the directory of the container's files, named like the host that it is.
         readonly: directories of this machine that the container must not write to.
         isolated: it has no network.
     """
-    script = ["bash", str(_SCRIPT), str(base), base.name, *map(str, readonly), "--"]
+    script = ["bash", str(_SCRIPT), str(host), host.name, *map(str, readonly), "--"]
     return [*namespaces(isolated), *script]
 
 
-def terminate(process: "subprocess.Popen[bytes]") -> None:
+def terminate(process: Process) -> None:
     """Sends SIGTERM to the first process of a container, which gets it only if it handles it."""
     # unshare itself passes nothing on: the container is its only child.
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()

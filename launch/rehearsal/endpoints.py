@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount, Refused
-from launch.rehearsal.logs import write_log
+from launch.rehearsal.logs import LogStream
 from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
 from launch.rehearsal.server import NotStarted, Running, Server
 
@@ -20,12 +20,10 @@ _FAILED = (
 )
 
 
-@dataclass
 class Model(Resource):
     kind = Kind("Model", "model", "model", "Models")
 
 
-@dataclass
 class EndpointConfig(Resource):
     kind = Kind("EndpointConfig", "endpoint-config", "endpoint configuration", "EndpointConfigs")
 
@@ -114,7 +112,6 @@ class Endpoints:
         return server
 
     def serving(self, name: str, region: str) -> tuple[Endpoint, Running]:
-        """An endpoint and its server."""
         try:
             endpoint = self.endpoints.get(name, region)
         except Refused:
@@ -186,7 +183,7 @@ class Endpoints:
                 server = self.start(self.models.named(variant, endpoint.region))
         except (NotStarted, Refused) as error:
             group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
-            write_log(self.account, endpoint.region, group, str(error))
+            LogStream(self.account, endpoint.region, group).write(str(error).splitlines())
             endpoint.reason = str(error) if "Could not find" in str(error) else _FAILED
             # An update that fails leaves what was there.
             endpoint.status = "Failed" if endpoint.status == "Creating" else "InService"

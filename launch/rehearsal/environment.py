@@ -13,19 +13,14 @@ from pathlib import Path
 _KEPT = ("LANG", "LC_ALL", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 _KEPT_PREFIXES = ("CUDA_", "NVIDIA_")
 _PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin")
-# A third of a short job's start is pip's. It need not look for a newer pip, nor for conflicts among
-# all packages of this machine, which are not the image's. (For an option that begins with no-, pip
-# reads false as yes.)
+# These halve the time that pip takes: it neither looks for a newer pip, nor for conflicts among all
+# packages of this machine. (For an option that begins with no-, pip takes false for yes.)
 _PIP = {"disable-pip-version-check": "true", "no-warn-conflicts": "false"}
 
 
 def packages(directory: Path) -> list[Path]:
-    """The directories that this Python's packages lie in, which stand for those of the image.
-
-    Args:
-        directory: gets a pip if this Python has none. It takes seconds to install: all containers
-            share it.
-    """
+    """The directories that this Python's packages lie in, which stand for those of the image. If it
+    has no pip, one is put into `directory`: that takes seconds, so all containers share it."""
     named = {sysconfig.get_paths()[kind] for kind in ("purelib", "platlib")}
     named |= {entry for entry in sys.path if entry.endswith(("site-packages", "dist-packages"))}
     found = [Path(entry) for entry in sorted(named) if Path(entry).is_dir()]
@@ -35,23 +30,18 @@ def packages(directory: Path) -> list[Path]:
     return found
 
 
-def make(base: Path, packages: list[Path]) -> dict[str, str]:
-    """Makes a virtual environment that sees the packages, for one container. Returns the variables
+def make(host: Path, packages: list[Path]) -> dict[str, str]:
+    """Makes a virtual environment for one container, which sees the packages. Returns the variables
     that the container has before SageMaker adds to them. They are printed in the job's log: nothing
-    secret is in them.
-
-    Args:
-        base: has home/ and tmp/ for the container, and gets env/.
-    """
-    venv.EnvBuilder(symlinks=True).create(base / "env")
-    (site,) = base.glob("env/lib/python*/site-packages")
+    secret is in them."""
+    venv.EnvBuilder(symlinks=True).create(host / "env")
+    (site,) = host.glob("env/lib/python*/site-packages")
     (site / "image.pth").write_text("\n".join(map(str, packages)) + "\n", encoding="utf-8")
-    binaries = base / "env" / "bin"
     for name in ("pip", "pip3"):
-        (binaries / name).write_text('#!/bin/sh\nexec python3 -m pip "$@"\n', encoding="utf-8")
-        (binaries / name).chmod(0o755)
-    settings = base / "home" / "pip.conf"
-    with settings.open("w", encoding="utf-8") as file:
+        script = host / "env/bin" / name
+        script.write_text('#!/bin/sh\nexec python3 -m pip "$@"\n', encoding="utf-8")
+        script.chmod(0o755)
+    with (host / "home/pip.conf").open("w", encoding="utf-8") as file:
         _pip_settings().write(file)
     kept = {
         name: value
@@ -60,10 +50,10 @@ def make(base: Path, packages: list[Path]) -> dict[str, str]:
     }
     return {
         **kept,
-        "PATH": os.pathsep.join([str(binaries), *_PATH]),
-        "HOME": str(base / "home"),
-        "TMPDIR": str(base / "tmp"),
-        "PIP_CONFIG_FILE": str(settings),
+        "PATH": os.pathsep.join([str(host / "env/bin"), *_PATH]),
+        "HOME": str(host / "home"),
+        "TMPDIR": str(host / "tmp"),
+        "PIP_CONFIG_FILE": str(host / "home/pip.conf"),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

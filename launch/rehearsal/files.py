@@ -29,8 +29,8 @@ def restore(s3: Any, directory: Path) -> None:
     for record in sorted(directory.glob(f"*/{_CHECKPOINTS}"), key=lambda p: p.stat().st_mtime):
         attempts = [path for path in record.parent.iterdir() if path.name.isdecimal()]
         for attempt in sorted(attempts, key=lambda path: int(path.name)):
-            for host in attempt.glob("*"):
-                upload_tree(s3, host / "ml/checkpoints", record.read_text(encoding="utf-8"))
+            for checkpoints in attempt.glob("*/ml/checkpoints"):
+                upload_tree(s3, checkpoints, record.read_text(encoding="utf-8"))
 
 
 def provide(s3: Any, job: TrainingJob, host: Path) -> None:
@@ -67,11 +67,6 @@ def provide(s3: Any, job: TrainingJob, host: Path) -> None:
     }
     for name, value in content.items():
         (host / f"ml/input/config/{name}.json").write_text(json.dumps(value), encoding="utf-8")
-
-
-def upload_checkpoints(s3: Any, job: TrainingJob, hosts: list[Path]) -> None:
-    for host in hosts:
-        upload_tree(s3, host / "ml/checkpoints", job.checkpoints)
 
 
 def upload_results(s3: Any, job: TrainingJob, hosts: list[Path]) -> None:

@@ -2,16 +2,16 @@
 
 import itertools
 import re
-import subprocess
-import threading
 import time
+from math import inf
 from pathlib import Path
 
 from imdb_cls.errors import UserError
+from launch.aws.s3 import upload_tree
 from launch.rehearsal import container, environment, files
 from launch.rehearsal.account import LocalAccount
 from launch.rehearsal.logs import JobLog
-from launch.rehearsal.process import Batches, BoundProcess
+from launch.rehearsal.process import Batches, BoundProcess, Process
 from launch.rehearsal.training_jobs import TrainingJob
 
 # Seconds that SageMaker lets pass between SIGTERM and SIGKILL.
@@ -23,20 +23,12 @@ class Host:
     """
     Args:
         directory: where the files of all jobs lie.
-        interrupt_at_step: interrupts a spot job once, when it prints this step.
+        interrupt_at: interrupts a spot job once, when it prints this step.
     """
 
-    def __init__(
-        self, directory: Path, account: LocalAccount, interrupt_at_step: int | None = None
-    ) -> None:
-        self.directory, self.account = directory, account
-        self.interrupt_at_step = interrupt_at_step
+    def __init__(self, directory: Path, account: LocalAccount, interrupt_at: float = inf) -> None:
+        self.directory, self.account, self.interrupt_at = directory, account, interrupt_at
         self._packages = environment.packages(directory)
-        self._closed = threading.Event()
-
-    def close(self) -> None:
-        """Has every container killed, without the grace that SageMaker gives."""
-        self._closed.set()
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. Any error in here is the job's failure."""
@@ -49,7 +41,6 @@ class Host:
 
     def _run(self, job: TrainingJob) -> None:
         s3, directory = self.account.client("s3", job.region), self.directory / job.name
-        interrupt_at = self.interrupt_at_step
         files.remember(job, directory)
         for attempt in itertools.count():
             hosts = [directory / str(attempt) / name for name in job.hosts]
@@ -58,39 +49,33 @@ class Host:
                 files.provide(s3, job, host)
             job.enter("Training")
             started = time.monotonic()
-            end, code = self._train(job, hosts, interrupt_at)
+            end, code = self._train(job, hosts, self.interrupt_at if attempt == 0 else inf)
             job.trained += time.monotonic() - started
-            files.upload_checkpoints(s3, job, hosts)
-            if self._closed.is_set():
+            for host in hosts:
+                upload_tree(s3, host / "ml/checkpoints", job.checkpoints)
+            if self.account.closed.is_set():
                 return job.enter("Stopped")
             if end != "Interrupted":
                 break
             job.enter("Interrupted")
             job.enter("Restarting")
-            interrupt_at = None
         job.enter("Uploading")
         files.upload_results(s3, job, hosts)
-        if end == "Failed":
-            return job.enter(end, f"AlgorithmError: {files.failure(hosts)}, exit code: {code}")
-        return job.enter(end)
+        reason = f"AlgorithmError: {files.failure(hosts)}, exit code: {code}"
+        return job.enter(end, reason if end == "Failed" else None)
 
-    def _train(
-        self, job: TrainingJob, hosts: list[Path], interrupt_at: int | None
-    ) -> tuple[str, int]:
+    def _train(self, job: TrainingJob, hosts: list[Path], interrupt_at: float) -> tuple[str, int]:
         """Runs the containers of an attempt. Returns the phase that comes of it, and the exit code
         of the first container that failed, or 0."""
-        interrupt = threading.Event()
-        containers = [self._start(job, host, interrupt, interrupt_at) for host in hosts]
-        end = self._wait(job, [one.process for one in containers], interrupt)
+        job.interrupt.clear()
+        containers = [self._start(job, host, interrupt_at) for host in hosts]
+        end = self._wait(job, [one.process for one in containers])
         for one in containers:
             one.join()
         code = next((one.process.returncode for one in containers if one.process.returncode), 0)
         return end or ("Failed" if code else "Completed"), code
 
-    def _start(
-        self, job: TrainingJob, host: Path, interrupt: threading.Event, interrupt_at: int | None
-    ) -> BoundProcess:
-        """Starts a container. Once it prints a step from `interrupt_at` on, `interrupt` is set."""
+    def _start(self, job: TrainingJob, host: Path, interrupt_at: float) -> BoundProcess:
         algorithm = job.request["AlgorithmSpecification"]
         isolated = bool(job.request.get("EnableNetworkIsolation"))
         log = JobLog(self.account, job, host.name)
@@ -98,9 +83,10 @@ class Host:
         def read(batches: Batches) -> None:
             for lines in batches:
                 log.write(lines)
-                steps = [int(line[5:].split()[0]) for line in lines if re.match(r"step=\d+ ", line)]
-                if interrupt_at is not None and max(steps, default=-1) >= interrupt_at:
-                    interrupt.set()
+                for line in lines:
+                    step = re.match(r"step=(\d+) ", line)
+                    if step and int(step[1]) >= interrupt_at:
+                        job.interrupt.set()
 
         return BoundProcess(
             [
@@ -118,34 +104,32 @@ class Host:
             read,
         )
 
-    def _wait(
-        self,
-        job: TrainingJob,
-        containers: list["subprocess.Popen[bytes]"],
-        interrupt: threading.Event,
-    ) -> str | None:
+    def _wait(self, job: TrainingJob, containers: list[Process]) -> str | None:
         """Waits until all containers have ended. Tells them to, and returns the phase that comes of
         it, when the job is stopped, late or interrupted, or one of them has failed."""
         limit = job.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         deadline, killed_at, end = time.monotonic() + limit - job.trained, 0.0, None
         while any(one.poll() is None for one in containers):
             now = time.monotonic()
-            if self._closed.is_set() or (end and now > killed_at):
+            if self.account.closed.is_set() or (end and now > killed_at):
                 for one in containers:
                     one.kill()
-            elif end is None:
-                if job.stop.is_set():
-                    end = "Stopped"
+            elif end is None and (end := _ending(job, containers, now > deadline)):
+                if end == "Stopped":
                     job.enter("Stopping")
-                elif now > deadline:
-                    end = "MaxRuntimeExceeded"
-                elif any(one.returncode for one in containers):
-                    end = "Failed"
-                elif interrupt.is_set():
-                    end = "Interrupted"
-                if end:
-                    killed_at = now + _GRACE_S
-                    for one in containers:
-                        container.terminate(one)
+                killed_at = now + _GRACE_S
+                for one in containers:
+                    container.terminate(one)
             time.sleep(_LOOK_S)
         return end
+
+
+def _ending(job: TrainingJob, containers: list[Process], late: bool) -> str | None:
+    """The phase in which running containers have to end; None while they may go on."""
+    if job.stop.is_set():
+        return "Stopped"
+    if late:
+        return "MaxRuntimeExceeded"
+    if any(one.poll() for one in containers):
+        return "Failed"
+    return "Interrupted" if job.interrupt.is_set() else None

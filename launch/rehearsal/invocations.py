@@ -20,7 +20,7 @@ _HEADER = "X-Amzn-SageMaker-"
 
 
 def answer(endpoints: Endpoints, request: HTTPRequest, region: str) -> Response | None:
-    """None: the request is not one to an endpoint."""
+    """Answers a request to an endpoint. Returns None for any other request."""
     path = _PATH.fullmatch(request.path)
     if not path or "/sagemaker/" not in request.headers.get("Authorization", ""):
         return None
@@ -57,12 +57,10 @@ def _answer_later(
 ) -> Response:
     """Answers InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
     if "AsyncInferenceConfig" not in endpoint.config:
-        message = f"Endpoint {endpoint.name} is not an asynchronous endpoint"
-        raise Refused(message, "ValidationError")
-    name, output = (
-        f"{uuid.uuid4().hex}.out",
-        endpoint.config["AsyncInferenceConfig"]["OutputConfig"],
-    )
+        said = f"Endpoint {endpoint.name} is not an asynchronous endpoint"
+        raise Refused(said, "ValidationError")
+    output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
+    name = f"{uuid.uuid4().hex}.out"
     done = f"{output['S3OutputPath'].rstrip('/')}/{name}"
     failed = f"{output.get('S3FailurePath', output['S3OutputPath']).rstrip('/')}/{name}"
     source = request.headers.get(f"{_HEADER}InputLocation", "")

@@ -11,15 +11,12 @@ from launch.rehearsal.training_jobs import TrainingJob
 _GROUP = "/aws/sagemaker/TrainingJobs"
 
 
-def write_log(account: LocalAccount, region: str, group: str, text: str) -> None:
-    """Writes the lines of a text as events, to a stream of their own."""
-    LogStream(account, region, group, "AllTraffic/rehearsal").write(text.splitlines())
-
-
 class LogStream:
     """A stream of CloudWatch's, made if there is none."""
 
-    def __init__(self, account: LocalAccount, region: str, group: str, stream: str) -> None:
+    def __init__(
+        self, account: LocalAccount, region: str, group: str, stream: str = "AllTraffic/rehearsal"
+    ) -> None:
         self._logs = account.client("logs", region)
         self._where = {"logGroupName": group, "logStreamName": stream}
         exists = self._logs.exceptions.ResourceAlreadyExistsException

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import IO
 
+Process = subprocess.Popen[bytes]
 Batches = Iterator[list[str]]
-"""The lines that have come since the last batch was taken, again and again."""
+"""Each batch holds the lines that have come since the last one was taken."""
 
 
 class BoundProcess(threading.Thread):
@@ -25,13 +26,13 @@ class BoundProcess(threading.Thread):
     ) -> None:
         super().__init__(daemon=True)
         self._command, self._variables, self._read = command, variables, read
-        self._begun: Future[subprocess.Popen[bytes]] = Future()
+        self._begun: Future[Process] = Future()
         self.start()
         self.process = self._begun.result()
 
     def run(self) -> None:
-        # Linux kills the process with the thread that started it: whatever becomes of this program,
-        # the process does not outlive it, and this thread stays for as long as the process.
+        # Whatever becomes of this program, the process does not outlive it: Linux kills the process
+        # when the thread that started it ends. So this thread stays for as long as the process.
         bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
         try:
             process = subprocess.Popen(
@@ -53,9 +54,10 @@ class BoundProcess(threading.Thread):
 
 def _batches(stream: IO[bytes]) -> Batches:
     rest = b""
+    # A carriage return at the very end waits: a line feed may follow it.
     while part := stream.read1():  # type: ignore[attr-defined]
-        *lines, rest = re.split(rb"\r\n|\r|\n", rest + part)
+        *lines, rest = re.split(rb"\r\n|\n|\r(?!\Z)", rest + part)
         if lines:
             yield [line.decode(errors="replace") for line in lines]
     if rest:
-        yield [rest.decode(errors="replace")]
+        yield [rest.decode(errors="replace").rstrip("\r")]

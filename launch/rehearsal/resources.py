@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from imdb_cls.errors import UserError
 from launch.aws.limits import check
-from launch.rehearsal.account import NUMBER, Refused
+from launch.rehearsal.account import ACCOUNT_ID, Refused
 
 Request = dict[str, Any]
 Operation = Callable[[Request, str], Request]
@@ -26,7 +26,7 @@ class Kind:
     missing: str = 'Could not find {spoken} "{arn}".'
 
     def arn(self, name: str, region: str) -> str:
-        return f"arn:aws:sagemaker:{region}:{NUMBER}:{self.slug}/{name.lower()}"
+        return f"arn:aws:sagemaker:{region}:{ACCOUNT_ID}:{self.slug}/{name.lower()}"
 
 
 @dataclass

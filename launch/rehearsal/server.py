@@ -1,32 +1,26 @@
 """The container of a model: a server process on this machine, from the archive that is in S3."""
 
 import contextlib
+import http.client
 import os
 import re
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Protocol
 
 from launch.rehearsal.process import Batches, BoundProcess
 
-_READY = re.compile(r"^serving .* on (http://[\d.]+:\d+)")
+_READY = re.compile(r"^serving .* on http://([\d.]+:\d+)")
 _START_S, _END_S, _ANSWER_S = 300.0, 10.0, 60.0
-# A proxy of the user's does not lead to loopback.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Running(Protocol):
-    """What answers for a model."""
+    """What answers for a model, with an HTTP status and a body, until it is closed."""
 
-    def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]:
-        """The HTTP status and the answer to a request."""
-
-    def close(self) -> None:
-        """Ends it."""
+    def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]: ...
+    def close(self) -> None: ...
 
 
 class NotStarted(Exception):
@@ -42,7 +36,7 @@ class Server:
 
     def __init__(self, archive: Path) -> None:
         self._lines: list[str] = []
-        self._url: str | None = None
+        self._address: str | None = None
         self._ready = threading.Event()
         self._bound = BoundProcess(
             [sys.executable, "-m", "launch.endpoint", "serve", str(archive), "port=0"],
@@ -50,21 +44,20 @@ class Server:
             {**os.environ, "TMPDIR": str(archive.parent)},
             self._read,
         )
-        if not self._ready.wait(_START_S) or self._url is None:
+        if not self._ready.wait(_START_S) or self._address is None:
             self.close()
             raise NotStarted("\n".join(self._lines))
 
     def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]:
-        asked = urllib.request.Request(
-            f"{self._url}/invocations", body, {"Content-Type": content_type}
-        )
-        try:
-            with _OPENER.open(asked, timeout=_ANSWER_S) as answer:
+        assert self._address
+        connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_S)
+        with contextlib.closing(connection):
+            try:
+                connection.request("POST", "/invocations", body, {"Content-Type": content_type})
+                answer = connection.getresponse()
                 return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read()
-        except OSError as error:
-            return 503, str(error).encode()
+            except OSError as error:
+                return 503, str(error).encode()
 
     def close(self) -> None:
         process = self._bound.process
@@ -76,7 +69,8 @@ class Server:
     def _read(self, batches: Batches) -> None:
         for lines in batches:
             self._lines += lines
-            for found in filter(None, map(_READY.match, lines)):
-                self._url = found[1]
-                self._ready.set()
+            for line in lines:
+                if found := _READY.match(line):
+                    self._address = found[1]
+                    self._ready.set()
         self._ready.set()

@@ -39,6 +39,8 @@ class TrainingJob(Resource):
     """The last value of each metric, and when it came."""
     stop: threading.Event = field(default_factory=threading.Event)
     """Set once it has to stop."""
+    interrupt: threading.Event = field(default_factory=threading.Event)
+    """Set once its spot instances are taken away."""
 
     def __post_init__(self) -> None:
         self.enter("Starting")
@@ -100,11 +102,6 @@ class TrainingJobs:
             "CreateTrainingJob": self._create,
             "StopTrainingJob": self._stop,
         }
-
-    def close(self) -> None:
-        """Tells every job to stop."""
-        for job in self.jobs.all():
-            job.stop.set()
 
     def _create(self, request: Request, region: str) -> Request:
         self.account.check_role(request.get("RoleArn", ""), region)

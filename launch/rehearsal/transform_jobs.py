@@ -1,7 +1,6 @@
 """Transform jobs of the local AWS, carried out by the server that an endpoint would have."""
 
 import contextlib
-import functools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,12 +8,9 @@ from dataclasses import dataclass
 from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount
 from launch.rehearsal.endpoints import Endpoints, Model
-from launch.rehearsal.logs import write_log
+from launch.rehearsal.logs import LogStream
 from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
 from launch.rehearsal.server import NotStarted, Running
-
-_LOG_GROUP = "/aws/sagemaker/TransformJobs"
-_FAILED = "AlgorithmError: See job logs for more information"
 
 
 @dataclass
@@ -39,12 +35,6 @@ class TransformJobs:
             "StopTransformJob": self._stop,
         }
 
-    def close(self) -> None:
-        """Tells every job to stop."""
-        for job in self.jobs.all():
-            if not job.over:
-                job.status = "Stopping"
-
     def _create(self, request: Request, region: str) -> Request:
         model = self.endpoints.models.named(request, region)
         job = self.jobs.make(request, region)
@@ -66,8 +56,9 @@ class TransformJobs:
             with contextlib.closing(self.endpoints.start(model)) as server:
                 self._transform(job, server)
         except (_Failed, NotStarted) as error:
-            end, job.reason = "Failed", _FAILED
-            write_log(self.account, job.region, _LOG_GROUP, f"{job.name}: {error}")
+            end, job.reason = "Failed", "AlgorithmError: See job logs for more information"
+            log = LogStream(self.account, job.region, "/aws/sagemaker/TransformJobs")
+            log.write(f"{job.name}: {error}".splitlines())
         except Exception as error:
             end, job.reason = "Failed", f"ClientError: {error}"
         job.modified = time.time()
@@ -82,12 +73,23 @@ class TransformJobs:
         found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
         if not found:
             raise ValueError(f"No S3 objects found under {source}")
+        content_type = request["TransformInput"].get("ContentType", "application/json")
+
+        def stopping() -> bool:
+            return job.status == "Stopping" or self.account.closed.is_set()
+
+        def ask(line: bytes) -> bytes:
+            status, answer = (200, b"") if stopping() else server.ask(line, content_type)
+            if status != 200:
+                raise _Failed(f"{status}: {answer.decode('utf-8', 'replace')}")
+            return answer
+
         for key in (item["Key"] for item in found):
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             lines = [line for line in body.split(b"\n") if line]
             with ThreadPoolExecutor(request.get("MaxConcurrentTransforms") or 1) as pool:
-                answers = list(pool.map(functools.partial(_ask, job, server), lines))
-            if job.status == "Stopping":
+                answers = list(pool.map(ask, lines))
+            if stopping():
                 return
             target, folder = split_uri(request["TransformOutput"]["S3OutputPath"])
             s3.put_object(
@@ -95,17 +97,6 @@ class TransformJobs:
                 Key=f"{folder.rstrip('/')}/{key[prefix.rfind('/') + 1 :]}.out",
                 Body=b"".join(answer + b"\n" for answer in answers),
             )
-
-
-def _ask(job: TransformJob, server: Running, line: bytes) -> bytes:
-    """The answer to a line; nothing once the job is to stop."""
-    if job.status == "Stopping":
-        return b""
-    content_type = job.request["TransformInput"].get("ContentType", "application/json")
-    status, answer = server.ask(line, content_type)
-    if status != 200:
-        raise _Failed(f"{status}: {answer.decode('utf-8', 'replace')}")
-    return answer
 
 
 class _Failed(Exception):

@@ -117,7 +117,7 @@ class Actor:
         job.enter("Training")
         log = JobLog(self.aws, job, "algo-1")
         log.write(LINES)
-        while not (self.may_end.wait(0.02) or job.stop.is_set()):
+        while not (self.may_end.wait(0.02) or job.stop.is_set() or self.aws.closed.is_set()):
             pass
         log.write(["the last line"])
         job.trained = 90.0
