@@ -44,7 +44,7 @@ def run(words: list[str]) -> None:
     found, screen = Run.open(paths[0], complete=True), Screen()
     with contextlib.ExitStack() as stack:
         if options.rehearse:
-            from launch.rehearsal import local_account
+            from launch.rehearsal.rehearse import local_account
 
             options = stack.enter_context(local_account(options))
         staging = stack.enter_context(tempfile.TemporaryDirectory(prefix="imdb_cls-"))

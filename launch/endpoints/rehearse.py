@@ -12,7 +12,7 @@ from launch.endpoints.deploy import deploy
 from launch.endpoints.invoke import label
 from launch.endpoints.options import Options
 from launch.endpoints.record import Target
-from launch.rehearsal import local_account
+from launch.rehearsal.rehearse import local_account
 
 SAMPLES = ("i liked the movie", "i hated the movie", "the movie was okay")
 """What a rehearsed endpoint is asked."""

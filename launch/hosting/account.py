@@ -49,7 +49,7 @@ def opened(config: AwsConfig, kept: Path | None = None) -> Iterator[Account]:
     """
     with contextlib.ExitStack() as stack:
         if config.rehearse:
-            from launch.rehearsal import rehearsed
+            from launch.rehearsal.rehearse import rehearsed
 
             assert isinstance(config, BackendConfig)
             config = stack.enter_context(rehearsed(config, kept))

@@ -1,17 +1,13 @@
 """Keeps a local AWS running, for other programs: python -m launch.rehearsal [port=5000]"""
 
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.config import BackendConfig
-from launch.rehearsal import interrupted_by_signals
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.host import Host
-from launch.rehearsal.machine import check_machine
+from launch.rehearsal.rehearse import BUCKET, REGION, ROLE, rehearsed
 
 USAGE = """
 usage: python -m launch.rehearsal [port=N] [region=NAME] [bucket=NAME] [role=ARN]
@@ -24,28 +20,19 @@ submit, attach, stop and fetch, or deploy, predict and delete, as with an accoun
 @dataclass
 class Arguments:
     port: int | None = 5000
-    region: str = "us-east-1"
-    bucket: str = "rehearsal"
-    role: str = "arn:aws:iam::123456789012:role/rehearsal"
+    region: str = REGION
+    bucket: str = BUCKET
+    role: str = ROLE
 
 
 def main() -> None:
     with cli.one_line_errors():
         given = cli.arguments(Arguments, sys.argv[1:], USAGE)
-        check_machine(BackendConfig())
-        with (
-            interrupted_by_signals(),
-            tempfile.TemporaryDirectory(prefix="imdb_cls-rehearsal-") as directory,
-            LocalAWS(given.port or 0) as aws,
-        ):
-            host = Host(Path(directory), aws, given.region)
-            aws.runner, aws.closing = host.run, host.close
-            aws.prepare(given.region, given.bucket, given.role)
-            variables = aws.environment(given.region) | {
-                "SAGEMAKER_ROLE": given.role,
-                "SAGEMAKER_BUCKET": given.bucket,
-            }
-            for name, value in variables.items():
+        backend = BackendConfig(region=given.region, bucket=given.bucket, role=given.role)
+        aws = LocalAWS(given.port or 0)
+        with rehearsed(backend, aws=aws):
+            account = {"SAGEMAKER_ROLE": given.role, "SAGEMAKER_BUCKET": given.bucket}
+            for name, value in (aws.environment(given.region) | account).items():
                 print(f"export {name}={value}", flush=True)
             threading.Event().wait()
 

@@ -1,13 +1,15 @@
-"""One container: a process in namespaces of its own, with this machine's files and an /opt/ml."""
+"""A container: a process in namespaces of its own, with this machine's files and an /opt/ml."""
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
-import threading
 from pathlib import Path
 
-from launch.rehearsal.logs import LogWriter
+from imdb_cls.config import BackendConfig
+from imdb_cls.errors import UserError
+from launch.rehearsal.process import Process
 
 _SCRIPT = Path(__file__).with_name("container.sh")
 
@@ -16,81 +18,52 @@ def namespaces(isolated: bool) -> list[str]:
     """The command that begins a container."""
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     network = ["--net"] if isolated else []
-    # Whatever becomes of this process, none of its containers outlives it.
-    bound = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
     return [
-        *bound,
         *("unshare", *user, *network, "--mount", "--uts", "--pid", "--fork", "--kill-child"),
         *("--mount-proc", "--propagation", "private"),
     ]
 
 
-class Container:
-    """Starts at once.
+def check_machine(backend: BackendConfig) -> None:
+    """
+    Raises:
+        UserError: this machine has no namespaces to make containers of.
+    """
+    if platform.system() != "Linux" or not shutil.which("unshare"):
+        raise UserError(
+            f"backend.rehearse=true needs Linux and its unshare command, and this is"
+            f" {platform.system()}: backend.dry_run=true shows and checks the request anywhere"
+        )
+    tried = subprocess.run([*namespaces(False), "true"], capture_output=True, text=True)
+    if tried.returncode:
+        raise UserError(
+            "backend.rehearse=true: this machine allows no namespaces to its users"
+            f" ({' '.join(tried.stderr.split())}): allow them"
+            " (sysctl kernel.apparmor_restrict_unprivileged_userns=0, or"
+            " user.max_user_namespaces=10000; in Docker --privileged), or rehearse as root"
+        )
+    if backend.network_isolation and backend.instance_count > 1:
+        raise UserError(
+            "backend.rehearse=true: hosts without a network cannot find each other here: rehearse"
+            " backend.network_isolation=true with backend.instance_count=1"
+        )
+
+
+def command(host: Path, readonly: list[Path], isolated: bool) -> list[str]:
+    """What to write before a program to run it as the first process of a container.
 
     Args:
-        base: a directory with ml, tmp, home and hosts.
+        host: the directory of the container's files, named like the host that it is.
         readonly: directories of this machine that the container must not write to.
-        program: what runs as its first process.
-        variables: its whole environment.
-        log: takes every line that it prints.
+        isolated: it has no network.
     """
+    script = ["bash", str(_SCRIPT), str(host), host.name, *map(str, readonly), "--"]
+    return [*namespaces(isolated), *script]
 
-    def __init__(
-        self,
-        namespaces: list[str],
-        base: Path,
-        host: str,
-        readonly: list[Path],
-        program: list[str],
-        variables: dict[str, str],
-        log: LogWriter,
-    ) -> None:
-        words = [*namespaces, "bash", str(_SCRIPT), str(base), host, *map(str, readonly)]
-        self.log = log
-        self._process = subprocess.Popen(
-            [*words, "--", *program],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=variables,
-            # A Ctrl-C at the terminal is for the client, not for what stands for another machine.
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
 
-    @property
-    def code(self) -> int | None:
-        """The exit code; None while it runs."""
-        return self._process.poll()
-
-    @property
-    def running(self) -> bool:
-        return self.code is None
-
-    def terminate(self) -> None:
-        """SIGTERM to the container's first process, which gets it only if it handles it."""
-        self._signal(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def finish(self) -> None:
-        """Waits for the last line."""
-        self._reader.join()
-        self.log.close()
-
-    def _signal(self, signum: int) -> None:
-        # unshare itself passes nothing on: the container is its only child.
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        for child in children:
-            subprocess.run(["kill", f"-{signum}", child], check=False)
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.log.write(line.rstrip("\n"))
+def terminate(process: Process) -> None:
+    """Sends SIGTERM to the first process of a container, which gets it only if it handles it."""
+    # unshare itself passes nothing on: the container is its only child.
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    for child in children:
+        subprocess.run(["kill", f"-{signal.SIGTERM}", child], check=False)

@@ -1,26 +1,26 @@
 # Runs as the first process of new mount, PID and host name namespaces: makes this machine look like a
 # SageMaker container, then becomes the container's program.
-#   container.sh JOB HOST READONLY… -- PROGRAM…
-# JOB: a directory with ml (to be /opt/ml) and hosts (to be /etc/hosts).
+#   container.sh FILES HOST READONLY… -- PROGRAM…
+# FILES: a directory with ml (to be /opt/ml) and hosts (to be /etc/hosts).
 set -e
-job=$1 host=$2
+files=$1 host=$2
 shift 2
 
 mount --make-rprivate /
 # What lies in /opt stays visible beside /opt/ml.
 if [ ! -d /opt/ml ]; then
-  mkdir -p "$job/opt"
-  mount --rbind /opt "$job/opt"
+  mkdir -p "$files/opt"
+  mount --rbind /opt "$files/opt"
   mount -t tmpfs tmpfs /opt
-  for entry in "$job"/opt/* "$job"/opt/.[!.]*; do
+  for entry in "$files"/opt/* "$files"/opt/.[!.]*; do
     [ -e "$entry" ] || continue
     if [ -d "$entry" ]; then mkdir "/opt/${entry##*/}"; else : > "/opt/${entry##*/}"; fi
     mount --rbind "$entry" "/opt/${entry##*/}"
   done
   mkdir /opt/ml
 fi
-mount --bind "$job/ml" /opt/ml
-mount --bind "$job/hosts" /etc/hosts
+mount --bind "$files/ml" /opt/ml
+mount --bind "$files/hosts" /etc/hosts
 mount -t tmpfs tmpfs /dev/shm
 # The user's packages are read, never written.
 while [ "$1" != -- ]; do

@@ -1,275 +1,195 @@
 """Models and endpoints of the local AWS. What they answer comes from a real server."""
 
-import contextlib
-import shutil
 import tempfile
-import threading
 import time
-import uuid
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from launch.aws.s3 import split_uri
-from launch.rehearsal.refused import Refused
-from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore, with_arn
+from launch.rehearsal.account import LocalAccount, Refused
+from launch.rehearsal.logs import LogStream
+from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
 from launch.rehearsal.server import NotStarted, Running, Server
 
-if TYPE_CHECKING:
-    from launch.rehearsal.aws import LocalAWS
-
-_MODEL = Kind("Model", "model", "model")
-_CONFIG = Kind("EndpointConfig", "endpoint-config", "endpoint configuration")
-_ENDPOINT = Kind("Endpoint", "endpoint", "endpoint")
-_MOVING = ("Creating", "Updating", "Deleting")
-_LARGEST = 6 * 1024 * 1024
 _FAILED = (
     "The primary container for production variant AllTraffic did not pass the ping health check."
     " Please check CloudWatch logs for this endpoint."
 )
 
-Starter = Callable[[Path], Running]
+
+class Model(Resource):
+    kind = Kind("Model", "model", "model", "Models")
 
 
-class ModelError(Exception):
-    """The container answered with an error."""
+class EndpointConfig(Resource):
+    kind = Kind("EndpointConfig", "endpoint-config", "endpoint configuration", "EndpointConfigs")
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+
+@dataclass
+class Endpoint(Resource):
+    kind = Kind("Endpoint", "endpoint", "endpoint", "Endpoints")
+    status: str | None = "Creating"
+    config: Request = field(default_factory=dict)
+    """What its configuration was made with."""
+    server: Running | None = None
+
+    @property
+    def variant(self) -> Request:
+        """Its only production variant."""
+        return dict(self.config["ProductionVariants"][0])
+
+    def use(self, config: EndpointConfig) -> None:
+        self.request["EndpointConfigName"], self.config = config.name, config.request
+
+    def check_settled(self, operation: str) -> None:
+        """Refuses an operation while an earlier one still goes on."""
+        if self.status in ("Creating", "Updating"):
+            raise Refused(f'Cannot {operation} in-progress endpoint "{self.arn}".')
+
+    def describe(self) -> Request:
+        variant = {"VariantName": self.variant["VariantName"]}
+        if "ServerlessConfig" in self.variant:
+            variant["CurrentServerlessConfig"] = self.variant["ServerlessConfig"]
+        else:
+            count = self.variant["InitialInstanceCount"]
+            variant |= {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
+        answer = super().describe() | {"ProductionVariants": [variant]}
+        if "AsyncInferenceConfig" in self.config:
+            answer["AsyncInferenceConfig"] = self.config["AsyncInferenceConfig"]
+        return answer
 
 
 class Endpoints:
-    """`starter` brings up what answers for a model.tar.gz; None: nothing does, and an endpoint is
-    in service at once."""
+    """`starter` starts the server of a model.tar.gz; while it is None nothing answers, and an
+    endpoint is in service at once."""
 
-    def __init__(self, aws: "LocalAWS") -> None:
-        self.aws = aws
-        self.starter: Starter | None = Server
-        self.models, self.configs = ResourceStore(_MODEL), ResourceStore(_CONFIG)
-        self.endpoints = ResourceStore(_ENDPOINT)
-        self.tagged = [self.models, self.configs, self.endpoints]
-        self._servers: dict[str, Running] = {}
-        """By the ARN of the endpoint."""
-        self._threads: list[threading.Thread] = []
-        self._directory: Path | None = None
-        """Where the servers have their files."""
-        self.operations: dict[str, Callable[[Request, str], dict[str, Any]]] = {
+    def __init__(self, account: LocalAccount) -> None:
+        self.account = account
+        self.starter: Callable[[Path], Running] | None = Server
+        self.models, self.configs = ResourceStore(Model), ResourceStore(EndpointConfig)
+        self.endpoints = ResourceStore(Endpoint)
+        self._archives = tempfile.TemporaryDirectory(
+            prefix="imdb_cls-endpoints-", ignore_cleanup_errors=True
+        )
+        self.operations: dict[str, Operation] = {
+            **self.models.operations,
             "CreateModel": self._create_model,
-            "DescribeModel": lambda r, at: self._describe(self.models, r, at),
-            "ListModels": lambda r, at: self.models.list(r, at, "Models"),
-            "DeleteModel": lambda r, at: self._drop(self.models, r, at),
+            "DeleteModel": self.models.delete,
+            **self.configs.operations,
             "CreateEndpointConfig": self._create_config,
-            "DescribeEndpointConfig": lambda r, at: self._describe(self.configs, r, at),
-            "ListEndpointConfigs": lambda r, at: self.configs.list(r, at, "EndpointConfigs"),
-            "DeleteEndpointConfig": lambda r, at: self._drop(self.configs, r, at),
+            "DeleteEndpointConfig": self.configs.delete,
+            **self.endpoints.operations,
             "CreateEndpoint": self._create,
-            "DescribeEndpoint": self._describe_endpoint,
             "UpdateEndpoint": self._update,
             "DeleteEndpoint": self._delete,
-            "ListEndpoints": lambda r, at: self.endpoints.list(r, at, "Endpoints"),
-            "AddTags": self._add_tags,
-            "ListTags": self._list_tags,
         }
 
     def close(self) -> None:
-        """Ends every server, those that are being brought up too."""
-        for thread in self._threads:
-            thread.join(30)
-        for server in list(self._servers.values()):
-            server.close()
-        if self._directory:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        """Ends every server. None may be starting any more."""
+        for endpoint in self.endpoints.all():
+            if endpoint.server:
+                endpoint.server.close()
+        self._archives.cleanup()
 
-    def invoke(self, name: str, body: bytes, content_type: str, region: str) -> bytes:
-        """InvokeEndpoint's answer."""
-        if len(body) > _LARGEST:
-            raise Refused("ValidationError", f"Body is {len(body)} bytes: at most {_LARGEST}")
-        status, answer = self._server(name, region).ask(body, content_type)
-        if status != 200:
-            raise ModelError(status, answer.decode("utf-8", "replace"))
-        return answer
-
-    def invoke_later(
-        self, name: str, place: str, content_type: str, region: str
-    ) -> tuple[str, str]:
-        """InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
-        server = self._server(name, region)
-        described = self._describe_endpoint({"EndpointName": name}, region)
-        if "AsyncInferenceConfig" not in described:
-            raise Refused("ValidationError", f"Endpoint {name} is not an asynchronous endpoint")
-        output, token = described["AsyncInferenceConfig"]["OutputConfig"], uuid.uuid4().hex
-        done = f"{output['S3OutputPath'].rstrip('/')}/{token}.out"
-        failed = f"{output.get('S3FailurePath', output['S3OutputPath']).rstrip('/')}/{token}.out"
-        s3 = self.aws.client("s3", region)
-
-        def answer() -> None:
-            bucket, key = split_uri(place)
-            body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            status, content = server.ask(body, content_type)
-            bucket, key = split_uri(done if status == 200 else failed)
-            s3.put_object(Bucket=bucket, Key=key, Body=content)
-
-        threading.Thread(target=answer, daemon=True).start()
-        return done, failed
-
-    def start(self, model: Resource, region: str) -> Running:
-        """Brings up what answers for a model, from its archive in S3.
+    def start(self, model: Model) -> Running:
+        """Starts the server of a model, from its archive in S3.
 
         Raises:
-            NotStarted: there is no archive, or its server ended.
+            NotStarted: there is no archive, or the server ended.
         """
         assert self.starter
         bucket, key = split_uri(model.request["PrimaryContainer"]["ModelDataUrl"])
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="imdb_cls-endpoints-"))
-        archive = Path(tempfile.mkdtemp(dir=self._directory)) / "model.tar.gz"
+        archive = Path(tempfile.mkdtemp(dir=self._archives.name)) / "model.tar.gz"
         try:
-            self.aws.client("s3", region).download_file(bucket, key, str(archive))
+            self.account.client("s3", model.region).download_file(bucket, key, str(archive))
         except ClientError:
             raise NotStarted(f"Could not find model data at s3://{bucket}/{key}.") from None
         server = self.starter(archive)
         archive.unlink()  # the server has unpacked it
         return server
 
-    def _server(self, name: str, region: str) -> Running:
+    def serving(self, name: str, region: str) -> tuple[Endpoint, Running]:
         try:
-            found = self.endpoints.get(name, region)
+            endpoint = self.endpoints.get(name, region)
         except Refused:
-            raise Refused("ValidationError", f"Endpoint {name} not found.") from None
-        if found.arn not in self._servers:
-            raise Refused("ValidationError", f"Endpoint {name} is {found.status}.")
-        return self._servers[found.arn]
+            raise Refused(f"Endpoint {name} not found.", "ValidationError") from None
+        if endpoint.server is None:
+            raise Refused(f"Endpoint {name} is {endpoint.status}.", "ValidationError")
+        return endpoint, endpoint.server
 
-    def _create_model(self, request: Request, region: str) -> dict[str, Any]:
-        self.aws.check_role(request.get("ExecutionRoleArn", ""), region)
+    def _create_model(self, request: Request, region: str) -> Request:
+        self.account.check_role(request.get("ExecutionRoleArn", ""), region)
         return {"ModelArn": self.models.make(request, region).arn}
 
-    def _create_config(self, request: Request, region: str) -> dict[str, Any]:
+    def _create_config(self, request: Request, region: str) -> Request:
         for variant in request.get("ProductionVariants", []):
-            self.models.get(variant.get("ModelName", ""), region)
+            self.models.named(variant, region)
         return {"EndpointConfigArn": self.configs.make(request, region).arn}
 
-    def _create(self, request: Request, region: str) -> dict[str, Any]:
-        self.configs.get(request.get("EndpointConfigName", ""), region)
+    def _create(self, request: Request, region: str) -> Request:
+        config = self.configs.named(request, region)
         endpoint = self.endpoints.make(request, region)
-        self._go(endpoint, "Creating", request["EndpointConfigName"], region)
+        endpoint.use(config)
+        self._move(endpoint, config)
         return {"EndpointArn": endpoint.arn}
 
-    def _update(self, request: Request, region: str) -> dict[str, Any]:
-        endpoint = self.endpoints.get(request.get("EndpointName", ""), region)
-        wanted = self.configs.get(request.get("EndpointConfigName", ""), region)
-        if endpoint.status in _MOVING:
-            raise Refused(
-                "ValidationException", f'Cannot update in-progress endpoint "{endpoint.arn}".'
-            )
-        try:
-            old = self._variant(endpoint.request["EndpointConfigName"], region)
-        except Refused:  # deleted, behind its endpoint's back
-            old = {}
-        new = self._variant(wanted.name, region)
+    def _update(self, request: Request, region: str) -> Request:
+        endpoint = self.endpoints.named(request, region)
+        config = self.configs.named(request, region)
+        endpoint.check_settled("update")
+        old, new = endpoint.variant, config.request["ProductionVariants"][0]
         if "ServerlessConfig" in new and "ServerlessConfig" not in old:
             raise Refused(
-                "ValidationException",
-                "Updating an instance based endpoint to a serverless one is not supported.",
+                "Updating an instance based endpoint to a serverless one is not supported."
             )
-        other = old.get("InstanceType") != new.get("InstanceType")
-        if other and self._is_scaled(endpoint, region):
+        if old.get("InstanceType") != new.get("InstanceType") and self._is_scaled(endpoint):
             raise Refused(
-                "ValidationException",
                 'The variant(s) "[AllTraffic]" must be deregistered as scalable targets with'
-                " AutoScaling before they can be removed or have their instance type updated.",
+                " AutoScaling before they can be removed or have their instance type updated."
             )
-        self._go(endpoint, "Updating", wanted.name, region)
+        endpoint.status, endpoint.modified = "Updating", time.time()
+        self._move(endpoint, config)
         return {"EndpointArn": endpoint.arn}
 
-    def _variant(self, config: str, region: str) -> Request:
-        return dict(self.configs.get(config, region).request["ProductionVariants"][0])
+    def _delete(self, request: Request, region: str) -> Request:
+        endpoint = self.endpoints.named(request, region)
+        endpoint.check_settled("delete")
+        if endpoint.server:
+            endpoint.server.close()
+        return self.endpoints.delete(request, region)
 
-    def _is_scaled(self, endpoint: Resource, region: str) -> bool:
-        found = self.aws.client("application-autoscaling", region).describe_scalable_targets(
+    def _is_scaled(self, endpoint: Endpoint) -> bool:
+        client = self.account.client("application-autoscaling", endpoint.region)
+        found = client.describe_scalable_targets(
             ServiceNamespace="sagemaker",
             ResourceIds=[f"endpoint/{endpoint.name}/variant/AllTraffic"],
         )
         return bool(found["ScalableTargets"])
 
-    def _go(self, endpoint: Resource, status: str, config: str, region: str) -> None:
-        """On the way to a configuration; there at once if nothing has to be brought up."""
-        endpoint.status, endpoint.modified = status, time.time()
-        if self.starter is None:
-            self._arrive(endpoint, config, None)
+    def _move(self, endpoint: Endpoint, config: EndpointConfig) -> None:
+        """Brings an endpoint to a configuration: at once if no server has to be started."""
+        if self.starter:
+            self.account.start(self._bring_up, endpoint, config)
         else:
-            self._threads.append(
-                threading.Thread(
-                    target=self._bring_up, args=(endpoint, config, region), daemon=True
-                )
-            )
-            self._threads[-1].start()
+            self._bring_up(endpoint, config)
 
-    def _bring_up(self, endpoint: Resource, config: str, region: str) -> None:
+    def _bring_up(self, endpoint: Endpoint, config: EndpointConfig) -> None:
+        before, server, variant = endpoint.server, None, config.request["ProductionVariants"][0]
         try:
-            variant = self.configs.get(config, region).request["ProductionVariants"][0]
-            server = self.start(self.models.get(variant["ModelName"], region), region)
+            if self.starter:
+                server = self.start(self.models.named(variant, endpoint.region))
         except (NotStarted, Refused) as error:
-            self.aws.write_log(f"/aws/sagemaker/Endpoints/{endpoint.name}", str(error), region)
+            group = f"/aws/sagemaker/Endpoints/{endpoint.name}"
+            LogStream(self.account, endpoint.region, group).write(str(error).splitlines())
             endpoint.reason = str(error) if "Could not find" in str(error) else _FAILED
             # An update that fails leaves what was there.
             endpoint.status = "Failed" if endpoint.status == "Creating" else "InService"
             return
-        self._arrive(endpoint, config, server)
-
-    def _arrive(self, endpoint: Resource, config: str, server: Running | None) -> None:
-        before = self._servers.pop(endpoint.arn, None)
-        if server:
-            self._servers[endpoint.arn] = server
-        endpoint.request = {**endpoint.request, "EndpointConfigName": config}
+        endpoint.use(config)
+        endpoint.server = server
         endpoint.status, endpoint.reason, endpoint.modified = "InService", None, time.time()
         if before:
             before.close()
-
-    def _delete(self, request: Request, region: str) -> dict[str, Any]:
-        endpoint = self.endpoints.get(request.get("EndpointName", ""), region)
-        if endpoint.status in _MOVING:
-            raise Refused(
-                "ValidationException", f'Cannot delete in-progress endpoint "{endpoint.arn}".'
-            )
-        self.endpoints.drop(endpoint.name, region)
-        if server := self._servers.pop(endpoint.arn, None):
-            server.close()
-        return {}
-
-    def _describe_endpoint(self, request: Request, region: str) -> dict[str, Any]:
-        endpoint = self.endpoints.get(request.get("EndpointName", ""), region)
-        answer = self.endpoints.describe(endpoint)
-        with contextlib.suppress(Refused):  # deleted, behind its endpoint's back
-            config = self.configs.get(endpoint.request["EndpointConfigName"], region).request
-            variant = config["ProductionVariants"][0]
-            now: dict[str, Any] = {"VariantName": variant["VariantName"]}
-            if "ServerlessConfig" in variant:
-                now["CurrentServerlessConfig"] = variant["ServerlessConfig"]
-            else:
-                count = variant["InitialInstanceCount"]
-                now |= {"CurrentInstanceCount": count, "DesiredInstanceCount": count}
-            answer["ProductionVariants"] = [now]
-            if "AsyncInferenceConfig" in config:
-                answer["AsyncInferenceConfig"] = config["AsyncInferenceConfig"]
-        return answer
-
-    def _describe(self, store: ResourceStore, request: Request, region: str) -> dict[str, Any]:
-        return store.describe(store.get(request.get(store.kind.key, ""), region))
-
-    def _drop(self, store: ResourceStore, request: Request, region: str) -> dict[str, Any]:
-        store.drop(request.get(store.kind.key, ""), region)
-        return {}
-
-    def _add_tags(self, request: Request, region: str) -> dict[str, Any]:
-        found = with_arn(self.tagged, request["ResourceArn"])
-        kept = {tag["Key"]: tag["Value"] for tag in found.request.get("Tags", [])}
-        kept |= {tag["Key"]: tag["Value"] for tag in request["Tags"]}
-        found.request["Tags"] = [{"Key": key, "Value": value} for key, value in kept.items()]
-        return {"Tags": found.request["Tags"]}
-
-    def _list_tags(self, request: Request, region: str) -> dict[str, Any]:
-        return {"Tags": with_arn(self.tagged, request["ResourceArn"]).request.get("Tags", [])}

@@ -1,81 +1,84 @@
-"""The requests to an endpoint, as the local AWS takes them: the runtime's part of SageMaker."""
+"""The requests to an endpoint, which the local AWS takes as SageMaker's runtime."""
 
 import json
 import re
-from collections.abc import Callable, Iterable
+import uuid
 from typing import Any
 
-from launch.rehearsal.endpoints import Endpoints, ModelError
-from launch.rehearsal.refused import Refused
+from werkzeug.wrappers import Request as HTTPRequest
+from werkzeug.wrappers import Response
+
+from launch.aws.s3 import split_uri
+from launch.rehearsal.account import LocalAccount, Refused
+from launch.rehearsal.endpoints import Endpoint, Endpoints
+from launch.rehearsal.server import Running
 
 _PATH = re.compile(r"/endpoints/([^/]+)/(async-)?invocations")
 _JSON = "application/json"
-
-Start = Callable[..., Any]
-
-
-class Invocations:
-    def __init__(self, endpoints: Endpoints) -> None:
-        self.endpoints = endpoints
-
-    def takes(self, environ: dict[str, Any]) -> bool:
-        signed = "/sagemaker/" in environ.get("HTTP_AUTHORIZATION", "")
-        return signed and bool(_PATH.fullmatch(environ.get("PATH_INFO", "")))
-
-    def __call__(self, environ: dict[str, Any], start: Start, region: str) -> Iterable[bytes]:
-        found = _PATH.fullmatch(environ["PATH_INFO"])
-        assert found
-        name, later = found.groups()
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        try:
-            if later:
-                return self._later(name, environ, start, region)
-            content = self.endpoints.invoke(name, body, environ.get("CONTENT_TYPE", _JSON), region)
-            start("200 OK", [("Content-Type", _JSON), ("Content-Length", str(len(content)))])
-            return [content]
-        except Refused as error:
-            return _refuse(start, "400 Bad Request", error.code, {"Message": str(error)})
-        except ModelError as error:
-            # AWS's own words around the container's.
-            what = "client" if error.status < 500 else "server"
-            said = {
-                "ErrorCode": f"{what.upper()}_ERROR_FROM_MODEL",
-                "Message": f"Received {what} error ({error.status}) from primary with message"
-                f' "{error}". See the logs of the endpoint for more information.',
-                "OriginalMessage": str(error),
-                "OriginalStatusCode": error.status,
-            }
-            return _refuse(start, "424 Failed Dependency", "ModelError", said)
-
-    def _later(
-        self, name: str, environ: dict[str, Any], start: Start, region: str
-    ) -> Iterable[bytes]:
-        header = "HTTP_X_AMZN_SAGEMAKER_"
-        kind = environ.get(f"{header}CONTENT_TYPE", _JSON)
-        done, failed = self.endpoints.invoke_later(
-            name, environ.get(f"{header}INPUTLOCATION", ""), kind, region
-        )
-        content = json.dumps({"InferenceId": done.rpartition("/")[2]}).encode()
-        start(
-            "202 Accepted",
-            [
-                ("Content-Type", _JSON),
-                ("Content-Length", str(len(content))),
-                ("X-Amzn-SageMaker-OutputLocation", done),
-                ("X-Amzn-SageMaker-FailureLocation", failed),
-            ],
-        )
-        return [content]
+_LARGEST = 6 * 1024 * 1024
+_HEADER = "X-Amzn-SageMaker-"
 
 
-def _refuse(start: Start, status: str, code: str, said: dict[str, Any]) -> Iterable[bytes]:
-    content = json.dumps(said).encode()
-    start(
-        status,
-        [
-            ("Content-Type", _JSON),
-            ("Content-Length", str(len(content))),
-            ("x-amzn-ErrorType", code),
-        ],
-    )
-    return [content]
+def answer(endpoints: Endpoints, request: HTTPRequest, region: str) -> Response | None:
+    """Answers a request to an endpoint. Returns None for any other request."""
+    path = _PATH.fullmatch(request.path)
+    if not path or "/sagemaker/" not in request.headers.get("Authorization", ""):
+        return None
+    try:
+        endpoint, server = endpoints.serving(path[1], region)
+        if path[2]:
+            return _answer_later(endpoints.account, endpoint, server, request)
+        return _answer_now(server, request)
+    except Refused as error:
+        return _error(400, error.code, {"Message": str(error)})
+
+
+def _answer_now(server: Running, request: HTTPRequest) -> Response:
+    """Answers InvokeEndpoint, with AWS's own words around an error of the container."""
+    body = request.get_data()
+    if len(body) > _LARGEST:
+        raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}", "ValidationError")
+    status, content = server.ask(body, request.content_type or _JSON)
+    if status == 200:
+        return Response(content, content_type=_JSON)
+    said, side = content.decode("utf-8", "replace"), "client" if status < 500 else "server"
+    error = {
+        "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
+        "Message": f"Received {side} error ({status}) from primary with message"
+        f' "{said}". See the logs of the endpoint for more information.',
+        "OriginalMessage": said,
+        "OriginalStatusCode": status,
+    }
+    return _error(424, "ModelError", error)
+
+
+def _answer_later(
+    account: LocalAccount, endpoint: Endpoint, server: Running, request: HTTPRequest
+) -> Response:
+    """Answers InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
+    if "AsyncInferenceConfig" not in endpoint.config:
+        said = f"Endpoint {endpoint.name} is not an asynchronous endpoint"
+        raise Refused(said, "ValidationError")
+    output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
+    name = f"{uuid.uuid4().hex}.out"
+    done = f"{output['S3OutputPath'].rstrip('/')}/{name}"
+    failed = f"{output.get('S3FailurePath', output['S3OutputPath']).rstrip('/')}/{name}"
+    source = request.headers.get(f"{_HEADER}InputLocation", "")
+    content_type = request.headers.get(f"{_HEADER}Content-Type", _JSON)
+    s3 = account.client("s3", endpoint.region)
+
+    def work() -> None:
+        bucket, key = split_uri(source)
+        body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        status, content = server.ask(body, content_type)
+        bucket, key = split_uri(done if status == 200 else failed)
+        s3.put_object(Bucket=bucket, Key=key, Body=content)
+
+    account.start(work)
+    headers = {f"{_HEADER}OutputLocation": done, f"{_HEADER}FailureLocation": failed}
+    return Response(json.dumps({"InferenceId": name}), 202, headers, content_type=_JSON)
+
+
+def _error(status: int, code: str, content: dict[str, Any]) -> Response:
+    headers = {"x-amzn-ErrorType": code}
+    return Response(json.dumps(content), status, headers, content_type=_JSON)

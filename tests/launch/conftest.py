@@ -71,7 +71,7 @@ def sent_off(shared: Path, tiny: list[str]) -> Path:
             patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
             patch.setenv("HYDRA_FULL_ERROR", "1")
             main()
-            (job,) = aws.jobs.values()
+            (job,) = aws.training.jobs.all()
             (path / "request.json").write_text(json.dumps(job.request))
 
     return once(shared, "sent-off", make)

@@ -14,8 +14,8 @@ from typing import Any
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.job import TrainingJob
-from launch.rehearsal.logs import LogWriter
+from launch.rehearsal.logs import JobLog
+from launch.rehearsal.training_jobs import TrainingJob
 from tests.support.called import Said
 from tests.support.local_aws import BUCKET, REGION, ROLE
 from tests.support.processes import started
@@ -102,13 +102,11 @@ class Actor:
     def run(self, job: TrainingJob) -> None:
         job.enter("Downloading")
         job.enter("Training")
-        log = LogWriter(self.aws, REGION, job, "algo-1", lambda line: None)
-        for line in LINES:
-            log.write(line)
-        while not (self.may_end.wait(0.02) or job.stop.is_set()):
+        log = JobLog(self.aws, job, "algo-1")
+        log.write(LINES)
+        while not (self.may_end.wait(0.02) or job.stop.is_set() or self.aws.closed.is_set()):
             pass
-        log.write("the last line")
-        log.close()
+        log.write(["the last line"])
         job.trained = 90.0
         if job.stop.is_set():
             job.enter("Stopping")
@@ -146,12 +144,12 @@ class Following:
     def send(self) -> None:
         request = read(self.run.parent, "request.json")
         self.actor.idle.clear()
-        self.door.aws.runner = self.actor.run
+        self.door.aws.training.runner = self.actor.run
         self.door.aws.client("sagemaker", REGION).create_training_job(**request)
 
     @property
     def job(self) -> TrainingJob:
-        (job,) = self.door.aws.jobs.values()
+        (job,) = self.door.aws.training.jobs.all()
         return job
 
     def jobs(self, *words: str) -> Said:

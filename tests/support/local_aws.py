@@ -14,7 +14,7 @@ from botocore.loaders import JSONFileLoader
 
 from imdb_cls.config import Config
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.job import TrainingJob
+from launch.rehearsal.training_jobs import TrainingJob
 from tests.support import configs
 
 REGION = "us-east-1"

@@ -82,7 +82,7 @@ def job(shared: Path, tiny: list[str]) -> Path:
         checkout(path / "checkout")
         with Recording() as aws:
             aws.prepare(REGION, BUCKET, ROLE)
-            aws.runner = Host(path / "host", aws, REGION).run
+            aws.training.runner = Host(path / "host", aws).run
             seen = _carry_out(path, aws, tiny)
             _keep(path / "aws", aws, seen["name"])
         (path / "seen.json").write_text(json.dumps(seen))
@@ -110,10 +110,10 @@ def _carry_out(path: Path, aws: LocalAWS, tiny: list[str]) -> dict[str, Any]:
         begun = until(process, "Starting training script")
         process.send_signal(signal.SIGINT)
         rest, _ = process.communicate(timeout=60)
-    (name,) = aws.jobs or [""]
+    (name,) = [job.name for job in aws.training.jobs.all()] or [""]
     seen = {"name": name, "submitted": begun + rest, "code": process.returncode}
     assert name, seen
-    seen["stopped"] = aws.jobs[name].stop.is_set()
+    seen["stopped"] = aws.training.jobs.get(name, REGION).stop.is_set()
     for command in ("attach", "metrics"):
         done = subprocess.run(
             [sys.executable, "-c", IMPATIENT, command, str(path / "run")],
@@ -155,7 +155,7 @@ def _keep(path: Path, aws: Recording, name: str) -> None:
     ]
     listed = aws.client("secretsmanager", REGION).list_secrets()["SecretList"]
     kept = {
-        "request": aws.jobs[name].request,
+        "request": aws.training.jobs.get(name, REGION).request,
         "log": [event["message"] for event in events],
         "metrics": [d for d in data if name in d[1].values()],
         "secrets": [secret["Name"] for secret in listed],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from imdb_cls.runs.results import read as results
-from launch.rehearsal.job import TrainingJob
+from launch.rehearsal.training_jobs import TrainingJob
 from tests.support.called import Said
 from tests.support.doubles import Actor, Door
 from tests.support.local_aws import BUCKET, ROLE
@@ -53,14 +53,14 @@ class Stage:
 
     @property
     def jobs(self) -> list[TrainingJob]:
-        return list(self.door.aws.jobs.values())
+        return self.door.aws.training.jobs.all()
 
 
 @pytest.fixture
 def stage(door: Door, trained: Path) -> Stage:
     found = Stage(door, trained)
     found.gate.set()
-    door.aws.runner = found.run
+    door.aws.training.runner = found.run
     return found
 
 
@@ -195,7 +195,7 @@ def test_a_quota_below_max_parallel_is_found_out(
             threading.Timer(4, stage.gate.set).start()
         begin(job)
 
-    stage.door.aws.runner = first_takes_all
+    stage.door.aws.training.runner = first_takes_all
     done = sweep("seed=1,2")
     assert (done.code, done.err, stage.most) == (0, "", 1)
     assert "so 1 at once" in done.out

@@ -15,7 +15,7 @@ from imdb_cls.runs.info import JobInfo, Resolved
 from imdb_cls.runs.run import Run
 from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.job import TrainingJob
+from launch.rehearsal.training_jobs import TrainingJob
 from launch.training.fetch import fetch
 from launch.training.follow import describe
 from tests.support.local_aws import BUCKET, REGION, completed, minimal_request, parsed
@@ -81,10 +81,8 @@ def recorded(run: Run) -> dict[str, Any]:
 @pytest.fixture
 def job(aws: LocalAWS) -> TrainingJob:
     """A job that completed after 90 billed seconds."""
-    made = TrainingJob(minimal_request(), "arn:aws:sagemaker:us-east-1:123456789012:training-job/j")
-    made.enter("Starting")
+    made = aws.training.jobs.make(minimal_request(), REGION)
     made.final_metrics = {"val/loss": (0.25, made.created)}
-    aws.jobs["job-1"] = made
     return made
 
 

@@ -126,7 +126,7 @@ def submit(home: Path, tiny: list[str], command: Command) -> Submitted:
         secrets = aws.client("secretsmanager", REGION)
         return Submitted(
             shown=json.loads((dry / "request.json").read_text()),
-            sent=aws.jobs["job-1"].request,
+            sent=aws.training.jobs.get("job-1", REGION).request,
             dry=dry,
             run=run,
             objects=objects,
