@@ -1,7 +1,9 @@
 """A local AWS of the rehearsal, which every AWS client of the test is led to."""
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +13,14 @@ import pytest
 from imdb_cls.runs.run import Run
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
+from tests.support import few_wheels
 from tests.support.doubles import Actor, Door, Following, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
 from tests.support.local_aws import BUCKET, REGION, Put, local_aws
 from tests.support.once import once
+from tests.support.ordinary_user import as_ordinary_user
 from tests.support.planted import plant
-from tests.support.processes import Command, processes_of
+from tests.support.processes import processes_of
 from tests.support.rehearsed import REHEARSED, SMALL, outside
 from tests.support.served import with_fast
 
@@ -117,25 +121,48 @@ def answering(account: Account, server: Shared) -> Account:
 
 
 @pytest.fixture(scope="session")
-def rehearsal(shared: Path, tiny: list[str], command: Command) -> Path:
-    """run/ of a rehearsal with secrets all around it, and seen.json of what became of the rest."""
+def rehearsal(shared: Path, tiny: list[str], tiny_model: Path) -> Path:
+    """run/ of the one rehearsal that most tests read: a spot job without a network, interrupted, of
+    an ordinary user with secrets all around. seen.json says what became of the rest, and why the
+    job had a network after all, if it had."""
 
     def make(path: Path) -> None:
         home, here, temporary = (path / name for name in ("home", "here", "tmp"))
         for directory in (home, here, temporary):
             directory.mkdir()
-        variables = {**plant(home, here), "TMPDIR": str(temporary)}
-        # Any import of it leaves a list of the machine's fonts in the home.
-        variables["MPLCONFIGDIR"] = str(shared)
+        variables = plant(home, here) | {
+            "TMPDIR": str(temporary),
+            "IMDB_CLS_CACHE": str(path / "cache"),
+            # The checkout is another user's.
+            **{"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory"},
+            "GIT_CONFIG_VALUE_0": "*",
+            # Any import of it leaves a list of the machine's fonts in the home.
+            "MPLCONFIGDIR": str(path / "fonts"),
+        }
+        (path / "fonts").mkdir()
+        shutil.copytree(tiny_model, path / "model")
+        skip = few_wheels.why_not(path / "few.txt", path / "cache")
+        words = [
+            *(sys.executable, "-c", few_wheels.TRAIN, str(path / "few.txt")),
+            *(*tiny, *SMALL, *REHEARSED, f"hydra.run.dir={path}/run"),
+            f"model.pretrained.name={path}/model",
+            *("backend.spot=true", "backend.interrupt_at_step=10", "backend.max_seconds=200"),
+            f"backend.network_isolation={str(not skip).lower()}",
+        ]
+        begin = as_ordinary_user(path)
         before = outside(home, here, temporary)
-        done = command(
-            *("train", *tiny, *SMALL, *REHEARSED, f"hydra.run.dir={path}/run"),
+        done = subprocess.run(
+            [*begin, *words],
+            capture_output=True,
+            text=True,
             cwd=here,
-            **variables,
+            env={**os.environ, **variables},
+            timeout=240,
         )
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr
         after = outside(home, here, temporary)
         seen = {
+            "skip": skip,
             "changed": sorted(dict(before.items() ^ after.items())),
             "processes": processes_of(temporary),
             "said": done.stdout,

@@ -21,18 +21,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from io import FileIO
 from typing import Any
 
 # These may differ from the server's: they are read when a command runs, or by pytest or a shell.
-# Any other may have been read by a library that is imported already. Those of the second line are
-# set by our own code and by libraries, in the tests' process too, when they run.
+# Any other may have been read by a library that is imported already. Those from HYDRA_ on are set
+# by our own code and by libraries, in the tests' process too, when they run.
 _LATE = (
     *("PYTEST_", "IMDB_CLS_", "AWS_", "OUR_", "NETRC", "NO_PROXY", "no_proxy", "COLUMNS", "LINES"),
-    *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "TORCHINDUCTOR_"),
-    *("SAGEMAKER_", "TERM", "PWD", "OLDPWD", "SHLVL", "_"),
+    *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "PYTORCH_NVML_"),
+    *("TORCHINDUCTOR_", "SAGEMAKER_", "TERM", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
 )
 # All that is slow to import, but not the commands: they are imported as __main__.
 _LOADED = (
@@ -190,6 +191,7 @@ def _run(request: Request, streams: list[int]) -> None:
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)
+    tempfile.tempdir = None  # it is asked of TMPDIR once
     sys.argv[:] = [flag, *rest]
     sys.path[0] = directory if flag == "-m" else ""
     try:

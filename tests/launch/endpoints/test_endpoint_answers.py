@@ -1,19 +1,20 @@
 """What endpoints answer, and the whole story of one in a single command."""
 
 import json
-import sys
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from imdb_cls.runs.run import Run
-from launch import endpoint
 from launch.endpoints import names
 from launch.endpoints.rehearse import SAMPLES
+from tests.support.called import Call
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, REGION
 from tests.support.processes import Command, processes_of
+from tests.support.served import with_fast
 
 
 @pytest.fixture(scope="module")
@@ -90,23 +91,19 @@ def test_more_texts_than_one_request_takes_keep_their_order(answering: Account) 
 
 
 def test_a_rehearsal_tells_the_whole_story(
-    rehearsal: Path,
-    command: Command,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
+    rehearsal: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The original's: what was trained as a job is deployed, asked and deleted, on this machine."""
-    run, temporary = rehearsal / "run", tmp_path / "tmp"
+    run, temporary = tmp_path / "run", tmp_path / "tmp"
+    with_fast(shutil.copytree(rehearsal / "run", run))  # so that its server need not load torch
     temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
     before = sorted(path.name for path in run.iterdir())
-    expected = command("predict", f"run={run}", *SAMPLES).stdout
+    expected = call("imdb_cls.predict", f"run={run}", *SAMPLES).out
+    monkeypatch.setenv("TMPDIR", str(temporary))
     words = ["rehearse=true", f"image={IMAGE}", "poll_seconds=0.05"]
-    monkeypatch.setattr(sys, "argv", ["endpoint", "deploy", str(run), *words])
-    endpoint.main()
-    said, errors = capfd.readouterr()
-    assert errors == ""
+    done = call("launch.endpoint", "deploy", run, *words)
+    assert (done.code, done.err) == (0, "")
+    said = done.out
     steps = [line.split()[4] for line in said.splitlines() if line.startswith("$ ")]
     assert steps == ["deploy", "predict", "list", "delete"]
     assert len(expected.splitlines()) == len(SAMPLES)

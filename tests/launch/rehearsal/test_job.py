@@ -1,10 +1,12 @@
-"""A job in an account, followed by another process than the one that submitted it: where its
-metrics arrive, and that no secret of the user's does. A local AWS stands for the account."""
+"""A job on two hosts of an account, followed by another process than the one that submitted it:
+what it trains, where its metrics arrive, and that no secret of the user's does. A local AWS stands
+for the account."""
 
 import csv
 import gzip
 import io
 import json
+import math
 import os
 import shutil
 import signal
@@ -28,9 +30,15 @@ from tests.support.once import once
 from tests.support.planted import PLANTED, contents, leaks, plant
 from tests.support.processes import started, until
 from tests.support.rehearsed import IMPATIENT
-from tests.support.runs import FILES, files_of, read, rows
+from tests.support.runs import FILES, Train, files_of, read, rows, values
 
 _ACCOUNT = "123456789012"
+HOSTS = ("algo-1", "algo-2")
+# Each rank draws its own dropout, so there is none. 97 and 41 reviews do not divide by two.
+SAME = (
+    *("model.dropout=0", "model.classifier_dropout=0"),
+    *("data.train_size=97", "data.val_size=41"),
+)
 _KEY = "89abcdef0123456789abcdef0123456789planted"
 
 
@@ -100,6 +108,7 @@ def _carry_out(path: Path, aws: LocalAWS, tiny: list[str]) -> dict[str, Any]:
     environment |= {"PYTHONPATH": str(path / "checkout"), "MPLCONFIGDIR": str(path.parent)}
     words = [
         *(word for word in tiny if not word.startswith("logger")),
+        *(*SAME, "backend.instance_count=2"),
         *("logger=[wandb,cloudwatch]", "logger.wandb.mode=offline"),
         *("logger.wandb.key_env=OUR_KEY", "logger.cloudwatch.flush_seconds=1"),
         *("+backend=sagemaker", f"backend.role={ROLE}", f"backend.bucket={BUCKET}"),
@@ -142,12 +151,20 @@ def _keep(path: Path, aws: Recording, name: str) -> None:
             with tarfile.open(target) as tar:
                 tar.extractall(f"{target}.d", filter="data")
     group = "/aws/sagemaker/TrainingJobs"
-    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/")[
-        "logStreams"
+    streams = [
+        logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{name}/{host}-")
+        for host in HOSTS
     ]
-    events = logs.get_log_events(
-        logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True, limit=10000
-    )["events"]
+    events = [
+        logs.get_log_events(
+            logGroupName=group,
+            logStreamName=stream["logStreamName"],
+            startFromHead=True,
+            limit=10000,
+        )["events"]
+        for found in streams
+        for stream in found["logStreams"]
+    ]
     data = [
         (d.namespace, {i.name: i.value for i in d.dimensions}, d.name, d.value)
         for d in cloudwatch_backends[_ACCOUNT][REGION].metric_data
@@ -156,7 +173,7 @@ def _keep(path: Path, aws: Recording, name: str) -> None:
     listed = aws.client("secretsmanager", REGION).list_secrets()["SecretList"]
     kept = {
         "request": aws.training.jobs.get(name, REGION).request,
-        "log": [event["message"] for event in events],
+        "logs": [[event["message"] for event in host] for host in events],
         "metrics": [d for d in data if name in d[1].values()],
         "secrets": [secret["Name"] for secret in listed],
     }
@@ -170,8 +187,9 @@ def arrived(job: Path, namespace: str) -> list[tuple[dict[str, str], str, float]
 
 
 def printed(job: Path) -> list[tuple[str, float]]:
-    """The values in the job's own log, as anybody would read them."""
-    lines = [m.split() for m in read(job / "aws", "kept.json")["log"] if m.startswith("step=")]
+    """The values in the job's own logs, as anybody would read them."""
+    logs = read(job / "aws", "kept.json")["logs"]
+    lines = [line.split() for log in logs for line in log if line.startswith("step=")]
     pairs = [word.split("=") for words in lines for word in words[2:]]
     return [(name, float(value)) for name, value in pairs]
 
@@ -223,12 +241,20 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(job: Path) -> None:
     assert "Traceback" not in seen["submitted"]
 
 
-def test_attach_shows_the_whole_log_and_completes_the_run(job: Path) -> None:
-    log, shown = read(job / "aws", "kept.json")["log"], read(job, "seen.json")["attach"]
-    ours = [
-        line for line in shown.splitlines() if not line.startswith(read(job, "seen.json")["name"])
-    ]
-    assert [line.rstrip() for line in ours[: len(log)]] == [line.rstrip() for line in log]
+def test_two_hosts_train_what_one_machine_does(job: Path, train_here: Train) -> None:
+    ours, theirs = values(job / "run"), values(train_here(*SAME))
+    assert [row[:3] for row in ours] == [row[:3] for row in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        assert math.isclose(float(a[3]), float(b[3]), rel_tol=1e-4), (a, b)
+    assert read(job / "run", "run.json")["job"]["instance_count"] == 2
+
+
+def test_attach_shows_the_whole_log_of_each_host_and_completes_the_run(job: Path) -> None:
+    shown = read(job, "seen.json")["attach"].splitlines()
+    for host, log in zip(HOSTS, read(job / "aws", "kept.json")["logs"], strict=True):
+        ours = [line.removeprefix(f"[{host}] ") for line in shown if line.startswith(f"[{host}]")]
+        assert [line.rstrip() for line in ours] == [line.rstrip() for line in log]
+        assert "Starting training script" in log
     assert files_of(job / "run") == FILES | {"cloudwatch.csv"}
     record = read(job / "run", "run.json")
     assert (record["status"], record["job"]["status"]) == ("completed", "Completed")

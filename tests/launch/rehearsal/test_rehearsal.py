@@ -1,16 +1,19 @@
-"""A rehearsed job is the run of this machine, to the last digit, and leaves nothing else here."""
+"""A rehearsed job is the run of this machine, to the last digit, and leaves nothing else here,
+though it was interrupted, had no network, and an ordinary user began it."""
 
+import importlib.util
 import json
 import math
 import os
 import signal
-import sys
+import subprocess
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from imdb_cls import evaluate, predict
+from launch.rehearsal.container import namespaces
+from tests.support.called import Call
 from tests.support.planted import contents, leaks
 from tests.support.processes import processes_of, started, until
 from tests.support.rehearsed import REHEARSED, SMALL
@@ -32,10 +35,18 @@ def test_it_leaves_the_files_of_a_local_run(local_run: Path, rehearsal: Path) ->
     assert files_of(rehearsal / "run") == files_of(local_run) == FILES
 
 
+def test_an_interrupted_spot_job_goes_on_where_it_was(rehearsal: Path) -> None:
+    said = read(rehearsal, "seen.json")["said"]
+    (resumed,) = [line for line in said.splitlines() if line.startswith("going on after step ")]
+    assert 10 <= int(resumed.split()[-1]) < 30
+    assert said.index("stopped: go on with") < said.index(resumed)
+
+
 def test_its_record_is_that_of_the_local_run_and_its_jobs(local_run: Path, rehearsal: Path) -> None:
     ours, theirs = read(rehearsal / "run", "run.json"), read(local_run, "run.json")
     assert (ours["status"], ours["backend"], ours["rehearsal"]) == ("completed", "sagemaker", True)
     assert ours["job_name"].startswith("imdb-cls-")
+    assert ours["reason"] is None
     for name in ("fingerprint", "seed", "precision", "versions", "git_commit"):
         assert ours[name] == theirs[name], name
     for name in ("data", "data_fingerprint", "weights_sha256", "sizes", "fallback"):
@@ -43,7 +54,7 @@ def test_its_record_is_that_of_the_local_run_and_its_jobs(local_run: Path, rehea
     assert "backend.rehearse=true" in ours["command"]
     assert ours["started"] <= ours["finished"]
     job = ours["job"]
-    assert job["status"] == "Completed"
+    assert (job["status"], job["spot"]) == ("Completed", True)
     assert job["instance_type"] == "ml.p3.2xlarge"
     assert job["seconds_billed"] >= ours["seconds"]
     assert math.isclose(
@@ -56,28 +67,47 @@ def test_its_record_is_that_of_the_local_run_and_its_jobs(local_run: Path, rehea
 def test_its_config_is_that_of_the_local_run(local_run: Path, rehearsal: Path) -> None:
     ours, theirs = ((p / "config.yaml").read_text() for p in (rehearsal / "run", local_run))
     assert "/opt/ml" not in ours
-    models = [line for line in ours.splitlines() if line not in theirs.splitlines()]
-    # Each worker has a copy of the tiny model.
-    assert all(line.startswith("    name: ") for line in models), models
+    own = [line for line in ours.splitlines() if line not in theirs.splitlines()]
+    # It has a copy of the tiny model, and a cache.
+    assert all(line.startswith(("    name: ", "cache_dir: ")) for line in own), own
     assert len(ours.splitlines()) == len(theirs.splitlines())
+
+
+def test_the_command_returns_what_a_local_run_returns(local_run: Path, rehearsal: Path) -> None:
+    accuracy = read(local_run, "metrics.json")["val"]["accuracy"]
+    assert f"\nreturned: {accuracy}\n" in read(rehearsal, "seen.json")["said"]
+
+
+def test_a_job_without_a_network_installs_from_its_wheels(rehearsal: Path) -> None:
+    seen = read(rehearsal, "seen.json")
+    if seen["skip"]:
+        pytest.skip(seen["skip"])
+    assert "\nSM_CHANNEL_WHEELS=" in seen["said"]
+    assert "AWS_ENDPOINT_URL" not in seen["said"]
+    # Into an environment of its own.
+    assert importlib.util.find_spec("inflection") is None
+
+
+def test_a_container_without_a_network_has_none() -> None:
+    def addresses(isolated: bool) -> str:
+        words = [*namespaces(isolated), "cat", "/proc/net/fib_trie"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+    assert "127.0.0.1" in addresses(False)
+    assert "127.0.0.1" not in addresses(True)
 
 
 def test_predict_and_evaluate_read_it_as_a_local_run(
     local_run: Path,
     rehearsal: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    call: Call,
 ) -> None:
     said = []
     for run in (rehearsal / "run", local_run):
-        monkeypatch.setattr(sys, "argv", ["predict", f"run={run}", "A wonderful film."])
-        predict.main()
-        said.append(json.loads(capfd.readouterr().out))
+        said.append(json.loads(call("imdb_cls.predict", f"run={run}", "A wonderful film.").out))
         scored = tmp_path / run.parent.name
-        monkeypatch.setattr(sys, "argv", ["evaluate", f"run={run}", f"output={scored}"])
-        evaluate.main()
-        capfd.readouterr()
+        assert call("imdb_cls.evaluate", f"run={run}", f"output={scored}").code == 0
         again, tested = read(scored, "metrics.json"), read(run, "metrics.json")["test"]
         for name in ("loss", "accuracy", "confusion_matrix", "auroc"):
             assert again[name] == tested[name]
@@ -99,12 +129,21 @@ def test_it_shows_nobody_the_users_secrets(rehearsal: Path) -> None:
     assert leaks({"the log": said.encode(), **contents(rehearsal / "run")}) == []
 
 
-def test_ctrl_c_ends_a_rehearsal_and_all_that_it_started(tiny: list[str], tmp_path: Path) -> None:
+def test_an_ordinary_user_rehearses_too(rehearsal: Path) -> None:
+    owner = (rehearsal / "run" / "run.json").stat().st_uid
+    if owner == 0:
+        pytest.skip("an ordinary user cannot read this Python, or may not have namespaces")
+    assert {p.stat().st_uid for p in (rehearsal / "run").rglob("*")} == {owner}
+
+
+def test_ctrl_c_ends_a_rehearsal_and_all_that_it_started(
+    tiny: list[str], tmp_path: Path, python: list[str]
+) -> None:
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     words = [*tiny, *SMALL, *REHEARSED, f"hydra.run.dir={tmp_path}/run"]
     with started(
-        [sys.executable, "-m", "imdb_cls.train", *words],
+        [*python, "-m", "imdb_cls.train", *words],
         cwd=tmp_path,
         env={**os.environ, "TMPDIR": str(temporary)},
     ) as process:
@@ -124,11 +163,9 @@ def test_a_machine_without_namespaces_is_told_so(
     tiny: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    call: Call,
     unshare: str | None,
 ) -> None:
-    from imdb_cls.train import main
-
     for name in ("bin", "tmp"):
         (tmp_path / name).mkdir()
     if unshare:
@@ -136,15 +173,9 @@ def test_a_machine_without_namespaces_is_told_so(
         (tmp_path / "bin" / "unshare").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    words = [*tiny, *REHEARSED, f"hydra.run.dir={tmp_path}/run"]
-    monkeypatch.setattr(sys, "argv", ["train.py", *words])
-    with pytest.raises(SystemExit) as end:
-        main()
-    said = capfd.readouterr()
-    assert (end.value.code, said.out) == (2, "")
-    (line,) = said.err.splitlines()
-    assert line.startswith("error: backend.rehearse=true")
-    assert ("Operation not permitted" if unshare else "unshare command") in line
+    said = call("imdb_cls.train", *tiny, *REHEARSED, f"hydra.run.dir={tmp_path}/run")
+    assert said.out == ""
+    assert said.line.startswith("error: backend.rehearse=true")
+    assert ("Operation not permitted" if unshare else "unshare command") in said.line
     assert sorted(p.name for p in tmp_path.iterdir()) == ["bin", "tmp"]
     assert list((tmp_path / "tmp").iterdir()) == []
