@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support import warm
-from tests.support.called import Call, called
 from tests.support.models import make_tiny
 from tests.support.once import once
 from tests.support.processes import SHOWING, Command
@@ -103,12 +102,6 @@ def command(shared: Path, python: list[str]) -> Command:
         )
 
     return run
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Call:
-    """Runs `python -m <module> …` in this process."""
-    return lambda module, *words: called(module, words, monkeypatch, capfd)
 
 
 @pytest.fixture(scope="session")

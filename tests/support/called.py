@@ -1,8 +1,9 @@
-"""Commands that tests call in their own process, as `python -m` would run them."""
+"""Commands that tests call in their own process, which has the libraries loaded."""
 
+import contextlib
 import importlib
+import io
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
@@ -25,23 +26,18 @@ class Said:
         return line
 
 
-Call = Callable[..., Said]
-"""`call("imdb_cls.train", "seed=1")` does what `python -m imdb_cls.train seed=1` does, but it
-imports nothing twice; see the fixture `call`."""
-
-
-def called(
-    module: str,
-    words: tuple[object, ...],
-    patch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Said:
-    patch.setattr(sys, "argv", [module, *map(str, words)])
-    patch.setenv("HYDRA_FULL_ERROR", "1")  # commands set it, and would leave it so
-    capfd.readouterr()
-    code = 0
-    try:
-        importlib.import_module(module).main()
-    except SystemExit as end:
-        code = int(end.code or 0)
-    return Said(code, *capfd.readouterr())
+def call(module: str, *words: object) -> Said:
+    """Does what `python -m <module> <words>` does."""
+    out, err, code = io.StringIO(), io.StringIO(), 0
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(sys, "argv", [module, *map(str, words)])
+        patch.setenv("HYDRA_FULL_ERROR", "1")  # commands set it, and would leave it so
+        try:
+            importlib.import_module(module).main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+    return Said(code, out.getvalue(), err.getvalue())

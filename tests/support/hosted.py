@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import Any
 import pytest
 
 from imdb_cls.runs.run import Run
-from launch import batch, endpoint
 from launch.endpoints import names
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.server import Server
-from tests.support.called import Said
+from tests.support.called import Said, call
 from tests.support.local_aws import BUCKET, REGION, ROLE
 
 IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/an-image:cpu-py312"
@@ -37,8 +35,6 @@ class Account:
 
     aws: LocalAWS
     run: Path
-    capfd: pytest.CaptureFixture[str]
-    patch: pytest.MonkeyPatch
     asked: list[str] = field(default_factory=list)
     """The operations that were sent, in order."""
     after: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -53,22 +49,11 @@ class Account:
 
     def endpoint(self, *words: str) -> Said:
         """What `python -m launch.endpoint …` says."""
-        return self._said(endpoint.main, "endpoint", words)
+        return call("launch.endpoint", *words)
 
     def batch(self, source: object, *words: str) -> Said:
         """What `python -m launch.batch RUN …` says."""
-        return self._said(batch.main, "batch", (str(self.run), str(source), *ACCOUNT, *words))
-
-    def _said(self, main: Callable[[], None], program: str, words: tuple[str, ...]) -> Said:
-        self.capfd.readouterr()
-        self.patch.setattr(sys, "argv", [program, *words])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = self.capfd.readouterr()
-        return Said(code, said.out, said.err)
+        return call("launch.batch", self.run, source, *ACCOUNT, *words)
 
     @property
     def changes(self) -> list[str]:
@@ -109,7 +94,6 @@ def account_of(
     aws: LocalAWS,
     trained: Path,
     tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
     patch: pytest.MonkeyPatch,
 ) -> Account:
     """An account whose endpoints are in service at once, and answer nothing."""
@@ -117,7 +101,7 @@ def account_of(
 
     shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     aws.endpoints.starter = None
-    account = Account(aws, tmp_path / "run", capfd, patch)
+    account = Account(aws, tmp_path / "run")
     call = BaseClient._make_api_call
 
     def noted(client: Any, operation: str, request: dict[str, Any]) -> Any:

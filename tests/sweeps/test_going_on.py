@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.called import Call
+from tests.support.called import call
 from tests.support.processes import Command
 from tests.support.runs import FILES, files_of, read
 from tests.support.sweeps import begun, statuses, table
@@ -48,7 +48,7 @@ SIZES = "data.train_size=96,960,100,999999"
 
 
 def test_a_grid_that_is_killed_goes_on_where_it_was(
-    begin: Begin, call: Call, tiny: list[str], tmp_path: Path
+    begin: Begin, tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
     words = ["-m", *tiny, SIZES, f"hydra.sweep.dir={sweep}"]
@@ -77,7 +77,7 @@ def test_a_grid_that_is_killed_goes_on_where_it_was(
 
 
 def test_a_study_that_is_killed_goes_on_where_it_was(
-    begin: Begin, call: Call, tiny: list[str], tmp_path: Path
+    begin: Begin, tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
     # The first four are drawn at random: 100, 960, 100 and 999999 reviews.
@@ -115,7 +115,7 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
 
 
 def test_ctrl_c_ends_the_sweep_after_a_checkpoint(
-    begin: Begin, call: Call, tiny: list[str], tmp_path: Path
+    begin: Begin, tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
     words = ["-m", *tiny, "data.train_size=960", "seed=1,2", f"hydra.sweep.dir={sweep}"]
@@ -154,7 +154,7 @@ def test_trials_that_differ_by_seed_are_one_row(finished: dict[str, Any]) -> Non
 
 
 def test_the_default_place_is_found_again(
-    finished: dict[str, Any], call: Call, monkeypatch: pytest.MonkeyPatch
+    finished: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here, sweep = finished["here"], finished["sweep"]
     words = [o for o in read(sweep, "sweep.json")["planned"][0] if not o.startswith("seed=")]
@@ -167,7 +167,7 @@ def test_the_default_place_is_found_again(
     assert [begun(sweep, n) for n in "01"] == [1, 1]
 
 
-def test_a_single_run_joins_a_sweep(finished: dict[str, Any], tiny: list[str], call: Call) -> None:
+def test_a_single_run_joins_a_sweep(finished: dict[str, Any], tiny: list[str]) -> None:
     sweep = finished["sweep"]
     before = (sweep / "0" / "run.json").read_bytes()
     assert call("imdb_cls.train", *tiny, "seed=1", f"hydra.run.dir={sweep}/0").code == 0
@@ -179,9 +179,7 @@ def test_a_single_run_joins_a_sweep(finished: dict[str, Any], tiny: list[str], c
     assert files_of(sweep / "7") == FILES
 
 
-def test_fresh_starts_over_and_keeps_what_was_there(
-    tiny: list[str], call: Call, tmp_path: Path
-) -> None:
+def test_fresh_starts_over_and_keeps_what_was_there(tiny: list[str], tmp_path: Path) -> None:
     sweep = tmp_path / "mine"
     sweep.mkdir()
     (sweep / "sweep.json").write_text(json.dumps({"identity": "another"}))
@@ -191,7 +189,7 @@ def test_fresh_starts_over_and_keeps_what_was_there(
     assert statuses(sweep) == {"0": "completed"}
 
 
-def test_the_config_of_a_run_can_be_swept_over(trained: Path, call: Call, tmp_path: Path) -> None:
+def test_the_config_of_a_run_can_be_swept_over(trained: Path, tmp_path: Path) -> None:
     sweep, own = tmp_path / "sweep", [f"--config-dir={trained}", "--config-name=config"]
     done = call("imdb_cls.train", "-m", *own, "seed=3", f"hydra.sweep.dir={sweep}")
     assert (done.code, done.err) == (0, "")

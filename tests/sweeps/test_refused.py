@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.called import Call
+from tests.support.called import call
 
 CASES = {
     "a wrong metric": (["metric=val/acuracy", "seed=1,2"], "metric=val/acuracy: allowed are"),
@@ -66,9 +66,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_nothing_starts(
-    case: str, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_starts(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     words, part = CASES[case]
     done = call("imdb_cls.train", "-m", "experiment=quickstart", "logger=none", *words)
@@ -77,7 +75,7 @@ def test_nothing_starts(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_search_needs_m(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_search_needs_m(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done = call("imdb_cls.train", "experiment=quickstart", "sweep=optuna")
     assert "train -m sweep=optuna" in done.line

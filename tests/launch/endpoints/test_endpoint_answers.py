@@ -10,7 +10,7 @@ import pytest
 from imdb_cls.runs.run import Run
 from launch.endpoints import names
 from launch.endpoints.rehearse import SAMPLES
-from tests.support.called import Call
+from tests.support.called import call
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, REGION
 from tests.support.processes import Command, processes_of
@@ -91,7 +91,7 @@ def test_more_texts_than_one_request_takes_keep_their_order(answering: Account) 
 
 
 def test_a_rehearsal_tells_the_whole_story(
-    rehearsal: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rehearsal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The original's: what was trained as a job is deployed, asked and deleted, on this machine."""
     run, temporary = tmp_path / "run", tmp_path / "tmp"

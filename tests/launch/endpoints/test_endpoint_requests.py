@@ -1,7 +1,6 @@
 """What a deployment asks of AWS, to the letter, and what it refuses before it asks."""
 
 import json
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,9 @@ import yaml
 
 from imdb_cls.config import CONF_DIR
 from imdb_cls.errors import UserError
-from launch import endpoint
 from launch.batches.options import Options as BatchOptions
 from launch.endpoints import options
-from tests.support.called import Said
+from tests.support.called import call
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, ROLE
 
@@ -280,18 +278,7 @@ def test_what_cannot_be_sent_is_one_line_and_leaves_nothing(
         (["serve", "{run}", "port=http"], "port=http is not a whole number"),
     ],
 )
-def test_wrong_words_are_one_line(
-    trained: Path,
-    capfd: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-    words: list[str],
-    part: str,
-) -> None:
-    given = [word.replace("{run}", str(trained)) for word in words]
-    monkeypatch.setattr(sys, "argv", ["endpoint", *given])
-    with pytest.raises(SystemExit) as end:
-        endpoint.main()
-    out, err = capfd.readouterr()
-    said = Said(int(end.value.code or 0), out, err)
+def test_wrong_words_are_one_line(trained: Path, words: list[str], part: str) -> None:
+    said = call("launch.endpoint", *(word.replace("{run}", str(trained)) for word in words))
     assert part in said.line
     assert said.out == ""

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from launch.rehearsal.container import namespaces
-from tests.support.called import Call
+from tests.support.called import call
 from tests.support.planted import contents, leaks
 from tests.support.processes import processes_of, started, until
 from tests.support.rehearsed import REHEARSED, SMALL
@@ -101,7 +101,6 @@ def test_predict_and_evaluate_read_it_as_a_local_run(
     local_run: Path,
     rehearsal: Path,
     tmp_path: Path,
-    call: Call,
 ) -> None:
     said = []
     for run in (rehearsal / "run", local_run):
@@ -163,7 +162,6 @@ def test_a_machine_without_namespaces_is_told_so(
     tiny: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    call: Call,
     unshare: str | None,
 ) -> None:
     for name in ("bin", "tmp"):

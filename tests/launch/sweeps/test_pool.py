@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ import pytest
 
 from imdb_cls.runs.results import read as results
 from launch.rehearsal.training_jobs import TrainingJob
-from tests.support.called import Said
+from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door
 from tests.support.local_aws import BUCKET, ROLE
 from tests.support.runs import FILES, files_of, read
@@ -70,32 +69,9 @@ def words(tiny: list[str], place: Path, *overrides: str) -> list[str]:
 
 
 @pytest.fixture
-def sweep(
-    tiny: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Sweep:
-    """Runs `imdb_cls.train -m +backend=sagemaker …` in tmp_path/sweep, in this process; `alone` a
-    single run in that sub-directory of it."""
-    from imdb_cls.train import main
-
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def run(*overrides: str, alone: str | None = None) -> Said:
-        given = words(tiny, tmp_path / "sweep", *overrides)
-        if alone:
-            given = [o for o in given if o != "-m" and not o.startswith("hydra.sweep.dir")]
-            given.append(f"hydra.run.dir={tmp_path}/sweep/{alone}")
-        monkeypatch.setattr(sys, "argv", ["train.py", *given])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Said(code, *capfd.readouterr())
-
-    return run
+def sweep(tiny: list[str], tmp_path: Path) -> Sweep:
+    """Runs `imdb_cls.train -m +backend=sagemaker …` in tmp_path/sweep, in this process."""
+    return lambda *overrides: call("imdb_cls.train", *words(tiny, tmp_path / "sweep", *overrides))
 
 
 def test_jobs_run_side_by_side_and_leave_whole_runs(

@@ -5,7 +5,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from tests.support.called import Call
+from tests.support.called import call
 from tests.support.processes import processes_of
 from tests.support.runs import FILES, files_of, read
 from tests.support.sweeps import begun, statuses
@@ -15,7 +15,7 @@ SIZES = "data.train_size=96,960,999999"
 
 
 def test_what_was_killed_goes_on_and_what_had_ended_is_not_done_again(
-    python: list[str], call: Call, tiny: list[str], tmp_path: Path
+    python: list[str], tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
     ended = call("imdb_cls.train", "-m", *tiny, "data.train_size=96", f"hydra.sweep.dir={sweep}")

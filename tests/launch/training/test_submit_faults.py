@@ -1,14 +1,12 @@
 """What can go wrong between here and a job: one line says it, and nothing half-done is left."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from botocore.config import Config as BotoConfig
 
-from imdb_cls.train import main
-from tests.support.called import Said
+from tests.support.called import Said, call
 from tests.support.doubles import Door, words_of
 from tests.support.local_aws import BUCKET, REGION, minimal_request
 from tests.support.runs import read
@@ -17,27 +15,12 @@ Submit = Callable[..., Said]
 
 
 @pytest.fixture
-def submit(
-    tiny: list[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> Submit:
+def submit(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submit:
     """Submits the tiny run as a job, in this process, into tmp_path/<name>."""
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
     def run(*overrides: str, name: str = "run") -> Said:
-        words = words_of(tiny, tmp_path / name, *overrides)
-        monkeypatch.setattr(sys, "argv", ["train.py", *words])
-        capfd.readouterr()
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        said = capfd.readouterr()
-        return Said(code, said.out, said.err)
+        return call("imdb_cls.train", *words_of(tiny, tmp_path / name, *overrides))
 
     return run
 
