@@ -7,7 +7,7 @@ from imdb_cls.errors import UserError
 from launch.aws.client import AWS
 from launch.hosting.account import account_of, check_bucket
 from launch.rehearsal.aws import LocalAWS
-from tests.launch.conftest import BUCKET, REGION
+from tests.support.local_aws import BUCKET, REGION
 
 
 @pytest.mark.parametrize(

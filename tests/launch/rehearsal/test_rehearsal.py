@@ -5,6 +5,7 @@ import importlib.util
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -166,6 +167,7 @@ def test_a_machine_without_namespaces_is_told_so(
 ) -> None:
     for name in ("bin", "tmp"):
         (tmp_path / name).mkdir()
+    (tmp_path / "bin" / "git").symlink_to(str(shutil.which("git")))
     if unshare:
         (tmp_path / "bin" / "unshare").write_text(f"#!/bin/sh\n{unshare}\n")
         (tmp_path / "bin" / "unshare").chmod(0o755)
