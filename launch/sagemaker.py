@@ -97,11 +97,8 @@ def sweep(
     screen: Screen,
     recompose: Recompose,
 ) -> "Iterator[Pool]":
-    """What runs the trials of a sweep as jobs. Says what they may cost.
-
-    Raises:
-        UserError: what holds for every trial is wrong, or they cost too much.
-    """
+    """What runs the trials of a sweep as jobs. Says what they may cost. Raises UserError if what
+    holds for every trial is wrong, or they cost too much."""
     from launch.sweeps import budget
     from launch.sweeps.pool import Pool, check
 

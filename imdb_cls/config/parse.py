@@ -58,11 +58,8 @@ def parse(composed: DictConfig) -> Config:
 
 
 def typed(schema: type[T], composed: DictConfig) -> T:
-    """A composed config as a dataclass, its values not compared with each other yet.
-
-    Raises:
-        UserError: an unknown key, a wrong type or a missing value.
-    """
+    """A composed config as a dataclass, its values not compared with each other yet. Raises
+    UserError for an unknown key, a wrong type or a missing value."""
     try:
         return with_type(schema, composed)
     except OmegaConfBaseException as error:

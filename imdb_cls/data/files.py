@@ -30,11 +30,8 @@ class Review:
 
 
 def read(path: str | Path, text: str = "text", label: str | None = "label") -> Iterator[Review]:
-    """The reviews of a file in their order. They have no labels if `label` is None.
-
-    Raises:
-        UserError: as `rows` and `checked_review` do.
-    """
+    """The reviews of a file in their order. They have no labels if `label` is None. Raises
+    UserError as `rows` and `checked_review` do."""
     columns = [text] if label is None else [text, label]
     for where, row in rows(path, columns):
         yield checked_review(row, where, text, label)
@@ -42,10 +39,8 @@ def read(path: str | Path, text: str = "text", label: str | None = "label") -> I
 
 def rows(path: str | Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
     """For each row of a file, where it stands and its values by column, the asked ones among them.
-
-    Raises:
-        UserError: no such file or column, bytes that are not UTF-8, or no rows at all.
-    """
+    Raises UserError if there is no such file or column, for bytes that are not UTF-8, and if there
+    are no rows."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise UserError(f"{path}: {missing(path, 'file')}")
@@ -75,11 +70,8 @@ def _first_undecodable(path: Path) -> int:
 
 
 def checked_review(row: Row, where: str, text: str = "text", label: str | None = "label") -> Review:
-    """The review of a row, from its columns `text` and `label`.
-
-    Raises:
-        UserError: as `checked_text` and `parse_label` do.
-    """
+    """The review of a row, from its columns `text` and `label`. Raises UserError as `checked_text`
+    and `parse_label` do."""
     given = checked_text(row[text], where, text)
     return Review(given, None if label is None else parse_label(row[label], where, label), where)
 

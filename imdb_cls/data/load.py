@@ -50,11 +50,8 @@ def write_splits(splits: Splits, directory: Path) -> None:
 
 
 def read_splits(directory: Path) -> Splits:
-    """What write_splits wrote; every review is checked against its split's fingerprint.
-
-    Raises:
-        UserError: a file is missing or damaged.
-    """
+    """What write_splits wrote; every review is checked against its split's fingerprint. Raises
+    UserError if a file is missing or damaged."""
     with translated(f"data.splits={directory}", OSError, ValueError, KeyError, TypeError):
         described = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
         fingerprints, whole = dict(described["splits"]), str(described["fingerprint"])

@@ -7,11 +7,8 @@ from imdb_cls.errors import UserError
 
 
 def package_directory(package: str, requirement: str, what: str) -> Path:
-    """Where an installed package lies. It is not imported: that would take seconds.
-
-    Raises:
-        UserError: it is not installed. The error names `what` it holds, and the `requirement`.
-    """
+    """Where an installed package lies. It is not imported: that would take seconds. Raises
+    UserError, which names `what` it holds and the `requirement`, if it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise UserError(f"the packaged {what} are not installed: pip install {requirement}")

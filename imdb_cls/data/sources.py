@@ -29,11 +29,8 @@ def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
 
 
 def load_file(path: str | Path, text: str, label: str, cache: Path) -> datasets.Dataset:
-    """A file's reviews as Arrow, converted the first time its content is seen.
-
-    Raises:
-        UserError: as files.read does.
-    """
+    """A file's reviews as Arrow, converted the first time its content is seen. Raises UserError as
+    files.read does."""
     path = Path(path).expanduser()
     reviews = files.read(path, text, label)
     key = json.dumps([sha256_of(path), path.suffix, text, label]) if path.is_file() else ""

@@ -95,11 +95,8 @@ def fingerprint_of(reviews: datasets.Dataset) -> str:
 
 
 def whole(reviews: datasets.Dataset) -> Split:
-    """All reviews in their order, duplicates too: what evaluate is given.
-
-    Raises:
-        UserError: one class only.
-    """
+    """All reviews in their order, duplicates too: what evaluate is given. Raises UserError if they
+    are all of one class."""
     candidates = _candidates(reviews)
     _need_both_classes(candidates, "input")
     return _split(reviews, candidates)

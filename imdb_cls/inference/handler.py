@@ -26,11 +26,8 @@ def transform_fn(
     accept: str | None,
     context: object = None,
 ) -> str:
-    """A request's answer, as JSON.
-
-    Raises:
-        BadRequest: the toolkit answers 400 with its line.
-    """
+    """A request's answer, as JSON. Raises BadRequest, whose line the toolkit answers with status
+    400."""
     if accept and not _takes_json(accept):
         raise BadRequest(406, f"Accept: {accept[:40]!r}: the answer is {contract.CONTENT_TYPE}")
     content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)

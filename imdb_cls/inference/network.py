@@ -48,10 +48,6 @@ class TorchEngine:
 
 
 def load_trained(path: Path) -> DistilBertForSequenceClassification:
-    """The network of a run's model/ directory, in eval mode.
-
-    Raises:
-        UserError: it is damaged.
-    """
+    """The network of a run's model/ directory, in eval mode. Raises UserError if it is damaged."""
     with translated(f"{path} cannot be read", OSError, ValueError, RuntimeError, SafetensorError):
         return DistilBertForSequenceClassification.from_pretrained(path)

@@ -25,11 +25,7 @@ class Settings:
 
     @classmethod
     def read(cls, model: Path) -> "Settings":
-        """Those of a model/ directory.
-
-        Raises:
-            UserError: there are none, or they are damaged.
-        """
+        """Those of a model/ directory. Raises UserError if there are none, or they are damaged."""
         file = model / cls.FILE
         if not file.is_file():
             raise UserError(

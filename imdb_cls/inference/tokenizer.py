@@ -37,10 +37,7 @@ class HeadTailTokenizer:
     @classmethod
     def load(cls, directory: Path, max_length: int, head_fraction: float) -> "HeadTailTokenizer":
         """From the tokenizer.json of a directory, whose own truncation and padding are turned off.
-
-        Raises:
-            UserError: it is damaged, or not a BERT's.
-        """
+        Raises UserError if it is damaged, or not a BERT's."""
         file = directory / "tokenizer.json"
         with translated(f"{file} is damaged", Exception):  # tokenizers raises nothing narrower
             backend = Tokenizer.from_file(str(file))

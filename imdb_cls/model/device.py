@@ -26,11 +26,8 @@ class Device:
 
 
 def choose_device(config: TrainerConfig) -> Device:
-    """The device and the precisions that a config comes to on this machine.
-
-    Raises:
-        UserError: a device is asked for that is absent, or a precision that it lacks.
-    """
+    """The device and the precisions that a config comes to on this machine. Raises UserError for a
+    device that is absent, and for a precision that it lacks."""
     accelerator = config.accelerator
     if accelerator == "auto":
         mps = torch.backends.mps.is_available()

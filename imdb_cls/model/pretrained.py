@@ -32,10 +32,7 @@ def load_network(
     pretrained: Pretrained, config: ModelConfig, kernels: str = "sdpa"
 ) -> DistilBertForSequenceClassification:
     """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
-
-    Raises:
-        UserError: the weights are no DistilBERT, or cannot be read.
-    """
+    Raises UserError if the weights are no DistilBERT, or cannot be read."""
     with translated(f"{pretrained.path}/config.json is damaged", ValueError):
         described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
     kind = described.get("model_type")

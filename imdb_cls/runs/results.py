@@ -85,11 +85,8 @@ class SweepResults:
 
 
 def read(path: str | Path) -> SweepResults:
-    """Reads a sweep as it stands now. It is quick enough to be called once a second.
-
-    Raises:
-        UserError: there is no sweep.
-    """
+    """Reads a sweep as it stands now. It is quick enough to be called once a second. Raises
+    UserError if there is no sweep."""
     directory = Path(path).expanduser().absolute()
     record = _record(directory, str(path))
     runs = list(_runs(directory))

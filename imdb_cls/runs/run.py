@@ -82,11 +82,8 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, complete: bool = False) -> "Run":
-        """Opens an existing run; with `complete`, only one that has its model.
-
-        Raises:
-            UserError: there is no run, or it is half-written.
-        """
+        """Opens an existing run; with `complete`, only one that has its model. Raises UserError if
+        there is no run, or it is half-written."""
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
             raise UserError(f"{path}: {missing(run.path, 'directory')}")
@@ -134,11 +131,7 @@ class Run:
         return loaded
 
     def info(self) -> RunInfo:
-        """run.json.
-
-        Raises:
-            ValueError, KeyError: it is damaged.
-        """
+        """run.json. Raises ValueError or KeyError if it is damaged."""
         return RunInfo.of(self._record())
 
     def metrics(self) -> dict[str, Any]:

@@ -100,10 +100,7 @@ class Sweep:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """
-        Raises:
-            UserError: another process is at work on it.
-        """
+        """Raises UserError if another process is at work on it."""
         self.path.mkdir(parents=True, exist_ok=True)
         with (self.path / ".lock").open("w") as file:
             if not lock(file):

@@ -31,20 +31,14 @@ _ENDING_S = 30.0
 
 def run_in_sweep(trial: Trial) -> Outcome:
     """Runs a trial for a sweep. A failure becomes its outcome, and only a signal ends the sweep.
-
-    Raises:
-        Stopped: by a signal, if no other trial runs at the same time.
-    """
+    Raises Stopped at a signal, if no other trial runs at the same time."""
     at_once = int(HydraConfig.get().launcher.get("n_jobs", 1))
     return _side_by_side(trial, at_once) if at_once > 1 else _outcome_of(trial)
 
 
 def run(trial: Trial) -> Outcome:
     """Gives the result of a trial if it has one. Else it goes on with the trial, or begins it.
-
-    Raises:
-        Exception: it failed; its directory has that on record.
-    """
+    Raises what the training raises; the trial's directory then has the failure on record."""
     pruning = trial.config.sweep.reduction_factor
     try:
         found = trial.find()

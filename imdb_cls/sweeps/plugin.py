@@ -86,11 +86,8 @@ class TrialSweeper(Sweeper):
         self.hydra = HydraSweep(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
-        """Runs the sweep. Ends the process with exit code 1 if a trial failed.
-
-        Raises:
-            UserError: the sweep or one of its trials is wrong; then no trial has started.
-        """
+        """Runs the sweep. Ends the process with exit code 1 if a trial failed. Raises UserError,
+        before any trial has started, if the sweep or one of its trials is wrong."""
         prepared, screen = self._prepare(arguments), Screen()
         with self._runner(prepared, screen) as runner:
             if prepared.backend and prepared.backend.dry_run:

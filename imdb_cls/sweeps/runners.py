@@ -65,11 +65,8 @@ class HydraSweep:
         return composed
 
     def run(self, overrides: list[str], number: int, task: TaskFunction) -> Any:
-        """Calls `task` with a trial's config, in its directory. Returns what `task` returns.
-
-        Raises:
-            Exception: whatever `task` raises.
-        """
+        """Calls `task` with a trial's config, in its directory. Returns what `task` returns. Raises
+        whatever `task` raises."""
 
         def kept(composed: DictConfig) -> Any:
             # Hydra would print an exception, with all overrides, before it raises it.

@@ -89,11 +89,8 @@ def _values(override: Override) -> list[str]:
 
 
 def discrete(override: Override) -> list[str]:
-    """The values of a choice, a range or a glob, as Hydra writes them.
-
-    Raises:
-        UserError: there are none.
-    """
+    """The values of a choice, a range or a glob, as Hydra writes them. Raises UserError if there
+    are none."""
     values = list(override.sweep_string_iterator())
     if not values:
         raise UserError(f"{override.input_line} holds no value: there is nothing to try")
@@ -119,10 +116,8 @@ def canonical(overrides: Sequence[Override]) -> list[str]:
 
 
 def check_keys(overrides: Sequence[Override]) -> None:
-    """
-    Raises:
-        UserError: a sweep over what changes no result, or over what makes results incomparable.
-    """
+    """Raises UserError for a sweep over what changes no result, or over what makes results
+    incomparable."""
     for override in overrides:
         key = (override.key_or_group or "").split("@")[0]
         if key == "resume":

@@ -35,10 +35,7 @@ class Trial:
 
     @cached_property
     def resolved(self) -> ResolvedConfig:
-        """
-        Raises:
-            UserError: its reviews or weights cannot be had.
-        """
+        """Raises UserError if its reviews or weights cannot be had."""
         found = resolve(self.config, self.recompose)
         for config in (self.config, found.config):
             if config.logger.wandb and config.logger.wandb.group is None:

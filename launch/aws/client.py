@@ -61,11 +61,8 @@ class AWS:
 
 
 def connect(asked: str | None) -> AWS:
-    """Clients of the region that is asked for, or that this machine has as its default.
-
-    Raises:
-        UserError: no region is known, or there is none of that name.
-    """
+    """Clients of the region that is asked for, or that this machine has as its default. Raises
+    UserError if no region is known, or there is none of that name."""
     with explained("connecting to AWS"):
         found = region(asked)
         if found is None:
@@ -78,10 +75,7 @@ def connect(asked: str | None) -> AWS:
 
 
 def check_region(name: str) -> None:
-    """
-    Raises:
-        UserError: SageMaker has no such region.
-    """
+    """Raises UserError if SageMaker has no such region."""
     session = boto3.Session()
     partitions = session.get_available_partitions()
     known = [r for p in partitions for r in session.get_available_regions("sagemaker", p)]

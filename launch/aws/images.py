@@ -65,11 +65,8 @@ _ANY_GPU, _ANY_CPU = "ml.g5.xlarge", "ml.m5.xlarge"
 
 
 def for_training(asked: str, instance: Instance, region: str) -> Image:
-    """The image that `backend.image` asks for; for auto the newest with kernels for the GPU.
-
-    Raises:
-        UserError: an image of Hugging Face's that has no kernels for the instance's GPU.
-    """
+    """The image that `backend.image` asks for; for auto the newest with kernels for the GPU. Raises
+    UserError for an image of Hugging Face's that has no kernels for the instance's GPU."""
     if asked != "auto":
         return _given(asked, instance)
     newest = _TRAINING[0]

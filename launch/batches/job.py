@@ -21,11 +21,8 @@ Description = dict[str, Any]
 
 
 def carry_out(plan: Plan, screen: Screen) -> None:
-    """Begins the job unless it was begun, waits for it, and fetches its results.
-
-    Raises:
-        UserError: AWS refuses, or the job did not complete.
-    """
+    """Begins the job unless it was begun, waits for it, and fetches its results. Raises UserError
+    if AWS refuses, or the job did not complete."""
     aws = plan.model.account.aws
     assert aws is not None  # only a dry run has none
     there = _latest(plan, aws)

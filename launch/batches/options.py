@@ -32,11 +32,8 @@ class Options(AwsConfig):
 
 
 def read(given: list[str]) -> Options:
-    """conf/batch.yaml with the key=value words of a command.
-
-    Raises:
-        UserError: an unknown key, a wrong type, values that contradict each other.
-    """
+    """conf/batch.yaml with the key=value words of a command. Raises UserError for an unknown key, a
+    wrong type, and values that contradict each other."""
     options = from_words(Options, given, "batch.yaml")
     check_aws(options)
     outputs.check_output(options.output)

@@ -141,11 +141,8 @@ def _unless_there(create: Callable[..., Any], request: Request) -> None:
 
 
 def _wait(plan: Plan, aws: AWS, screen: Screen) -> None:
-    """Until the endpoint is in service with what was asked for.
-
-    Raises:
-        UserError: it failed; what was made for it is removed.
-    """
+    """Until the endpoint is in service with what was asked for. Raises UserError if it failed; what
+    was made for it is then removed."""
     name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
     log = f"; its log: aws logs tail {_LOG_GROUP}/{name}"
     there = _watch(plan, aws, screen)

@@ -79,11 +79,7 @@ def tags(aws: AWS, arn: str) -> dict[str, str]:
 
 
 def check_ours(aws: AWS, description: Description) -> dict[str, str]:
-    """Gives the tags of an endpoint.
-
-    Raises:
-        UserError: none of them says that it is ours.
-    """
+    """Gives the tags of an endpoint. Raises UserError if none of them says that it is ours."""
     name, found = description["EndpointName"], tags(aws, description["EndpointArn"])
     if RUN_TAG not in found:
         raise UserError(

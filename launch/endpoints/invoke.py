@@ -29,11 +29,8 @@ _PATIENCE_S, _POLL_S, _QUIET_S = 3600.0, 1.0, 15.0
 
 
 def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) -> None:
-    """Labels texts, and writes them as imdb_cls.predict does.
-
-    Raises:
-        UserError: the endpoint is not in service, refuses a text, or fails.
-    """
+    """Labels texts, and writes them as imdb_cls.predict does. Raises UserError if the endpoint is
+    not in service, refuses a text, or fails."""
     outputs.check_output(output)
     texts = iter(texts)
     first = next(texts)  # a wrong file is an error before anything is asked

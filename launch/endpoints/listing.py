@@ -36,11 +36,7 @@ def show_all(aws: AWS, screen: Screen) -> None:
 
 
 def show(aws: AWS, target: Target, screen: Screen) -> None:
-    """One endpoint, a row a fact.
-
-    Raises:
-        UserError: there is none.
-    """
+    """One endpoint, a row a fact. Raises UserError if there is none."""
     there = describe.existing(aws, target.name, target.word)
     facts = _row(aws, target.name, describe.check_ours(aws, there))
     for bounds in scaling.current(aws, target.name)[0]:

@@ -51,11 +51,8 @@ class Options(AwsConfig):
 
 
 def read(given: list[str]) -> Options:
-    """conf/endpoint.yaml with the key=value words of a command.
-
-    Raises:
-        UserError: an unknown key, a wrong type, values that contradict each other.
-    """
+    """conf/endpoint.yaml with the key=value words of a command. Raises UserError for an unknown
+    key, a wrong type, and values that contradict each other."""
     options = from_words(Options, given, "endpoint.yaml")
     check_aws(options)
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):

@@ -45,10 +45,7 @@ def write(run: Run, record: Record) -> None:
 
 
 def read(run: Run) -> Record | None:
-    """
-    Raises:
-        UserError: the file is damaged.
-    """
+    """Raises UserError if the file is damaged."""
     file = run.path / FILE
     if not file.is_file():
         return None

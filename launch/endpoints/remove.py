@@ -19,11 +19,8 @@ def of_target(aws: AWS, target: Target, screen: Screen) -> None:
 
 
 def everything(aws: AWS, name: str, screen: Screen, poll_seconds: float) -> bool:
-    """Can be called again after it broke off. Returns whether there was anything to delete.
-
-    Raises:
-        UserError: an endpoint of that name is somebody else's.
-    """
+    """Can be called again after it broke off. Returns whether there was anything to delete. Raises
+    UserError if an endpoint of that name is somebody else's."""
     there = describe.endpoint(aws, name)
     if there:
         describe.check_ours(aws, there)

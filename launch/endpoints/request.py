@@ -30,10 +30,7 @@ class Requests:
 
 
 def build(options: Options, model: Model, endpoint: str) -> Requests:
-    """
-    Raises:
-        UserError: AWS would refuse it.
-    """
+    """Raises UserError for a request that AWS would refuse."""
     tags = {RUN_TAG: model.run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
     if options.instance and options.instance.price is not None:
         # For whoever lists what is running.

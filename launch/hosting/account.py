@@ -98,11 +98,7 @@ def account_of(config: AwsConfig, aws: AWS | None) -> Account:
 
 def account_for(run: Run, config: AwsConfig) -> Account:
     """The same for something that is made of a run: where the run was a job and the config does not
-    say otherwise, it goes where the job went.
-
-    Raises:
-        UserError: no region either.
-    """
+    say otherwise, it goes where the job went. Raises UserError if there is no region either."""
     region, bucket, prefix = of_job(run)
     if config.region not in (None, region):
         bucket = prefix = None  # a bucket lies in one region

@@ -48,11 +48,8 @@ def build(run: Run, target: Path, isolated: bool = False) -> None:
 
 
 def unpack(archive: Path, target: Path) -> None:
-    """Unpacks an archive into a directory, which is made if need be.
-
-    Raises:
-        UserError: it is damaged, or has members that lead out of `target`.
-    """
+    """Unpacks an archive into a directory, which is made if need be. Raises UserError if it is
+    damaged, or has members that lead out of `target`."""
     unpacked(archive, target, str(archive), "is not a model.tar.gz, or damaged")
 
 

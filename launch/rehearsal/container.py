@@ -25,10 +25,7 @@ def namespaces(isolated: bool) -> list[str]:
 
 
 def check_machine(backend: BackendConfig) -> None:
-    """
-    Raises:
-        UserError: this machine has no namespaces to make containers of.
-    """
+    """Raises UserError if this machine has no namespaces to make containers of."""
     if platform.system() != "Linux" or not shutil.which("unshare"):
         raise UserError(
             f"backend.rehearse=true needs Linux and its unshare command, and this is"

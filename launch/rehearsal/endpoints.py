@@ -95,11 +95,8 @@ class Endpoints:
         self._archives.cleanup()
 
     def start(self, model: Model) -> Running:
-        """Starts the server of a model, from its archive in S3.
-
-        Raises:
-            NotStarted: there is no archive, or the server ended.
-        """
+        """Starts the server of a model, from its archive in S3. Raises NotStarted if there is no
+        archive, or the server ended."""
         assert self.starter
         bucket, key = split_uri(model.request["PrimaryContainer"]["ModelDataUrl"])
         archive = Path(tempfile.mkdtemp(dir=self._archives.name)) / "model.tar.gz"

@@ -34,10 +34,7 @@ def restore(s3: Any, directory: Path) -> None:
 
 
 def provide(s3: Any, job: TrainingJob, host: Path) -> None:
-    """
-    Raises:
-        UserError: there is nothing in S3 for one of the channels.
-    """
+    """Raises UserError if there is nothing in S3 for one of the channels."""
     for name in ("ml/input/config", "ml/input/data", "ml/model", "ml/output/data", "tmp", "home"):
         (host / name).mkdir(parents=True)
     names = "".join(f"127.0.0.1 {name}\n" for name in ("localhost", *job.hosts))

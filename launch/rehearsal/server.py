@@ -28,11 +28,8 @@ class NotStarted(Exception):
 
 
 class Server:
-    """`python -m launch.endpoint serve` on a port of its own, ready when this returns.
-
-    Raises:
-        NotStarted: it ended, or was not ready in time.
-    """
+    """`python -m launch.endpoint serve` on a port of its own, ready when this returns. Raises
+    NotStarted if it ended, or was not ready in time."""
 
     def __init__(self, archive: Path) -> None:
         self._lines: list[str] = []

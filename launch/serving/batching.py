@@ -46,10 +46,7 @@ class Batcher:
 
     async def log_odds(self, texts: list[str]) -> list[float]:
         """A number for each text, in their order. A request that is cancelled leaves the queue.
-
-        Raises:
-            Busy: too many texts are waiting already.
-        """
+        Raises Busy if too many texts are waiting already."""
         ahead = sum(len(one.texts) - one.given for one in self._waiting if not one.done.done())
         if ahead and ahead + len(texts) > self._most:
             raise Busy(f"{ahead:,} texts are waiting")

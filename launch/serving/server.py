@@ -24,11 +24,8 @@ _GRACE_S = 30
 
 
 def command(run: str, options: Options) -> None:
-    """Serves a run directory, or a model.tar.gz, until a signal.
-
-    Raises:
-        UserError: what a user can mend; nothing is left behind.
-    """
+    """Serves a run directory, or a model.tar.gz, until a signal. Raises UserError for what a user
+    can mend; nothing is then left behind."""
     check(options)
     quiet_libraries()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers reads it, too
@@ -43,10 +40,7 @@ def command(run: str, options: Options) -> None:
 
 def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Labeller]":
     """The name and the model of a run directory or an archive, which is unpacked into `directory`.
-
-    Raises:
-        UserError: it is neither, or damaged.
-    """
+    Raises UserError if it is neither, or damaged."""
     from imdb_cls.inference.labeller import Labeller
     from imdb_cls.runs.run import Run
     from launch.hosting import archive
@@ -71,11 +65,8 @@ def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Label
 
 @contextlib.contextmanager
 def bound(host: str, port: int) -> Iterator[socket.socket]:
-    """A socket that is bound and does not listen yet.
-
-    Raises:
-        UserError: the port is taken, or the host is not this machine's.
-    """
+    """A socket that is bound and does not listen yet. Raises UserError if the port is taken, or the
+    host is not this machine's."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

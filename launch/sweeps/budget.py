@@ -23,10 +23,7 @@ class Budget:
 
 
 def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
-    """
-    Raises:
-        UserError: backend.max_cost does not pay for the trials.
-    """
+    """Raises UserError if backend.max_cost does not pay for the trials."""
     instance = instance_of(backend)
     done, committed = _so_far(sweep)
     trials = max(total - done, 0)

@@ -30,11 +30,8 @@ class LiveJob:
         self._value = re.compile(rf"\b{re.escape(metric)}=(\S+)")
 
     def look(self, description: Description) -> bool:
-        """Notes how the job stands and reads its log. Returns whether it is over.
-
-        Raises:
-            UserError: AWS refuses to tell, or does not answer.
-        """
+        """Notes how the job stands and reads its log. Returns whether it is over. Raises UserError
+        if AWS refuses to tell, or does not answer."""
         self.description = description
         better = min if lower_is_better(self.metric) else max
         for line in self._log.new_lines():

@@ -34,10 +34,7 @@ from launch.training.submit import Submitter
 
 
 def check(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
-    """
-    Raises:
-        UserError: a setting that a single job may have, and a sweep may not.
-    """
+    """Raises UserError for a setting that a single job may have, and a sweep may not."""
     if backend.job_name:
         raise UserError(
             f"backend.job_name={backend.job_name} is the name of one job: leave it out of a sweep"
@@ -80,10 +77,7 @@ class Pool:
         self._waiting: deque[tuple[int, list[str]]] = deque()
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
-        """
-        Raises:
-            UserError: AWS does not answer, or refuses to: the jobs that were sent go on.
-        """
+        """Raises UserError if AWS does not answer, or refuses to: the jobs that were sent go on."""
         self._waiting = deque(enumerate(batch, start=first))
         labels = {number: self.search.label(overrides) for number, overrides in self._waiting}
         if self.account.aws is None:

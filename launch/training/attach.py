@@ -16,11 +16,8 @@ _LAST_LINES = 20
 
 
 def open_remote(path: str) -> Run:
-    """The run directory of a job.
-
-    Raises:
-        UserError: there is no run, it has no job, or its job was a rehearsal's.
-    """
+    """The run directory of a job. Raises UserError if there is no run, it has no job, or its job
+    was a rehearsal's."""
     run = Run.open(path)
     info = run.info()
     if info.job_name is None:

@@ -30,10 +30,8 @@ class Machines:
 
     @classmethod
     def of(cls, config: Config) -> "Machines":
-        """
-        Raises:
-            UserError: the instance, its price, its precision or its devices are not to be had.
-        """
+        """Raises UserError if the instance, its price, its precision or its devices are not to be
+        had."""
         assert config.backend is not None
         instance = instance_of(config.backend)
         seconds = affordable_seconds(config.backend, instance)
@@ -123,11 +121,8 @@ def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float |
 
 
 def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1) -> int:
-    """max_seconds, lowered until `jobs` of them cost at most max_cost.
-
-    Raises:
-        UserError: that would leave less than ten minutes, or the price is not known.
-    """
+    """max_seconds, lowered until `jobs` of them cost at most max_cost. Raises UserError if that
+    would leave less than ten minutes, or the price is not known."""
     if backend.max_cost is None:
         return backend.max_seconds
     if instance.price is None:
@@ -151,11 +146,8 @@ def affordable_seconds(backend: BackendConfig, instance: Instance, jobs: int = 1
 
 
 def precision_on(config: Config, instance: Instance) -> str:
-    """The precision that the job will train in.
-
-    Raises:
-        UserError: a precision that the instance's GPU does not have.
-    """
+    """The precision that the job will train in. Raises UserError for a precision that the
+    instance's GPU does not have."""
     asked = config.trainer.precision
     if config.trainer.accelerator == "cpu":
         instance = replace(instance, gpu=None, capability=None)
@@ -172,11 +164,8 @@ def precision_on(config: Config, instance: Instance) -> str:
 
 
 def processes_on(config: Config, instance: Instance) -> int:
-    """How many processes train on one host: one for each device.
-
-    Raises:
-        UserError: more devices than the instance has, or a batch too small for all of them.
-    """
+    """How many processes train on one host: one for each device. Raises UserError for more devices
+    than the instance has, and for a batch too small for all of them."""
     asked = config.trainer.devices
     gpus = 0 if config.trainer.accelerator == "cpu" else instance.count
     if asked == "auto":

@@ -102,31 +102,22 @@ def assemble(
 
 
 def check_early(config: Config, overrides: list[str]) -> None:
-    """Refuses what can be refused before the reviews are read.
-
-    Raises:
-        UserError: the machines are not to be had, or the config cannot be sent.
-    """
+    """Refuses what can be refused before the reviews are read. Raises UserError if the machines are
+    not to be had, or the config cannot be sent."""
     Machines.of(config)
     _travels_whole(overrides)
 
 
 def check_for_all(backend: BackendConfig, account: Account) -> None:
-    """Checks what is the same for every job of a sweep: the image and the code.
-
-    Raises:
-        UserError: no job could be sent.
-    """
+    """Checks what is the same for every job of a sweep: the image and the code. Raises UserError if
+    no job could be sent."""
     images.for_training(backend.image, instance_of(backend), account.region)
     code.check_chosen({})
 
 
 def _travels_whole(overrides: list[str]) -> bool:
-    """Whether the config is not that of conf/, so that it must be sent whole.
-
-    Raises:
-        UserError: it is made of a file that git does not track, or of a variable of this machine.
-    """
+    """Whether the config is not that of conf/, so that it must be sent whole. Raises UserError for
+    a config of a file that git does not track, or of a variable of this machine."""
     runtime, job = HydraConfig.get().runtime, HydraConfig.get().job
     code.check_chosen({group: str(option) for group, option in runtime.choices.items()})
     for override in overrides:
