@@ -5,9 +5,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imdb_cls import cli
 from imdb_cls.errors import UserError
-from launch.hosting.options import split
+from launch.hosting.options import carry_out, split
 
 USAGE = """
 usage: python -m launch.batch RUN FILE|s3://… [key=value …]
@@ -59,16 +58,7 @@ def run(words: list[str]) -> None:
 
 
 def main() -> None:
-    words = sys.argv[1:]
-    with cli.one_line_errors():
-        if any(word in ("-h", "--help") for word in words):
-            return print(USAGE.strip())
-        from launch.aws.client import ConnectionLost
-
-        try:
-            return run(words)
-        except ConnectionLost as error:
-            raise UserError(f"{error}; the same command goes on from there") from None
+    carry_out(run, sys.argv[1:], USAGE)
 
 
 if __name__ == "__main__":

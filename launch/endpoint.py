@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError, nearest
-from launch.hosting.options import from_words, split
+from launch.hosting.options import carry_out, from_words, split
 
 USAGE = """
 usage: python -m launch.endpoint COMMAND [RUN] [key=value …]
@@ -160,17 +160,7 @@ def _run_and_keys(command: str, words: list[str]) -> tuple[str, list[str]]:
 
 
 def main() -> None:
-    words = sys.argv[1:]
-    with cli.one_line_errors():
-        ours = words[: words.index("--")] if "--" in words else words
-        if any(word in ("-h", "--help") for word in ours):
-            return print(USAGE.strip())
-        from launch.aws.client import ConnectionLost
-
-        try:
-            return run(words)
-        except ConnectionLost as error:
-            raise UserError(f"{error}; the same command goes on from there") from None
+    carry_out(run, sys.argv[1:], USAGE)
 
 
 if __name__ == "__main__":

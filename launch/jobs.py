@@ -108,17 +108,16 @@ def list_jobs(given: Arguments) -> None:
 
     aws, screen = connect(given.region), Screen()
     with explained("listing jobs"):
-        pages = (
-            aws.client("sagemaker")
-            .get_paginator("list_training_jobs")
-            .paginate(
-                NameContains=given.name,
-                SortBy="CreationTime",
-                SortOrder="Descending",
-                PaginationConfig={"MaxItems": given.last or 20},
-            )
+        found = aws.listed(
+            "sagemaker",
+            "list_training_jobs",
+            "TrainingJobSummaries",
+            NameContains=given.name,
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            PaginationConfig={"MaxItems": given.last or 20},
         )
-        rows = [_row(summary) for page in pages for summary in page["TrainingJobSummaries"]]
+    rows = [_row(summary) for summary in found]
     if not rows:
         screen.say(f"no jobs with '{given.name}' in their names in {aws.region}")
         return

@@ -211,8 +211,6 @@ def test_damaged_or_missing_weights(
 # No file may have more than 1 MB.
 LIMITED = """
 import resource, runpy
-from tests.support.called import Said, call
-from tests.support.processes import Command
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_024_000, 1_024_000))
 runpy.run_module("imdb_cls.train", run_name="__main__", alter_sys=True)
 """

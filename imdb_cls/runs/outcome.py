@@ -41,12 +41,10 @@ def outcome_of(run: Run, metric: str, new: bool = True) -> Outcome | None:
     info = run.info()
     name, values = run.path.name, tuple(curve_of(run.table_file, metric))
     if info.status == "completed":
-        value = float(run.metrics()["val"][metric.removeprefix("val/")])
-        return Outcome(name, "completed", value, None, values, new)
-    if info.pruned:
-        return Outcome(name, "pruned", None, info.plain_reason, values, new)
-    if info.status == "failed":
-        return Outcome(name, "failed", None, info.plain_reason, values, new)
+        return Outcome(name, "completed", run.best(metric), None, values, new)
+    if info.pruned or info.status == "failed":
+        status = "pruned" if info.pruned else "failed"
+        return Outcome(name, status, None, info.plain_reason, values, new)
     return None
 
 

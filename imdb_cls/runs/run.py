@@ -138,6 +138,10 @@ class Run:
         """metrics.json."""
         return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
 
+    def best(self, metric: str) -> float:
+        """`metric`, such as val/loss, at the best checkpoint."""
+        return float(self.metrics()["val"][metric.removeprefix("val/")])
+
     def record(self, **facts: Any) -> None:
         """Adds facts to run.json, which is whole at every moment.
 

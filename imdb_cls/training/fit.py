@@ -100,7 +100,7 @@ def resume(
         if is_rank_zero() and not config.container and not is_complete(run):
             for line in complete(run, screen):
                 screen.say(line)
-        return _result(run, config)
+        return run.best(config.metric)
     clock.seconds = dict(info.parts or {})
     with clock.part("prepare"):
         prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
@@ -151,7 +151,7 @@ def _carry_out(
         asdict(config.reference) if config.reference else None,
         [*_notes(run, config), *last],
     )
-    return _result(run, config)
+    return run.best(config.metric)
 
 
 def _fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
@@ -234,7 +234,3 @@ def _notes(run: Run, config: Config) -> list[str]:
     parts = run.info().parts or {}
     took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
     return [*notes, f"time: {took}", f"run directory: {run.path}"]
-
-
-def _result(run: Run, config: Config) -> float:
-    return float(run.metrics()["val"][config.metric.removeprefix("val/")])

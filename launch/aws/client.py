@@ -23,7 +23,13 @@ _EXPIRED = (
     *("InvalidClientTokenId", "UnrecognizedClientException"),
 )
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
-_GONE = ("ResourceNotFound", "ObjectNotFoundException", "NoSuchKey", "404")
+_GONE = (
+    "ResourceNotFound",
+    "ResourceNotFoundException",
+    "ObjectNotFoundException",
+    "NoSuchKey",
+    "404",
+)
 # SageMaker says it with a ValidationException, which may say anything else, too.
 _SAYS_GONE = ("Could not find", "does not exist", "not found")
 

@@ -1,15 +1,31 @@
-"""The key=value words of a command as a typed dataclass."""
+"""What the commands of endpoints and batch jobs share: their words, and how they end."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from imdb_cls import cli
 from imdb_cls.config import CONF_DIR, typed
 from imdb_cls.errors import UserError, nearest
 
 T = TypeVar("T")
+
+
+def carry_out(run: Callable[[list[str]], None], words: list[str], usage: str) -> None:
+    """Runs a command with its words, or shows its usage. A user's error is one line."""
+    ours = words[: words.index("--")] if "--" in words else words
+    with cli.one_line_errors():
+        if any(word in ("-h", "--help") for word in ours):
+            return print(usage.strip())
+        from launch.aws.client import ConnectionLost
+
+        try:
+            return run(words)
+        except ConnectionLost as error:
+            raise UserError(f"{error}; the same command goes on from there") from None
 
 
 def split(words: list[str]) -> tuple[list[str], list[str]]:

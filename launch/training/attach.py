@@ -74,8 +74,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
             raise UserError(f"the job completed, but left no metrics.json in {job.output}")
         for line in complete(run, screen):
             screen.say(line)
-        metric = run.config().metric.removeprefix("val/")
-        return float(run.metrics()["val"][metric])
+        return run.best(run.config().metric)
     reason = description.get("FailureReason") or description["SecondaryStatus"]
     print(f"error: {description['TrainingJobName']}: {reason}", file=sys.stderr)
     lines: list[str] = []

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from imdb_cls.terminal import clock
-from launch.aws.client import AWS, explained
+from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.waiting import look_until_over
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -39,19 +39,17 @@ def describe_all(aws: AWS, known: dict[str, Description]) -> dict[str, Descripti
     if len(known) > 1 and all(known.values()):
         earliest = min(job["CreationTime"] for job in known.values())
         with explained("looking at the jobs"):
-            pages = (
-                aws.client("sagemaker")
-                .get_paginator("list_training_jobs")
-                .paginate(
-                    CreationTimeAfter=earliest - timedelta(seconds=1),
-                    PaginationConfig={"PageSize": 100},
-                )
+            found = aws.listed(
+                "sagemaker",
+                "list_training_jobs",
+                "TrainingJobSummaries",
+                CreationTimeAfter=earliest - timedelta(seconds=1),
+                PaginationConfig={"PageSize": 100},
             )
-            for page in pages:
-                for job in page["TrainingJobSummaries"]:
-                    before = known.get(job["TrainingJobName"])
-                    if before and all(job.get(key) == before.get(key) for key in _MOVING):
-                        del changed[job["TrainingJobName"]]
+        for job in found:
+            before = known.get(job["TrainingJobName"])
+            if before and all(job.get(key) == before.get(key) for key in _MOVING):
+                del changed[job["TrainingJobName"]]
     return {**known, **{job: describe(aws, job) for job in changed}}
 
 
@@ -73,17 +71,13 @@ class Log:
                 yield mark + event["message"].rstrip("\n")
 
     def _streams(self) -> list[str]:
-        logs = self.aws.client("logs")
+        where = {"logGroupName": _LOG_GROUP, "logStreamNamePrefix": f"{self.job}/"}
         with explained("reading the log"):
-            try:
-                pages = logs.get_paginator("describe_log_streams").paginate(
-                    logGroupName=_LOG_GROUP, logStreamNamePrefix=f"{self.job}/"
-                )
-                return [s["logStreamName"] for page in pages for s in page["logStreams"]]
-            except ClientError as error:
-                if error.response["Error"]["Code"] == "ResourceNotFoundException":
-                    return []  # an account has the group from its first job on
-                raise
+            # An account has the group from its first job on.
+            found = unless_gone(
+                partial(self.aws.listed, "logs", "describe_log_streams", "logStreams"), **where
+            )
+        return [stream["logStreamName"] for stream in found or []]
 
     def _events(self, stream: str) -> Iterator[dict[str, Any]]:
         while True:

@@ -76,20 +76,18 @@ def _read(
     ]
     found: dict[str, dict[datetime, float]] = {}
     with explained("reading metrics"):
-        pages = (
-            aws.client("cloudwatch")
-            .get_paginator("get_metric_data")
-            .paginate(
-                MetricDataQueries=queries,
-                StartTime=start - timedelta(minutes=1),
-                EndTime=end + timedelta(minutes=1),
-                ScanBy="TimestampAscending",
-            )
+        results = aws.listed(
+            "cloudwatch",
+            "get_metric_data",
+            "MetricDataResults",
+            MetricDataQueries=queries,
+            StartTime=start - timedelta(minutes=1),
+            EndTime=end + timedelta(minutes=1),
+            ScanBy="TimestampAscending",
         )
-        for page in pages:
-            for result in page["MetricDataResults"]:
-                values = zip(result["Timestamps"], result["Values"], strict=True)
-                found.setdefault(result["Id"], {}).update(values)
+    for result in results:
+        values = zip(result["Timestamps"], result["Values"], strict=True)
+        found.setdefault(result["Id"], {}).update(values)
     return [
         Row(
             at.astimezone(UTC).isoformat(),
