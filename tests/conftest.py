@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 
@@ -51,6 +52,13 @@ def cache(shared: Path) -> Path:
     os.environ["IMDB_CLS_CACHE"] = str(path)
     os.environ["NETRC"] = str(shared / "no-netrc")
     return path
+
+
+@pytest.fixture(autouse=True)
+def environment(cache: Path) -> Iterator[None]:
+    """What code sets in the environment of its process ends with the test."""
+    with mock.patch.dict(os.environ):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -130,7 +138,7 @@ def local_run(shared: Path, tiny: list[str]) -> Path:
             text=True,
             timeout=240,
         )
-        assert done.returncode == 0, done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
         (path / "said").write_text(done.stdout)
 
     return once(shared, "local", make) / "run"

@@ -3,8 +3,10 @@
 import contextlib
 import importlib
 import io
+import os
 import sys
 from dataclasses import dataclass
+from unittest import mock
 
 import pytest
 
@@ -31,11 +33,11 @@ def call(module: str, *words: object) -> Said:
     out, err, code = io.StringIO(), io.StringIO(), 0
     with (
         pytest.MonkeyPatch.context() as patch,
+        mock.patch.dict(os.environ),  # what a command sets there ends with it
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):
         patch.setattr(sys, "argv", [module, *map(str, words)])
-        patch.setenv("HYDRA_FULL_ERROR", "1")  # commands set it, and would leave it so
         try:
             importlib.import_module(module).main()
         except SystemExit as end:

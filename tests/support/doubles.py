@@ -122,7 +122,7 @@ class Actor:
                 ("output", self.left, "run/"),
             ):
                 archive = self.left.parent / f"{job.name}-{name}.tar.gz"
-                with tarfile.open(archive, "w:gz") as tar:
+                with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
                     for path in sorted(folder.iterdir()):
                         if path.is_file():
                             tar.add(path, root + path.name)

@@ -11,6 +11,7 @@ import pytest
 
 from imdb_cls.runs.run import Run
 from launch.endpoints import names
+from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.server import Server
 from tests.support.called import Said, call
@@ -101,6 +102,7 @@ def account_of(
 
     shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     aws.endpoints.starter = None
+    patch.setattr(archive, "_LEVEL", 0)  # nobody pays for these bytes
     account = Account(aws, tmp_path / "run")
     call = BaseClient._make_api_call
 

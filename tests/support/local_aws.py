@@ -10,7 +10,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.loaders import JSONFileLoader
+import botocore.session
+from botocore.loaders import create_loader
 
 from imdb_cls.config import Config
 from launch.rehearsal.aws import LocalAWS
@@ -26,7 +27,7 @@ _OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET
 Put = Callable[..., None]
 """Puts an object into BUCKET."""
 
-_loaded = functools.cache(JSONFileLoader().load_file)
+_loader = functools.cache(create_loader)
 
 
 @contextlib.contextmanager
@@ -37,8 +38,8 @@ def local_aws() -> Iterator[LocalAWS]:
             patch.delenv(name, raising=False)
         for name, value in local.environment(REGION).items():
             patch.setenv(name, value)
-        # Every client reads the description of its service, megabytes of JSON: once is enough.
-        patch.setattr(JSONFileLoader, "load_file", lambda self, path: _loaded(path))
+        # Every session reads the descriptions of its services, megabytes of JSON: once is enough.
+        patch.setattr(botocore.session, "create_loader", _loader)
         # boto3.client() keeps a session of its own otherwise.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         local.prepare(REGION, BUCKET, ROLE)

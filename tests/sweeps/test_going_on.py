@@ -44,7 +44,7 @@ def wait_for(log: Path, text: str) -> None:
 
 
 # Trial 1 is long enough to be killed in its second epoch, and trial 3 cannot be had.
-SIZES = "data.train_size=96,960,100,999999"
+SIZES = "data.train_size=96,480,100,999999"
 
 
 def test_a_grid_that_is_killed_goes_on_where_it_was(
@@ -53,7 +53,7 @@ def test_a_grid_that_is_killed_goes_on_where_it_was(
     sweep = tmp_path / "sweep"
     words = ["-m", *tiny, SIZES, f"hydra.sweep.dir={sweep}"]
     first = begin(*words)
-    wait_for(sweep / "1" / "train.log", "step=70 ")
+    wait_for(sweep / "1" / "train.log", "step=40 ")
     first.kill()
     first.communicate()
     time = (sweep / "0" / "metrics.json").stat().st_mtime_ns
@@ -63,7 +63,7 @@ def test_a_grid_that_is_killed_goes_on_where_it_was(
     assert statuses(sweep) == {**dict.fromkeys("012", "completed"), "3": "failed"}
     assert [begun(sweep, n) for n in "0123"] == [1, 2, 1, 0]
     assert (sweep / "0" / "metrics.json").stat().st_mtime_ns == time
-    assert "going on after step 60" in (sweep / "1" / "train.log").read_text()
+    assert "going on after step 30" in (sweep / "1" / "train.log").read_text()
     assert all(files_of(sweep / n) == FILES for n in "012")
     assert "data.train_size=999999 asks for more" in read(sweep / "3", "run.json")["reason"]
     assert "trial 3 failed: data.train_size=999999" in done.out
@@ -80,12 +80,12 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
     begin: Begin, tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
-    # The first four are drawn at random: 100, 960, 100 and 999999 reviews.
+    # The first four are drawn at random: 100, 480, 100 and 999999 reviews.
     search = ["sweep=optuna", "sweep.trials=5", "sweep.startup_trials=4", "sweep.seed=8"]
-    space = ["data.train_size=choice(96,100,960,999999)", "model.learning_rate=interval(1e-4,1e-3)"]
+    space = ["data.train_size=choice(96,100,480,999999)", "model.learning_rate=interval(1e-4,1e-3)"]
     words = ["-m", *tiny, *search, *space, f"hydra.sweep.dir={sweep}"]
     first = begin(*words)
-    wait_for(sweep / "1" / "train.log", "step=70 ")
+    wait_for(sweep / "1" / "train.log", "step=40 ")
     first.kill()
     first.communicate()
     planned = read(sweep, "sweep.json")["planned"]
@@ -101,7 +101,7 @@ def test_a_study_that_is_killed_goes_on_where_it_was(
     assert statuses(sweep) == expected
     ended = {str(n): 0 if str(n) in failing else 1 for n in range(5)}
     assert {str(n): begun(sweep, str(n)) for n in range(5)} == {**ended, "1": 2}
-    assert "going on after step 60" in (sweep / "1" / "train.log").read_text()
+    assert "going on after step 30" in (sweep / "1" / "train.log").read_text()
     # What the command line searches is searched there, and the space in conf/ is left for the rest.
     rates = [float(row["model.learning_rate"]) for row in table(sweep)]
     assert all(1e-4 <= rate <= 1e-3 for rate in rates)
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_the_sweep_after_a_checkpoint(
     begin: Begin, tiny: list[str], tmp_path: Path
 ) -> None:
     sweep = tmp_path / "sweep"
-    words = ["-m", *tiny, "data.train_size=960", "seed=1,2", f"hydra.sweep.dir={sweep}"]
+    words = ["-m", *tiny, "data.train_size=480", "seed=1,2", f"hydra.sweep.dir={sweep}"]
     first = begin(*words)
     wait_for(sweep / "0" / "train.log", "step=10 ")
     first.send_signal(signal.SIGINT)
