@@ -2,7 +2,9 @@
 line and exit code 2. This module stands above config and below the commands.
 """
 
+import atexit
 import contextlib
+import gc
 import os
 import re
 import sys
@@ -58,6 +60,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
     """Ends the process on an error, as every command does."""
+    # Python would search for garbage before it ends: a fifth of a short command's time.
+    atexit.register(gc.freeze)
     try:
         yield
     except BrokenPipeError:

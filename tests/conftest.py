@@ -1,6 +1,8 @@
 """Real reviews, a real DistilBERT of two small layers, every path in a temporary directory."""
 
+import gc
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -37,6 +39,18 @@ TINY = (
     *("trainer.log_every_n_steps=2", "logger=none", "reference=null"),
     *("export=false", "report=false"),
 )
+
+
+def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
+    """Workers begin as forks of the process that has the libraries loaded."""
+    place = config._tmp_path_factory.getbasetemp() / "warm"  # type: ignore[attr-defined]
+    for spec in specs:
+        spec.python = shlex.join(warm.python(str(place)))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: to search it for garbage takes a third of a second."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

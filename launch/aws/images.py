@@ -1,5 +1,6 @@
 """Which of Hugging Face's container images trains, and which answers requests."""
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ class _Release:
     lowest: tuple[int, int]
     """The oldest compute capability that its torch has kernels for."""
 
+    # The SDK reads megabytes of JSON for every answer.
+    @functools.cache  # noqa: B019 - releases are constants
     def image(self, scope: str, region: str, instance_type: str, why: str, key: str) -> Image:
         """
         Args:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
-import pytest
 import botocore.session
+import pytest
 from botocore.loaders import create_loader
 
 from imdb_cls.config import Config

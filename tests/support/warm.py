@@ -182,7 +182,8 @@ def _may_fork(request: Request, ours: dict[str, str]) -> bool:
 
 def _run(request: Request, streams: list[int]) -> None:
     """What Python does with -m or -c, its words, and the process that it gets."""
-    (flag, program, *rest), directory, variables = request
+    words, directory, variables = request
+    flag, program, *rest = words[words[0] == "-u" :]
     os.setsid()
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
