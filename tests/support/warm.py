@@ -42,7 +42,12 @@ _LOADED = (
     *("transformers.models.distilbert.modeling_distilbert", "imdb_cls.sweeps.local"),
     *("imdb_cls.reports.sweep.conclude", "optuna", "imdb_cls.reports.run.page"),
     *("captum.attr", "cleanlab.filter", "sklearn.linear_model", "onnxruntime.quantization"),
+    *("optuna.importance", "sagemaker.core.image_uris", "sagemaker.train.model_trainer"),
+    *("launch.rehearsal.aws", "launch.rehearsal.host"),
+    *(f"moto.{name}.responses" for name in ("cloudwatch", "iam", "logs", "s3", "secretsmanager")),
 )
+# Their descriptions are megabytes of JSON.
+_SERVICES = ("cloudwatch", "iam", "logs", "s3", "sagemaker", "sts")
 
 Request = tuple[list[str], str, dict[str, str]]
 """The words of a command, its directory, its variables."""
@@ -111,6 +116,14 @@ def _serve(place: str) -> tuple[Request, list[int]]:
     for name in _LOADED:
         with contextlib.suppress(ImportError):  # whoever needs it will say so
             importlib.import_module(name)
+    with contextlib.suppress(ImportError):
+        import botocore.loaders
+        import botocore.session
+
+        loader = botocore.loaders.create_loader()
+        for name in _SERVICES:
+            loader.load_service_model(name, "service-2")
+        botocore.session.create_loader = lambda path: loader
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
