@@ -1,5 +1,6 @@
 """Reads a composed config into the typed dataclasses of the schema."""
 
+import functools
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from imdb_cls.config.schema import Config
 from imdb_cls.errors import UserError, nearest, one_line
 
 T = TypeVar("T")
+_structured = functools.cache(OmegaConf.structured)
 
 _PACKAGE = Path(__file__).parents[1]
 # Installed, conf/ lies inside the package; in a checkout, beside it.
@@ -45,7 +47,7 @@ def known_keys(schema: Any = Config, prefix: str = "") -> dict[str, Any]:
 
 def with_type(schema: type[T], composed: Any) -> T:
     """A part of a composed config as a dataclass, its values unchecked."""
-    return cast(T, OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), composed)))
+    return cast(T, OmegaConf.to_object(OmegaConf.merge(_structured(cast(Any, schema)), composed)))
 
 
 def parse(composed: DictConfig) -> Config:

@@ -26,24 +26,6 @@ from tests.support.rehearsed import REHEARSED, SMALL, outside
 from tests.support.served import with_fast
 
 
-@pytest.fixture(scope="session", autouse=True)
-def schemas_are_checked_once() -> Iterator[None]:
-    """With every request the SDK validates its own config nine times, and each time the schema
-    itself, which takes longest and comes to the same."""
-    from jsonschema import Draft202012Validator
-
-    check, checked = Draft202012Validator.check_schema, dict[int, object]()
-
-    def check_once(schema: object) -> None:
-        if id(schema) not in checked:
-            check(schema)
-            checked[id(schema)] = schema  # kept, so that its id stays its own
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Draft202012Validator, "check_schema", staticmethod(check_once))
-        yield
-
-
 @pytest.fixture
 def put(aws: LocalAWS) -> Put:
     """Puts an object into BUCKET."""

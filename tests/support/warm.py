@@ -117,13 +117,7 @@ def _serve(place: str) -> tuple[Request, list[int]]:
         with contextlib.suppress(ImportError):  # whoever needs it will say so
             importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        import botocore.loaders
-        import botocore.session
-
-        loader = botocore.loaders.create_loader()
-        for name in _SERVICES:
-            loader.load_service_model(name, "service-2")
-        botocore.session.create_loader = lambda path: loader
+        _spare()
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
@@ -169,6 +163,22 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                 source.close()
         if len(watched.get_map()) == 1:
             sys.exit()
+
+
+def _spare() -> None:
+    """Does once, or faster, what libraries do in every short command, and most of all in tests."""
+    import botocore.loaders
+    import botocore.session
+    import yaml
+    from jsonschema import Draft202012Validator
+
+    loader = botocore.loaders.create_loader()
+    for name in _SERVICES:
+        loader.load_service_model(name, "service-2")
+    botocore.session.create_loader = lambda path: loader
+    yaml.SafeLoader = yaml.CSafeLoader
+    # With every request the SDK validates its own config nine times, and each time its own schema.
+    Draft202012Validator.check_schema = staticmethod(lambda schema: None)
 
 
 def _tell(asker: socket.socket, what: str) -> None:
