@@ -26,7 +26,10 @@ class LocalAccount:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = functools.cache(self._client)
-        self._session, self._lock = boto3.Session("rehearsal", "rehearsal"), threading.Lock()
+        self._session, self._session_lock = (
+            boto3.Session("rehearsal", "rehearsal"),
+            threading.Lock(),
+        )
         self.closed = threading.Event()
         """Set once all that was started has to end."""
         self._threads: list[threading.Thread] = []
@@ -47,7 +50,7 @@ class LocalAccount:
         }
 
     def _client(self, service: str, region: str) -> Any:
-        with self._lock:  # boto3 makes one client at a time
+        with self._session_lock:  # boto3 makes one client at a time
             return self._session.client(service, region, endpoint_url=self.url)
 
     def prepare(self, region: str, bucket: str, role: str) -> None:
