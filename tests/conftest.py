@@ -3,6 +3,7 @@
 import gc
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -135,6 +136,18 @@ def trained(shared: Path, tiny: list[str], command: Command) -> Path:
         assert done.returncode == 0, done.stderr
 
     return once(shared, "trained", make) / "run"
+
+
+@pytest.fixture(scope="session")
+def fast_run(trained: Path, shared: Path) -> Path:
+    """A run with a fast model. Tests read it and change nothing in it."""
+
+    from tests.support.served import with_fast
+
+    def make(path: Path) -> None:
+        with_fast(shutil.copytree(trained, path / "run"))
+
+    return once(shared, "fast", make) / "run"
 
 
 @pytest.fixture(scope="session")

@@ -347,9 +347,9 @@ def test_bytes_that_are_not_utf8_are_refused_before_a_line_is_written(
     assert capsys.readouterr().out == ""
 
 
-def test_texts_need_no_standard_input(run: Path) -> None:
+def test_texts_need_no_standard_input(fast_run: Path) -> None:
     """As under cron or `<&-`, where there is none: only a process of Python's own begins so."""
-    words = [sys.executable, "-m", "imdb_cls.predict", f"run={run}", "good"]
+    words = [sys.executable, "-m", "imdb_cls.predict", f"run={fast_run}", "good"]
     line = f"exec {shlex.join(words)} <&-"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")

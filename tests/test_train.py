@@ -120,7 +120,8 @@ def test_losses_are_those_of_the_day_they_were_written_down(train_here: Train) -
 
 def test_a_tiny_model_learns(train_here: Train) -> None:
     run = train_here(
-        "data.train_size=2400", "data.max_length=64", "data.test_size=400", "trainer.max_epochs=3"
+        *("data.train_size=1200", "data.max_length=64", "data.test_size=400"),
+        *("trainer.max_epochs=3", "model.learning_rate=2e-3"),
     )
     assert read(run, "metrics.json")["test"]["accuracy_ci95"][0] > 0.6
     first, *_, last = [float(r["value"]) for r in rows(run) if r["name"] == "train/loss"]

@@ -23,7 +23,6 @@ from tests.support.ordinary_user import as_ordinary_user
 from tests.support.planted import plant
 from tests.support.processes import processes_of
 from tests.support.rehearsed import REHEARSED, SMALL, outside
-from tests.support.served import with_fast
 
 
 @pytest.fixture
@@ -78,18 +77,18 @@ def following(
 @pytest.fixture
 def account(
     aws: LocalAWS,
-    trained: Path,
+    fast_run: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Account:
     """An account for endpoints and batch jobs. They answer nothing unless `answering` says so."""
-    return account_of(aws, trained, tmp_path, monkeypatch)
+    return account_of(aws, fast_run, tmp_path, monkeypatch)
 
 
 @pytest.fixture(scope="session")
-def server(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+def server(fast_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """What answers for the trained tiny model: one process for all tests of a worker."""
-    yield from shared_server(trained, tmp_path_factory.mktemp("server"))
+    yield from shared_server(fast_run, tmp_path_factory.mktemp("server"))
 
 
 @pytest.fixture
@@ -150,16 +149,6 @@ def rehearsal(shared: Path, tiny: list[str], tiny_model: Path) -> Path:
         (path / "seen.json").write_text(json.dumps(seen))
 
     return once(shared, "rehearsal", make)
-
-
-@pytest.fixture(scope="session")
-def fast_run(trained: Path, shared: Path) -> Path:
-    """A run with a fast model. Tests read it and change nothing in it."""
-
-    def make(path: Path) -> None:
-        with_fast(shutil.copytree(trained, path / "run"))
-
-    return once(shared, "fast", make) / "run"
 
 
 @pytest.fixture(scope="session")

@@ -93,14 +93,14 @@ class Account:
 
 def account_of(
     aws: LocalAWS,
-    trained: Path,
+    run: Path,
     tmp_path: Path,
     patch: pytest.MonkeyPatch,
 ) -> Account:
     """An account whose endpoints are in service at once, and answer nothing."""
     from botocore.client import BaseClient
 
-    shutil.copytree(trained, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("checkpoints"))
     aws.endpoints.starter = None
     patch.setattr(archive, "_LEVEL", 0)  # nobody pays for these bytes
     account = Account(aws, tmp_path / "run")
@@ -135,11 +135,11 @@ class Shared:
         self._server.close()
 
 
-def shared_server(trained: Path, directory: Path) -> Iterator[Shared]:
-    """The real server of the trained tiny model's archive."""
+def shared_server(run: Path, directory: Path) -> Iterator[Shared]:
+    """The real server of a run's archive."""
     from launch.hosting.archive import build
 
-    build(Run.open(trained), directory / "model.tar.gz")
+    build(Run.open(run), directory / "model.tar.gz")
     server = Shared(directory / "model.tar.gz")
     yield server
     server.end()

@@ -18,9 +18,9 @@ from tests.support.served import with_fast
 
 
 @pytest.fixture(scope="module")
-def predicted(trained: Path, command: Command) -> str:
+def predicted(fast_run: Path, command: Command) -> str:
     """What imdb_cls.predict says of the samples."""
-    done = command("predict", f"run={trained}", *SAMPLES)
+    done = command("predict", f"run={fast_run}", *SAMPLES)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
