@@ -47,7 +47,7 @@ def run(words: list[str]) -> None:
 
             options = stack.enter_context(local_account(options))
         staging = stack.enter_context(tempfile.TemporaryDirectory(prefix="imdb_cls-"))
-        planned = plan.prepare(found, paths[1], options, Path(staging))
+        planned = plan.plan_batch(found, paths[1], options, Path(staging))
         planned.show(screen.console)
         if options.dry_run:
             file = found.path / "batch-requests.json"

@@ -97,7 +97,7 @@ def deploy(path: str, keys: list[str]) -> None:
 
         return rehearse(found, options, keys, screen)
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-        planned = plan.prepare(found, options, Path(staging))
+        planned = plan.plan_endpoint(found, options, Path(staging))
         planned.show(screen.console)
         if options.dry_run:
             file = found.path / "endpoint-requests.json"
@@ -144,10 +144,10 @@ def show_or_delete(command: str, given: OtherArguments) -> None:
 
 def serve(source: str, keys: list[str]) -> None:
     """Serves a run directory or a model.tar.gz on this machine."""
-    from launch.serving.options import Options
+    from launch.serving.options import ServingOptions
     from launch.serving.server import command
 
-    command(source, from_words(Options, keys))
+    command(source, from_words(ServingOptions, keys))
 
 
 def _run_and_keys(command: str, words: list[str]) -> tuple[str, list[str]]:

@@ -65,8 +65,7 @@ def _send(
             return float("nan")
         if uploaded := submitter.send(submission, run, overrides):
             screen.say(f"uploaded {uploaded} files to s3://{account.store.bucket}")
-        leaves = "ends the rehearsal" if account.rehearsal else "leaves it running"
-        screen.say(f"submitted {submission.job.name}; Ctrl-C {leaves}")
+        screen.say(f"submitted {submission.job.name}; {account.submitted}")
         return run
 
 
@@ -100,9 +99,9 @@ def sweep(
     """What runs the trials of a sweep as jobs. Says what they may cost. Raises UserError if what
     holds for every trial is wrong, or they cost too much."""
     from launch.sweeps import budget
-    from launch.sweeps.pool import Pool, check
+    from launch.sweeps.pool import Pool, check_sweep
 
-    check(hydra, backend, search)
+    check_sweep(hydra, backend, search)
     allowed = budget.of(backend, sweep, search.total)
     quiet_loaded_libraries(bars=screen.bar)
     with _opened(backend, sweep) as opened:

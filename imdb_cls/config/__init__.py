@@ -1,13 +1,6 @@
 """The typed schema of conf/, how a composed config is read into it, and what is refused."""
 
-from imdb_cls.config.parse import (
-    CONF_DIR,
-    known_keys,
-    parse,
-    typed,
-    unknown_key,
-    with_type,
-)
+from imdb_cls.config.parse import CONF_DIR, known_keys, parse, typed, unknown_key, with_type
 from imdb_cls.config.schema import (
     AwsConfig,
     BackendConfig,

@@ -3,13 +3,13 @@
 from typing import Any
 
 from imdb_cls.runs.overrides import Overrides, Value, comparable
-from imdb_cls.runs.same_but_seed import Ingredients
+from imdb_cls.runs.same_but_seed import Recipe
 
 # A trial that has not begun has no value of these. That is no difference.
 _UNKNOWN_AT_FIRST = ("code", "seed")
 
 
-def differences(trials: list[Ingredients]) -> tuple[list[Overrides], list[str]]:
+def differences(trials: list[Recipe]) -> tuple[list[Overrides], list[str]]:
     """Gives each trial's values of the keys that are not the same in all trials, and those keys.
     seed is the last of them, and code (the hash of the source) the one before."""
     keys = dict.fromkeys(key for trial in trials for key in trial.overrides)
@@ -21,7 +21,7 @@ def differences(trials: list[Ingredients]) -> tuple[list[Overrides], list[str]]:
     return [{key: own[key] for key in differing if key in own} for own in told], differing
 
 
-def _values(trial: Ingredients, key: str) -> list[Value]:
+def _values(trial: Recipe, key: str) -> list[Value]:
     """A list of the trial's value of a key. It is empty if the trial does not choose that group, or
     the value is not known yet."""
     if key == "code":

@@ -60,13 +60,7 @@ def record_failure(
         path,
         config,
         overrides=overrides,
-        fingerprint=None,
-        resolved=None,
-        device=None,
-        precision=None,
         backend="sagemaker" if config.backend else "local",
-        job_name=None,
-        logger_id=None,
         sweep=sweep,
     )
     run.record(status="failed", finished=now(), seconds=0.0, reason=repr(reason or error))

@@ -19,7 +19,7 @@ from imdb_cls.runs.records import (
     yaml_of,
 )
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.same_but_seed import Ingredients, recipes
+from imdb_cls.runs.same_but_seed import Recipe, recipe_ids
 
 # In the order of a summary.
 STATUSES = ("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed")
@@ -27,7 +27,7 @@ _RECORDED = ("running", "completed", "failed", "stopped")
 
 
 @dataclass(frozen=True)
-class Trial:
+class TrialResult:
     """One run of a sweep, or one that is still to come."""
 
     name: str
@@ -69,7 +69,7 @@ class SweepResults:
     metric: str
     lower_is_better: bool
     backend: str
-    trials: list[Trial]
+    trials: list[TrialResult]
     keys: list[str]
     """The full names of the keys in which the trials differ; seed is the last of them."""
     names: dict[str, str]
@@ -80,7 +80,7 @@ class SweepResults:
         return "/".join(self.path.parts[-2:])
 
     @property
-    def completed(self) -> list[Trial]:
+    def completed(self) -> list[TrialResult]:
         return [trial for trial in self.trials if trial.status == "completed"]
 
 
@@ -92,17 +92,19 @@ def read(path: str | Path) -> SweepResults:
     runs = list(_runs(directory))
     if not runs and not record:
         raise UserError(_no_sweep(directory, str(path)))
-    metric = str(record.get("metric") or _metric(runs))
+    configs = (yaml_of(run.config_file) or {} for run, _ in runs)
+    typed = (config["metric"] for config in configs if "metric" in config)
+    metric = str(record.get("metric") or next(typed, "val/accuracy"))
     lower = record["direction"] == "min" if "direction" in record else lower_is_better(metric)
     lives = held(directory / ".lock")
     trials = [_trial(run, info, lives, metric, lower) for run, info in runs]
     trials += _waiting(record.get("planned") or [], trials)
     weights = {run.path: i.resolved.weights_sha256 if i.resolved else None for run, i in runs}
-    ingredients = [_ingredients(trial, weights) for trial in trials]
-    values, keys = differences(ingredients)
+    recipes = [_recipe(trial, weights) for trial in trials]
+    values, keys = differences(recipes)
     trials = [
         replace(trial, recipe=recipe, differs=told)
-        for trial, recipe, told in zip(trials, recipes(ingredients), values, strict=True)
+        for trial, recipe, told in zip(trials, recipe_ids(recipes), values, strict=True)
     ]
     return SweepResults(
         path=directory,
@@ -154,7 +156,7 @@ def _runs(directory: Path) -> list[tuple[Run, RunInfo]]:
     return found
 
 
-def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
+def _status(record: dict[str, Any], trials: list[TrialResult], lives: bool) -> str:
     if "status" not in record:
         return "running" if any(trial.status == "running" for trial in trials) else "completed"
     status = str(record["status"])
@@ -163,19 +165,14 @@ def _status(record: dict[str, Any], trials: list[Trial], lives: bool) -> str:
     return "interrupted" if status == "running" and not at_work else status
 
 
-def _metric(runs: list[tuple[Run, RunInfo]]) -> str:
-    configs = (yaml_of(run.config_file) or {} for run, _ in runs)
-    return next((c["metric"] for c in configs if "metric" in c), "val/accuracy")
-
-
-def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Trial:
+def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> TrialResult:
     status = status_of(run, info, lives)
     metrics = metrics_of(run) if status == "completed" else {}
     values = [value for _, value in curves_of(run.table_file).get(metric, [])]
     # NaN is neither better nor worse than a number.
     values = [value for value in values if value == value]
     best = (min if lower else max)(values, default=None)
-    return Trial(
+    return TrialResult(
         name=run.path.name,
         path=run.path,
         status=status,
@@ -191,7 +188,7 @@ def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Tr
     )
 
 
-def _waiting(planned: list[list[str]], begun: list[Trial]) -> list[Trial]:
+def _waiting(planned: list[list[str]], begun: list[TrialResult]) -> list[TrialResult]:
     """The planned trials that have no directory yet, under the names that they will get if those
     are free."""
     there = {frozen(trial.overrides) for trial in begun}
@@ -207,12 +204,12 @@ def _waiting(planned: list[list[str]], begun: list[Trial]) -> list[Trial]:
         taken.add(str(number))
         seed = overrides.get("seed")
         seed = seed if isinstance(seed, int) else None
-        waiting.append(Trial(str(number), None, "waiting", overrides, seed))
+        waiting.append(TrialResult(str(number), None, "waiting", overrides, seed))
     return waiting
 
 
-def _ingredients(trial: Trial, weights: dict[Path, str | None]) -> Ingredients:
+def _recipe(trial: TrialResult, weights: dict[Path, str | None]) -> Recipe:
     if trial.path is None:
-        return Ingredients(trial.overrides, trial.seed)
+        return Recipe(trial.overrides, trial.seed)
     config = yaml_of(trial.path / "config.yaml")
-    return Ingredients(trial.overrides, trial.seed, config, weights[trial.path], trial.code)
+    return Recipe(trial.overrides, trial.seed, config, weights[trial.path], trial.code)

@@ -19,7 +19,7 @@ _LEFT_OUT = (
 
 
 @dataclass(frozen=True)
-class Ingredients:
+class Recipe:
     """What decides the numbers of a trial."""
 
     overrides: Overrides
@@ -31,18 +31,15 @@ class Ingredients:
     code: str | None = None
 
 
-def recipes(trials: list[Ingredients]) -> list[str]:
+def recipe_ids(trials: list[Recipe]) -> list[str]:
     """A name for each trial, equal for those that differ only by their seed."""
     base = [_base(trial) for trial in trials]
+    seeds = [_get(trial.config, "data.seed") for trial in trials]
     # data.seed is a setting of its own where it does not follow the seed.
-    fixed = {
-        name
-        for trial, name in zip(trials, base, strict=True)
-        if name and _data_seed(trial) != (trial.config or {}).get("seed")
-    }
+    own = {b for b, t, s in zip(base, trials, seeds, strict=True) if s != _get(t.config, "seed")}
     names = [
-        _digest([name, _data_seed(trial) if name in fixed else None]) if name else None
-        for trial, name in zip(trials, base, strict=True)
+        _digest([name, seed if name in own else None]) if name else None
+        for name, seed in zip(base, seeds, strict=True)
     ]
     # A trial without weights has the recipe of those with the same overrides.
     known = {}
@@ -53,12 +50,12 @@ def recipes(trials: list[Ingredients]) -> list[str]:
     return [name or _guess(trial, known) for trial, name in zip(trials, names, strict=True)]
 
 
-def _guess(trial: Ingredients, known: dict[tuple[frozenset[Any], str | None], str]) -> str:
+def _guess(trial: Recipe, known: dict[tuple[frozenset[Any], str | None], str]) -> str:
     told = frozen(trial.overrides, without=["seed"])
     return known.get((told, trial.code)) or _digest(sorted(map(str, told)))
 
 
-def _base(trial: Ingredients) -> str | None:
+def _base(trial: Recipe) -> str | None:
     """A hash of the whole recipe but data.seed; None while the weights are not known."""
     if trial.config is None or trial.weights is None:
         return None
@@ -69,11 +66,7 @@ def _base(trial: Ingredients) -> str | None:
     return _digest([config, trial.weights, trial.code])
 
 
-def _data_seed(trial: Ingredients) -> Any:
-    return _get(trial.config or {}, "data.seed")
-
-
-def _get(config: dict[str, Any], key: str) -> Any:
+def _get(config: dict[str, Any] | None, key: str) -> Any:
     found: Any = config
     for part in key.split("."):
         found = found.get(part) if isinstance(found, dict) else None

@@ -54,11 +54,7 @@ def run(trial: Trial) -> Outcome:
         with contextlib.suppress(Pruned):
             if found is not None and is_rank_zero():
                 resume(
-                    str(trial.path),
-                    trial.path,
-                    [],
-                    resolved=trial.resolved,
-                    callbacks=callbacks,
+                    str(trial.path), trial.path, [], resolved=trial.resolved, callbacks=callbacks
                 )
             else:
                 train(

@@ -103,9 +103,8 @@ class TrialSweeper(Sweeper):
         settings, metric = self.hydra.settings, self.hydra.metric
         backend = self.hydra.config.get("backend")
         backend = None if backend is None else with_type(BackendConfig, backend)
-        where = "local"
-        if backend is not None:
-            where = "rehearsal" if backend.rehearse else "sagemaker"
+        job = "rehearsal" if backend and backend.rehearse else "sagemaker"
+        where = job if backend else "local"
         # The number of trials is no part of it: a study may be made longer.
         sought = [settings.search, settings.startup_trials, settings.seed]
         mark = identity(search.canonical(overrides), where, sought)

@@ -54,8 +54,7 @@ class HydraSweep:
 
     def place(self, directory: Path) -> None:
         """Puts the directories of all trials below this one."""
-        with open_dict(self.config):
-            self.config.hydra.sweep.dir = str(directory)
+        OmegaConf.update(self.config, "hydra.sweep.dir", str(directory), force_add=True)
         self._add_override(f"hydra.sweep.dir={quoted(str(directory))}")
 
     def compose(self, overrides: list[str], number: int) -> DictConfig:

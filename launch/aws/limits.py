@@ -14,7 +14,7 @@ Request = dict[str, Any]
 """The body of a request, as boto3 takes it."""
 
 
-def check(request: Request, operation: str = "CreateTrainingJob") -> None:
+def check_request(request: Request, operation: str = "CreateTrainingJob") -> None:
     """Checks a request against botocore's model of SageMaker: types, enums, patterns and lengths.
     AWS refuses the same, but only after the uploads.
 

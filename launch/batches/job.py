@@ -13,14 +13,14 @@ from imdb_cls.terminal import Screen
 from launch.aws import s3, waiting
 from launch.aws.client import AWS, explained, unless_gone
 from launch.batches import reviews
-from launch.batches.plan import Plan
+from launch.batches.plan import BatchPlan
 
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
 
 Description = dict[str, Any]
 
 
-def carry_out(plan: Plan, screen: Screen) -> None:
+def carry_out(plan: BatchPlan, screen: Screen) -> None:
     """Begins the job unless it was begun, waits for it, and fetches its results. Raises UserError
     if AWS refuses, or the job did not complete."""
     aws = plan.model.account.aws
@@ -42,13 +42,13 @@ def carry_out(plan: Plan, screen: Screen) -> None:
         raise UserError(
             f"{name}: {said}; its log: aws logs tail {_LOG_GROUP} --log-stream-name-prefix {name}"
         )
-    cost = None if plan.options.rehearse else plan.options.cost(_seconds(there))
+    cost = None if plan.model.account.rehearsal else plan.options.cost(_seconds(there))
     paid = "" if cost is None else f", ${cost:.2f}"
     screen.say(f"{_seconds(there):.0f} s billed{paid}")
     return _fetch(plan, aws, screen, name)
 
 
-def _latest(plan: Plan, aws: AWS) -> Description | None:
+def _latest(plan: BatchPlan, aws: AWS) -> Description | None:
     """The last attempt at this very job; None: there was none yet."""
     with explained("looking for the job"):
         found = aws.listed(
@@ -61,7 +61,7 @@ def _latest(plan: Plan, aws: AWS) -> Description | None:
         return dict(describe(TransformJobName=last["TransformJobName"]))
 
 
-def _begin(plan: Plan, aws: AWS, screen: Screen, last: Description | None) -> str:
+def _begin(plan: BatchPlan, aws: AWS, screen: Screen, last: Description | None) -> str:
     """Uploads what is missing and sends the requests. Returns the job's name: AWS never gives a
     name to a second job, so that a further attempt has a number."""
     name = plan.name
@@ -82,8 +82,7 @@ def _begin(plan: Plan, aws: AWS, screen: Screen, last: Description | None) -> st
     except UserError:
         _delete_model(aws, model["ModelName"])
         raise
-    leaves = "ends the rehearsal" if plan.options.rehearse else "leaves it running"
-    screen.say(f"submitted {name}; Ctrl-C {leaves}")
+    screen.say(f"submitted {name}; {plan.model.account.submitted}")
     return name
 
 
@@ -92,7 +91,7 @@ def _delete_model(aws: AWS, name: str) -> None:
         unless_gone(aws.client("sagemaker").delete_model, ModelName=name)
 
 
-def _wait(plan: Plan, aws: AWS, screen: Screen, name: str) -> Description:
+def _wait(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> Description:
     """The job when it is over. It is stopped after max_seconds, for which SageMaker has no limit of
     its own."""
     client = aws.client("sagemaker")
@@ -115,12 +114,12 @@ def _wait(plan: Plan, aws: AWS, screen: Screen, name: str) -> Description:
             plan.options.poll_seconds,
         )
     except KeyboardInterrupt:
-        if not plan.options.rehearse:
+        if not plan.model.account.rehearsal:
             screen.say(f"{name} goes on: the same command goes on waiting, with stop=true it stops")
         sys.exit(130)
 
 
-def _stop(plan: Plan, aws: AWS, there: Description | None, screen: Screen) -> None:
+def _stop(plan: BatchPlan, aws: AWS, there: Description | None, screen: Screen) -> None:
     name = there["TransformJobName"] if there else plan.name
     if there is None or there["TransformJobStatus"] != "InProgress":
         how = there["TransformJobStatus"] if there else "there is no such job"
@@ -139,7 +138,7 @@ def _seconds(there: Description) -> float:
     return max(0.0, float((end - begun).total_seconds()))
 
 
-def _fetch(plan: Plan, aws: AWS, screen: Screen, name: str) -> None:
+def _fetch(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> None:
     """Writes the predictions, in the order of the reviews."""
     uri = plan.requests.job["TransformOutput"]["S3OutputPath"]
     if plan.lines is None and plan.options.output is None:

@@ -12,7 +12,7 @@ from launch.hosting.options import from_words
 
 
 @dataclass
-class Options(AwsConfig):
+class BatchOptions(AwsConfig):
     text: str = "text"
     output: str | None = None
     instance_count: int | None = knob(None, between(1, 1000))
@@ -31,10 +31,10 @@ class Options(AwsConfig):
         return None if price is None else price * self.count * seconds / 3600
 
 
-def read(given: list[str]) -> Options:
+def read(given: list[str]) -> BatchOptions:
     """conf/batch.yaml with the key=value words of a command. Raises UserError for an unknown key, a
     wrong type, and values that contradict each other."""
-    options = from_words(Options, given, "batch.yaml")
+    options = from_words(BatchOptions, given, "batch.yaml")
     check_aws(options)
     outputs.check_output(options.output)
     instance_of(options)

@@ -10,7 +10,7 @@ from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
 from launch.aws.store import Channel
 from launch.batches import request, reviews
-from launch.batches.options import Options
+from launch.batches.options import BatchOptions
 from launch.batches.request import Requests
 from launch.hosting.model import Model, pack
 
@@ -18,9 +18,9 @@ _REVIEWS = "reviews.jsonl"
 
 
 @dataclass(frozen=True)
-class Plan:
+class BatchPlan:
     source: str
-    options: Options
+    options: BatchOptions
     model: Model
     reviews: Channel | None
     """The lines of requests; None: they lie in S3 already."""
@@ -55,7 +55,7 @@ class Plan:
         at_most = "unknown: set price_per_hour"
         if ceiling is not None:
             at_most = f"${ceiling:.2f} ({options.max_seconds:,} s), while this command waits"
-        facts = {
+        return {
             "job": f"{self.name} in {self.model.account.region}",
             "run": str(self.model.run.path),
             "reviews": self.source + ("" if self.texts is None else f": {self.texts:,}"),
@@ -63,13 +63,11 @@ class Plan:
             **self.model.facts(),
             "price": price,
             "at most": at_most,
+            **self.model.account.facts(),
         }
-        if options.rehearse:
-            facts["rehearsal"] = "in a local AWS: nothing is paid"
-        return facts
 
 
-def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
+def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> BatchPlan:
     """
     Args:
         source: a file of reviews, or an s3:// object or prefix of requests, one a line.
@@ -95,4 +93,4 @@ def prepare(run: Run, source: str, options: Options, staging: Path) -> Plan:
     model = pack(run, options, staging, options.instance)
     uri = model.account.store.uri(channel) + _REVIEWS if channel else source
     requests = request.build(options, model, uri)
-    return Plan(source, options, model, channel, texts, requests)
+    return BatchPlan(source, options, model, channel, texts, requests)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from launch.aws.limits import Request, check
-from launch.batches.options import Options
+from launch.aws.limits import Request, check_request
+from launch.batches.options import BatchOptions
 from launch.hosting.model import Model
 from launch.hosting.names import PREFIX, RUN_TAG, as_tags, digest
 
@@ -20,7 +20,7 @@ class Requests:
         return [{"operation": operation, "request": request} for operation, request in sent]
 
 
-def build(options: Options, model: Model, reviews: str) -> Requests:
+def build(options: BatchOptions, model: Model, reviews: str) -> Requests:
     """
     Args:
         reviews: the S3 object, or prefix, of the lines.
@@ -42,12 +42,12 @@ def build(options: Options, model: Model, reviews: str) -> Requests:
         {"ModelName": name, **made, **tags},
         {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags},
     )
-    check(requests.model, "CreateModel")
-    check(requests.job, "CreateTransformJob")
+    check_request(requests.model, "CreateModel")
+    check_request(requests.job, "CreateTransformJob")
     return requests
 
 
-def _job(options: Options, reviews: str) -> Request:
+def _job(options: BatchOptions, reviews: str) -> Request:
     kms = {"VolumeKmsKeyId": options.volume_kms_key} if options.volume_kms_key else {}
     return {
         # Every line is a request of its own, which may hold many texts.

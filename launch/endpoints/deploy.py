@@ -14,13 +14,13 @@ from launch.aws.client import AWS, ConnectionLost, explained
 from launch.aws.limits import Request
 from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.describe import Description
-from launch.endpoints.plan import Plan
+from launch.endpoints.plan import EndpointPlan
 from launch.endpoints.record import Record
 
 _LOG_GROUP = "/aws/sagemaker/Endpoints"
 
 
-def deploy(plan: Plan, screen: Screen) -> None:
+def deploy(plan: EndpointPlan, screen: Screen) -> None:
     """Ends with the endpoint in service, one configuration, one model, and the run's record of it.
     It can be called again after it broke off anywhere. Ctrl-C ends the process, and an endpoint
     that is being made goes on.
@@ -33,13 +33,13 @@ def deploy(plan: Plan, screen: Screen) -> None:
     try:
         _deploy(plan, aws, screen)
     except KeyboardInterrupt:
-        if not plan.options.rehearse:
+        if not plan.model.account.rehearsal:
             screen.say(f"{plan.endpoint} may be on its way, and is billed: deploy again goes on")
             screen.say(f"Delete it: python -m launch.endpoint delete {plan.model.run.path}")
         sys.exit(130)
 
 
-def _deploy(plan: Plan, aws: AWS, screen: Screen) -> None:
+def _deploy(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
     name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
     there = _usable(plan, aws, screen)
     if there and there["EndpointConfigName"] == wanted:
@@ -61,7 +61,7 @@ def _deploy(plan: Plan, aws: AWS, screen: Screen) -> None:
     _record(plan, aws)
 
 
-def _usable(plan: Plan, aws: AWS, screen: Screen) -> Description | None:
+def _usable(plan: EndpointPlan, aws: AWS, screen: Screen) -> Description | None:
     """The endpoint, once it has stopped changing; None: there is none. One that is broken, or of
     another kind, is deleted: AWS turns no endpoint into one of another kind."""
     name = plan.endpoint
@@ -86,7 +86,7 @@ def _usable(plan: Plan, aws: AWS, screen: Screen) -> Description | None:
     return None
 
 
-def _send(plan: Plan, aws: AWS, screen: Screen, there: Description | None) -> None:
+def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | None) -> None:
     """Uploads and creates what is not there yet. Then the endpoint is on its way."""
     requests, store, client = plan.requests, plan.model.account.store, aws.client("sagemaker")
     if store.put(plan.model.archive):
@@ -110,7 +110,7 @@ def _send(plan: Plan, aws: AWS, screen: Screen, there: Description | None) -> No
     _record(plan, aws)
 
 
-def _update(plan: Plan, aws: AWS, there: Description) -> None:
+def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
     """Lets an endpoint go over to the new configuration."""
     client, endpoint = aws.client("sagemaker"), plan.requests.endpoint
     machine = plan.options.instance and plan.options.instance.name
@@ -140,7 +140,7 @@ def _unless_there(create: Callable[..., Any], request: Request) -> None:
             raise
 
 
-def _wait(plan: Plan, aws: AWS, screen: Screen) -> None:
+def _wait(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
     """Until the endpoint is in service with what was asked for. Raises UserError if it failed; what
     was made for it is then removed."""
     name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
@@ -156,7 +156,7 @@ def _wait(plan: Plan, aws: AWS, screen: Screen) -> None:
         raise UserError(f"{name} could not be updated, and serves what it did: {said}{log}")
     said = there.get("FailureReason") or f"it is {there['EndpointStatus']}"
     remove.everything(aws, name, screen, plan.options.poll_seconds)
-    if not plan.options.rehearse:
+    if not plan.model.account.rehearsal:
         record.forget(plan.model.run)
     raise UserError(f"{name} failed: {said}{log}")
 
@@ -166,7 +166,7 @@ def _in_use(aws: AWS, there: Description) -> tuple[str, ...]:
     return there["EndpointConfigName"], describe.variant(aws, there).get("ModelName", "")
 
 
-def _watch(plan: Plan, aws: AWS, screen: Screen) -> Description | None:
+def _watch(plan: EndpointPlan, aws: AWS, screen: Screen) -> Description | None:
     """The endpoint, once it has stopped changing."""
     return waiting.watch(
         lambda: describe.endpoint(aws, plan.endpoint),
@@ -177,9 +177,9 @@ def _watch(plan: Plan, aws: AWS, screen: Screen) -> Description | None:
     )
 
 
-def _record(plan: Plan, aws: AWS) -> None:
+def _record(plan: EndpointPlan, aws: AWS) -> None:
     """Writes down which endpoint the run has; not in a rehearsal, whose endpoint ends with it."""
-    there = None if plan.options.rehearse else describe.endpoint(aws, plan.endpoint)
+    there = None if plan.model.account.rehearsal else describe.endpoint(aws, plan.endpoint)
     if there is None:
         return
     run, arn, config = plan.model.run, there["EndpointArn"], plan.requests.config

@@ -21,7 +21,7 @@ _OF_SERVERLESS = ("memory_mb", "max_concurrency")
 
 
 @dataclass
-class Options(AwsConfig):
+class EndpointOptions(AwsConfig):
     name: str | None = None
     kind: str = knob("instance", one_of("instance", "serverless", "async"))
     instance_count: int | None = knob(None, between(1, 1000))
@@ -50,10 +50,10 @@ class Options(AwsConfig):
         return None
 
 
-def read(given: list[str]) -> Options:
+def read(given: list[str]) -> EndpointOptions:
     """conf/endpoint.yaml with the key=value words of a command. Raises UserError for an unknown
     key, a wrong type, and values that contradict each other."""
-    options = from_words(Options, given, "endpoint.yaml")
+    options = from_words(EndpointOptions, given, "endpoint.yaml")
     check_aws(options)
     if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
         raise UserError(
@@ -69,8 +69,8 @@ def read(given: list[str]) -> Options:
     return options
 
 
-def _check_kind(options: Options) -> None:
-    kind, defaults = options.kind, Options()
+def _check_kind(options: EndpointOptions) -> None:
+    kind, defaults = options.kind, EndpointOptions()
     unread = _OF_MACHINES if kind == "serverless" else _OF_SERVERLESS
     for name in unread:
         value = getattr(options, name)
@@ -93,7 +93,7 @@ def _check_kind(options: Options) -> None:
         instance_of(options)
 
 
-def _check_scaling(options: Options) -> None:
+def _check_scaling(options: EndpointOptions) -> None:
     if options.kind == "instance" and options.min_instances == 0:
         raise UserError("min_instances=0 needs kind=async: the others would have nobody to answer")
     if options.kind == "instance" and options.min_instances and not options.max_instances:

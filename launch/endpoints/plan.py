@@ -8,15 +8,15 @@ from rich.console import Console
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
 from launch.endpoints import names, prices, request
-from launch.endpoints.options import Options
+from launch.endpoints.options import EndpointOptions
 from launch.endpoints.request import Requests
 from launch.hosting.model import Model, pack
 
 
 @dataclass(frozen=True)
-class Plan:
+class EndpointPlan:
     endpoint: str
-    options: Options
+    options: EndpointOptions
     model: Model
     present: bool | None
     """Whether the model is in S3 already; None: S3 was not asked."""
@@ -40,10 +40,7 @@ class Plan:
                 f"{options.capture_percent or 100} % of requests and answers, below"
                 f" {account.store.folder('endpoints', self.endpoint, 'captured')}"
             )
-        facts["price"] = prices.line(options)
-        if options.rehearse:
-            facts["rehearsal"] = "in a local AWS: nothing is paid"
-        return facts
+        return {**facts, "price": prices.line(options), **account.facts()}
 
     def _capacity(self) -> str:
         options, instance, bounds = self.options, self.options.instance, self.options.bounds
@@ -72,7 +69,7 @@ class Plan:
         return found
 
 
-def prepare(run: Run, options: Options, staging: Path) -> Plan:
+def plan_endpoint(run: Run, options: EndpointOptions, staging: Path) -> EndpointPlan:
     """
     Args:
         staging: a directory for the archive.
@@ -83,4 +80,4 @@ def prepare(run: Run, options: Options, staging: Path) -> Plan:
     model = pack(run, options, staging, options.instance)
     endpoint = options.name or names.of_run(run)
     requests = request.build(options, model, endpoint)
-    return Plan(endpoint, options, model, model.account.store.has(model.archive), requests)
+    return EndpointPlan(endpoint, options, model, model.account.store.has(model.archive), requests)

@@ -1,13 +1,13 @@
 """What an endpoint will cost: by the hour, or by what it does."""
 
-from launch.endpoints.options import Options
+from launch.endpoints.options import EndpointOptions
 
 # USD, us-east-1, as published in 2026: https://aws.amazon.com/sagemaker/ai/pricing/
 _GB_SECOND = 0.00002
 _GB_MOVED = 0.016
 
 
-def line(options: Options) -> str:
+def line(options: EndpointOptions) -> str:
     """What is billed, and until when, for the plan."""
     instance, bounds = options.instance, options.bounds
     if instance is None:

@@ -10,7 +10,7 @@ from launch.aws.client import connect
 from launch.endpoints import listing, plan, remove
 from launch.endpoints.deploy import deploy
 from launch.endpoints.invoke import label
-from launch.endpoints.options import Options
+from launch.endpoints.options import EndpointOptions
 from launch.endpoints.record import Target
 from launch.rehearsal.rehearse import local_account
 
@@ -18,7 +18,7 @@ SAMPLES = ("i liked the movie", "i hated the movie", "the movie was okay")
 """What a rehearsed endpoint is asked."""
 
 
-def rehearse(run: Run, options: Options, given: list[str], screen: Screen) -> None:
+def rehearse(run: Run, options: EndpointOptions, given: list[str], screen: Screen) -> None:
     """Does and shows what the four commands would. The answers come from the very archive that is
     deployed.
 
@@ -33,7 +33,7 @@ def rehearse(run: Run, options: Options, given: list[str], screen: Screen) -> No
     with local_account(options) as options, tempfile.TemporaryDirectory(prefix="imdb_cls-") as temp:
         aws = connect(options.region)
         announce("deploy", path, *given)
-        planned = plan.prepare(run, options, Path(temp))
+        planned = plan.plan_endpoint(run, options, Path(temp))
         planned.show(screen.console)
         deploy(planned, screen)
         announce("predict", path, *SAMPLES)

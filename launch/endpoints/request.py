@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from launch.aws.limits import Request, check
+from launch.aws.limits import Request, check_request
 from launch.endpoints import names, scaling
-from launch.endpoints.options import Options
+from launch.endpoints.options import EndpointOptions
 from launch.hosting.account import Account
 from launch.hosting.model import Model
 from launch.hosting.names import RUN_TAG, as_tags
@@ -29,7 +29,7 @@ class Requests:
         return [{"operation": operation, "request": request} for operation, request in sent]
 
 
-def build(options: Options, model: Model, endpoint: str) -> Requests:
+def build(options: EndpointOptions, model: Model, endpoint: str) -> Requests:
     """Raises UserError for a request that AWS would refuse."""
     tags = {RUN_TAG: model.run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
     if options.instance and options.instance.price is not None:
@@ -46,13 +46,13 @@ def build(options: Options, model: Model, endpoint: str) -> Requests:
         endpoint={"EndpointName": endpoint, "EndpointConfigName": config_name, **tagged},
         scaling=scaling.steps(options, endpoint),
     )
-    check(requests.model, "CreateModel")
-    check(requests.config, "CreateEndpointConfig")
-    check(requests.endpoint, "CreateEndpoint")
+    check_request(requests.model, "CreateModel")
+    check_request(requests.config, "CreateEndpointConfig")
+    check_request(requests.endpoint, "CreateEndpoint")
     return requests
 
 
-def _config(options: Options, account: Account, endpoint: str, model_name: str) -> Request:
+def _config(options: EndpointOptions, account: Account, endpoint: str, model_name: str) -> Request:
     variant: Request = {"VariantName": names.VARIANT, "ModelName": model_name}
     if options.instance is None:
         variant["ServerlessConfig"] = {

@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.limits import Request
 from launch.endpoints.names import VARIANT
-from launch.endpoints.options import Options
+from launch.endpoints.options import EndpointOptions
 
 _TARGET, _FROM_ZERO = "imdb-cls-target", "imdb-cls-from-zero"
 # An operation and its request, which changes nothing when it is sent again.
@@ -16,7 +16,7 @@ Step = tuple[str, Request]
 _COOLDOWN = {"ScaleInCooldown": 600, "ScaleOutCooldown": 120}
 
 
-def steps(options: Options, endpoint: str) -> list[Step]:
+def steps(options: EndpointOptions, endpoint: str) -> list[Step]:
     """The requests that have an endpoint scaled; none for one that is not to be scaled.
 
     The metrics are SageMaker's own:

@@ -29,6 +29,15 @@ class Account:
     rehearsal: bool
     """Whether it is that of a local AWS, which ends with the command."""
 
+    def facts(self) -> dict[str, str]:
+        """What a plan shows of it."""
+        return {"rehearsal": "in a local AWS: nothing is paid"} if self.rehearsal else {}
+
+    @property
+    def submitted(self) -> str:
+        """What Ctrl-C does to something that was submitted."""
+        return f"Ctrl-C {'ends the rehearsal' if self.rehearsal else 'leaves it running'}"
+
     @property
     def client(self) -> AWS:
         """`aws`, where it is known that this is no dry run."""

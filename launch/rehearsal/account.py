@@ -53,7 +53,7 @@ class LocalAccount:
         with self._session_lock:  # boto3 makes one client at a time
             return self._session.client(service, region, endpoint_url=self.url)
 
-    def prepare(self, region: str, bucket: str, role: str) -> None:
+    def provide(self, region: str, bucket: str, role: str) -> None:
         """Makes the bucket and the role."""
         place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
         s3, iam = self.client("s3", region), self.client("iam", region)
@@ -67,7 +67,7 @@ class LocalAccount:
         except (ClientError, ParamValidationError):
             raise Refused(
                 f"Could not assume role {arn}. Please ensure that the role exists"
-                " and allows principal 'sagemaker.amazonaws.com' to assume the role.",
+                " and allows principal 'sagemaker.amazonaws.com' to assume the role."
             ) from None
 
     def start(self, work: Callable[..., None], *arguments: Any) -> None:

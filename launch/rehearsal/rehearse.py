@@ -35,7 +35,7 @@ def local_account(config: C, aws: LocalAWS | None = None) -> Iterator[C]:
             stack.callback(signal.signal, signum, handler)
         aws = stack.enter_context(aws or LocalAWS())
         stack.enter_context(_environment(aws.environment(region)))
-        aws.prepare(region, bucket, role)
+        aws.provide(region, bucket, role)
         yield settled
 
 

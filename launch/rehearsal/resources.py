@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 from imdb_cls.errors import UserError
-from launch.aws.limits import check
+from launch.aws.limits import check_request
 from launch.rehearsal.account import ACCOUNT_ID, Refused
 
 Request = dict[str, Any]
@@ -97,7 +97,7 @@ class ResourceStore(Generic[R]):
     def make(self, request: Request, region: str) -> R:
         """Checks the request as AWS declares it, and keeps what it asks for."""
         try:
-            check(request, f"Create{self.kind.title}")
+            check_request(request, f"Create{self.kind.title}")
         except UserError as error:
             raise Refused(str(error)) from None
         made = self.resource(request, region)

@@ -16,10 +16,10 @@ from imdb_cls.inference.contract import BadRequest, Limits
 from imdb_cls.inference.labeller import Labeller
 from launch.serving import body_limits, schema
 from launch.serving.batching import Batcher, Busy
-from launch.serving.options import Options
+from launch.serving.options import ServingOptions
 
 
-def make(labeller: Labeller, options: Options) -> FastAPI:
+def make(labeller: Labeller, options: ServingOptions) -> FastAPI:
     """The app that answers with a loaded model."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
     batcher = Batcher(

@@ -7,7 +7,7 @@ from imdb_cls.errors import UserError
 
 
 @dataclass
-class Options:
+class ServingOptions:
     host: str = "127.0.0.1"
     port: int = 8080
     threads: int | None = None
@@ -29,7 +29,7 @@ _HIGHEST = {
 }
 
 
-def check(options: Options) -> None:
+def check_options(options: ServingOptions) -> None:
     """Raises UserError for a value that is out of its bounds."""
     for name, highest in _HIGHEST.items():
         value: Any = getattr(options, name)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import quiet_libraries
-from launch.serving.options import Options, check
+from launch.serving.options import ServingOptions, check_options
 
 if TYPE_CHECKING:
     from imdb_cls.inference.labeller import Labeller
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 _GRACE_S = 30
 
 
-def command(run: str, options: Options) -> None:
+def command(run: str, options: ServingOptions) -> None:
     """Serves a run directory, or a model.tar.gz, until a signal. Raises UserError for what a user
     can mend; nothing is then left behind."""
-    check(options)
+    check_options(options)
     quiet_libraries()
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # transformers reads it, too
     # By default SIGTERM ends a process at once: what was unpacked so far would stay.
@@ -93,7 +93,9 @@ def _port_errors(host: str, port: int) -> Iterator[None]:
         raise UserError(f"{advice}: choose another; port=0 takes a free one") from None
 
 
-def serve(labeller: "Labeller", name: str, listener: socket.socket, options: Options) -> None:
+def serve(
+    labeller: "Labeller", name: str, listener: socket.socket, options: ServingOptions
+) -> None:
     """Answers requests until a signal, and then those that were made before it. A second signal
     ends the process at once."""
     import uvicorn

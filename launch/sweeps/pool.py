@@ -33,7 +33,7 @@ from launch.training.follow import describe_all
 from launch.training.submit import Submitter
 
 
-def check(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
+def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
     """Raises UserError for a setting that a single job may have, and a sweep may not."""
     if backend.job_name:
         raise UserError(

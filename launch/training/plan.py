@@ -40,7 +40,7 @@ class Machines:
 
 
 @dataclass(frozen=True)
-class Plan:
+class JobPlan:
     job_name: str
     backend: BackendConfig
     machines: Machines
@@ -91,11 +91,9 @@ class Plan:
         return f"{each * hosts}: {each} on each of {hosts} hosts, with DDP"
 
     def _describe(self, channel: Channel) -> str:
-        there = {
-            True: "in S3 already",
-            False: "to upload",
-            None: "S3 was not asked",
-        }[self.present[channel.name]]
+        there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}[
+            self.present[channel.name]
+        ]
         files = f"{len(channel.files)} files" if len(channel.files) > 1 else "1 file"
         return f"{files}, {_bytes(channel.size)}, {there}"
 

@@ -61,11 +61,7 @@ class Job:
 
 
 def job_overrides(
-    given: list[str],
-    resolved: ResolvedConfig,
-    channels: set[str],
-    processes: int,
-    region: str,
+    given: list[str], resolved: ResolvedConfig, channels: set[str], processes: int, region: str
 ) -> list[str]:
     """The overrides of imdb_cls.train in the job: the user's, without those that hold for this
     machine only, and those that the container needs."""
@@ -185,10 +181,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         base_job_name=job.name[:40],
         training_image=job.image,
         source_code=SourceCode(
-            source_dir=str(job.code),
-            command=words,
-            args=arguments,
-            requirements="requirements.txt",
+            source_dir=str(job.code), command=words, args=arguments, requirements="requirements.txt"
         ),
         compute=Compute(
             instance_type=backend.instance_type,

@@ -19,7 +19,7 @@ from launch.aws.instances import instance_of
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
 from launch.training import code, plan, request, secret, wheels
-from launch.training.plan import Machines, Plan
+from launch.training.plan import JobPlan, Machines
 from launch.training.request import Job, Request
 
 
@@ -27,7 +27,7 @@ from launch.training.request import Job, Request
 class Submission:
     """A request, what it was made of, and what must lie in S3 before it is sent."""
 
-    plan: Plan
+    plan: JobPlan
     job: Job
     resolved: ResolvedConfig
     request: Request
@@ -86,8 +86,8 @@ def assemble(
         continues=continues,
     )
     made = _request(job, account, staging, channels)
-    limits.check(made)
-    planned = Plan(
+    limits.check_request(made)
+    planned = JobPlan(
         job_name=job.name,
         backend=backend,
         machines=machines,

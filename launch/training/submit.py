@@ -76,11 +76,7 @@ class Submitter:
         self.screen.say(f"dry run: nothing was sent; the request is in {file}")
 
     def send(
-        self,
-        submission: Submission,
-        run: Run,
-        overrides: list[str],
-        before: RunInfo | None = None,
+        self, submission: Submission, run: Run, overrides: list[str], before: RunInfo | None = None
     ) -> int:
         """Uploads what the job needs, puts it on record, and asks for it. Returns how many files
         were uploaded.

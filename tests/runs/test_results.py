@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from imdb_cls.errors import UserError
-from imdb_cls.runs.results import Trial, read
+from imdb_cls.runs.results import TrialResult, read
 from tests.support.made_sweeps import COMMON, Made
 
 LR = "model.learning_rate"
@@ -25,7 +25,7 @@ def made(tmp_path: Path) -> Made:
     return Made(tmp_path / "sweep")
 
 
-def only(made: Made) -> Trial:
+def only(made: Made) -> TrialResult:
     (trial,) = read(made.path).trials
     return trial
 

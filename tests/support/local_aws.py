@@ -42,7 +42,7 @@ def local_aws() -> Iterator[LocalAWS]:
         patch.setattr(botocore.session, "create_loader", _loader)
         # boto3.client() keeps a session of its own otherwise.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
-        local.prepare(REGION, BUCKET, ROLE)
+        local.provide(REGION, BUCKET, ROLE)
         yield local
 
 

@@ -11,7 +11,7 @@ from imdb_cls.reports.run.results import read as read_run
 from imdb_cls.runs.differences import differences
 from imdb_cls.runs.overrides import Overrides, short_names
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.same_but_seed import Ingredients
+from imdb_cls.runs.same_but_seed import Recipe
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Comparison:
 def read(paths: list[Path]) -> Comparison:
     """Raises UserError if one of them is no run."""
     results = [read_run(Run.open(path)) for path in paths]
-    told, keys = differences([_ingredients(run) for run in results])
+    told, keys = differences([_recipe(run) for run in results])
     # A data.seed that follows the seed says nothing more.
     if all(run.get("data.seed", run.get("seed")) == run.get("seed") for run in told):
         keys = [key for key in keys if key != "data.seed"]
@@ -60,12 +60,12 @@ def read(paths: list[Path]) -> Comparison:
     return Comparison(runs, short_names(keys))
 
 
-def _ingredients(run: RunResults) -> Ingredients:
+def _recipe(run: RunResults) -> Recipe:
     """The run as if every key of its config had been typed: what two experiments set in their
     files is a difference too."""
     overrides = effective(run.config)
     overrides.pop("seed", None)
-    return Ingredients(overrides, run.info.seed, run.config, None, run.info.code)
+    return Recipe(overrides, run.info.seed, run.config, None, run.info.code)
 
 
 def _names(runs: list[RunResults]) -> list[str]:

@@ -33,8 +33,7 @@ _COLUMNS: list[Column[Pair]] = [
     Column("pair", lambda pair: " − ".join(pair.names), "words"),
     Column("difference in accuracy (points)", lambda pair: pair.difference),
     Column(
-        "only one right",
-        lambda pair: f"{pair.paired.first_only:,} : {pair.paired.second_only:,}",
+        "only one right", lambda pair: f"{pair.paired.first_only:,} : {pair.paired.second_only:,}"
     ),
     Column("p", lambda pair: _bare(pair.paired.p)),
     Column("p, Holm", lambda pair: _bare(pair.holm)),

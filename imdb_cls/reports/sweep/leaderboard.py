@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from imdb_cls.runs.overrides import Overrides, comparable
-from imdb_cls.runs.results import STATUSES, SweepResults, Trial
+from imdb_cls.runs.results import STATUSES, SweepResults, TrialResult
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Aggregate:
 class Row:
     """Trials that differ only by their seed."""
 
-    trials: list[Trial]
+    trials: list[TrialResult]
 
     @cached_property
-    def completed(self) -> list[Trial]:
+    def completed(self) -> list[TrialResult]:
         return [trial for trial in self.trials if trial.status == "completed"]
 
     @cached_property
@@ -88,7 +88,7 @@ class Leaderboard:
 
     def __init__(self, results: SweepResults) -> None:
         self.results = results
-        by_recipe: dict[str, list[Trial]] = {}
+        by_recipe: dict[str, list[TrialResult]] = {}
         for trial in results.trials:
             by_recipe.setdefault(trial.recipe, []).append(trial)
         rows = map(Row, by_recipe.values())
@@ -108,7 +108,7 @@ class Leaderboard:
         return self.results.metric.replace("val/", "test/", 1)
 
     @property
-    def best_trial(self) -> Trial | None:
+    def best_trial(self) -> TrialResult | None:
         """The best completed trial of the best row: the model to use."""
         metric, trials = self.results.metric, self.rows[0].completed if self.rows else []
         return min(trials, key=lambda trial: self._rank(trial.metrics.get(metric)), default=None)
@@ -131,7 +131,7 @@ class Leaderboard:
         return value if self.results.lower_is_better else -value
 
 
-def counted(trials: list[Trial]) -> str:
+def counted(trials: list[TrialResult]) -> str:
     """How many trials have which status."""
     number = Counter(trial.status for trial in trials)
     return ", ".join(f"{number[status]} {status}" for status in STATUSES if number[status])

@@ -21,7 +21,7 @@ from imdb_cls.reports.sweep.importance import importances
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row, counted, total
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.reports.sweep.summary import endings
-from imdb_cls.runs.results import SweepResults, Trial
+from imdb_cls.runs.results import SweepResults, TrialResult
 from imdb_cls.runs.run import Run
 
 # The most parameters with a plot of their own. The plot of all parameters at once has the others.
@@ -106,11 +106,11 @@ def _board(board: Leaderboard) -> Table[Row]:
     return Table(board.rows, columns, best_first=board.best_trial is not None)
 
 
-def _trials(board: Leaderboard) -> Table[Trial]:
+def _trials(board: Leaderboard) -> Table[TrialResult]:
     results = board.results
     metrics = dict.fromkeys((results.metric, "val/loss", board.test_metric, "test/loss"))
     trials = [trial for row in board.rows for trial in row.trials]
-    columns: list[Column[Trial]] = [
+    columns: list[Column[TrialResult]] = [
         Column("trial", lambda trial: trial.name, "words", link=_link),
         *(_metric(name) for name in metrics),
         *(setting_column(key, results.names[key]) for key in results.keys),
@@ -120,7 +120,7 @@ def _trials(board: Leaderboard) -> Table[Trial]:
     return Table(trials, columns)
 
 
-def _metric(name: str) -> Column[Trial]:
+def _metric(name: str) -> Column[TrialResult]:
     return Column(
         name,
         lambda trial: f"{trial.metrics[name]:.4f}" if name in trial.metrics else "",
@@ -128,7 +128,7 @@ def _metric(name: str) -> Column[Trial]:
     )
 
 
-def _link(trial: Trial) -> str | None:
+def _link(trial: TrialResult) -> str | None:
     """The trial's own page, or its directory."""
     if trial.path is None:
         return None

@@ -12,7 +12,7 @@ from imdb_cls.reports.scales import Scale, scale
 from imdb_cls.reports.svg import FAINT, INK, LEVELS, SMALL, Plot, level, series
 from imdb_cls.reports.sweep.leaderboard import Row
 from imdb_cls.runs.overrides import comparable
-from imdb_cls.runs.results import SweepResults, Trial
+from imdb_cls.runs.results import SweepResults, TrialResult
 from imdb_cls.runs.run import Run
 
 # Rows whose curves have a colour; the others are grey.
@@ -44,12 +44,12 @@ def parameter(results: SweepResults, key: str) -> Markup:
     return plot.svg
 
 
-def _reached(trials: Iterable[Trial]) -> list[tuple[Trial, float]]:
+def _reached(trials: Iterable[TrialResult]) -> list[tuple[TrialResult, float]]:
     """The trials that have a value of the metric, and the best of each."""
     return [(t, t.best) for t in trials if t.best is not None and math.isfinite(t.best)]
 
 
-def _varies(key: str, reached: list[tuple[Trial, float]]) -> bool:
+def _varies(key: str, reached: list[tuple[TrialResult, float]]) -> bool:
     return len({comparable(trial.differs[key]) for trial, _ in reached}) > 1
 
 
@@ -65,7 +65,7 @@ def _name(name: str, axis: Scale) -> str:
     return name + " (log)" * (axis.kind == "log")
 
 
-def _means(axes: Axes, axis: Scale, reached: list[tuple[Trial, float]]) -> None:
+def _means(axes: Axes, axis: Scale, reached: list[tuple[TrialResult, float]]) -> None:
     """Draws a line at the mean of those completed trials that share a value."""
     by_place: dict[float, list[float]] = {}
     for trial, best in reached:

@@ -46,9 +46,9 @@ from tests.support.local_aws import minimal_request
     ],
 )
 def test_what_aws_would_refuse_is_refused_here(change: dict[str, Any], said: str) -> None:
-    limits.check(minimal_request())
+    limits.check_request(minimal_request())
     with pytest.raises(UserError) as error:
-        limits.check(minimal_request(**change))
+        limits.check_request(minimal_request(**change))
     assert said in str(error.value)
     assert len(str(error.value).splitlines()) == 1
 
@@ -57,7 +57,7 @@ def test_what_is_missing_is_named() -> None:
     incomplete = minimal_request()
     del incomplete["RoleArn"]
     with pytest.raises(UserError, match="RoleArn"):
-        limits.check(incomplete)
+        limits.check_request(incomplete)
 
 
 def test_everything_that_is_wrong_is_found() -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from imdb_cls.config import CONF_DIR
 from imdb_cls.errors import UserError
-from launch.batches.options import Options as BatchOptions
+from launch.batches.options import BatchOptions
 from launch.endpoints import options
 from tests.support.called import call
 from tests.support.hosted import IMAGE, Account
@@ -193,7 +193,7 @@ def test_the_price_is_shown_before(account: Account, words: list[str], price: st
 
 
 @pytest.mark.parametrize(
-    ("file", "schema"), [("endpoint.yaml", options.Options), ("batch.yaml", BatchOptions)]
+    ("file", "schema"), [("endpoint.yaml", options.EndpointOptions), ("batch.yaml", BatchOptions)]
 )
 def test_every_knob_is_documented_in_its_file(file: str, schema: type) -> None:
     text = (CONF_DIR / file).read_text()

@@ -89,7 +89,7 @@ def job(shared: Path, tiny: list[str]) -> Path:
             (path / name).mkdir()
         checkout(path / "checkout")
         with Recording() as aws:
-            aws.prepare(REGION, BUCKET, ROLE)
+            aws.provide(REGION, BUCKET, ROLE)
             aws.training.runner = Host(path / "host", aws).run
             seen = _carry_out(path, aws, tiny)
             _keep(path / "aws", aws, seen["name"])

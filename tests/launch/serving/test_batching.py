@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from launch.serving.batching import BATCH, Batcher, Busy
-from launch.serving.options import Options
+from launch.serving.options import ServingOptions
 
 
 class Held:
@@ -131,7 +131,7 @@ def test_a_client_that_closes_its_connection_leaves_the_queue() -> None:
 
     async def run() -> None:
         label = Held()
-        served = app.make(SimpleNamespace(log_odds=label, temperature=1.0), Options())  # type: ignore[arg-type]
+        served = app.make(SimpleNamespace(log_odds=label, temperature=1.0), ServingOptions())  # type: ignore[arg-type]
         closed, never = asyncio.Event(), asyncio.Event()
         first = asyncio.create_task(_invoke(served, ["0"], never))
         await label.begun.wait()

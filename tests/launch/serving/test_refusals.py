@@ -9,7 +9,7 @@ import pytest
 
 from launch.serving import protocol
 from launch.serving.batching import Busy
-from launch.serving.options import Options
+from launch.serving.options import ServingOptions
 from tests.support.served import OF_JSON, Served, head
 
 GOOD = {"inputs": "a"}
@@ -171,7 +171,7 @@ def test_an_error_of_our_own_is_one_line_without_what_is_inside(
 
     from launch.serving import app
 
-    client = TestClient(app.make(Broken(error), Options()), raise_server_exceptions=False)  # type: ignore[arg-type]
+    client = TestClient(app.make(Broken(error), ServingOptions()), raise_server_exceptions=False)  # type: ignore[arg-type]
     answer = client.post("/invocations", json={"inputs": "a"})
     assert (answer.status_code, answer.json()) == (status, {"error": said})
     assert ("retry-after" in answer.headers) == (status == 503)

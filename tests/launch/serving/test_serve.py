@@ -16,7 +16,7 @@ import pytest
 from imdb_cls.errors import UserError
 from imdb_cls.inference.labeller import Labeller
 from launch.serving import server
-from launch.serving.options import Options, check
+from launch.serving.options import ServingOptions, check_options
 from tests.support.runs import reviews
 from tests.support.served import (
     OF_JSON,
@@ -171,7 +171,7 @@ def test_nothing_lies_about_while_it_serves(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(server, "serve", serve)
     before = signal.getsignal(signal.SIGTERM)
-    server.command(str(packed), Options(port=0))
+    server.command(str(packed), ServingOptions(port=0))
     signal.signal(signal.SIGTERM, before)
     assert found == [[], (3,)]
 
@@ -179,15 +179,15 @@ def test_nothing_lies_about_while_it_serves(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (Options(port=65536), "port=65536: allowed are 0 to 65535"),
-        (Options(threads=0), "threads=0: allowed are 1 to 1024"),
-        (Options(max_body_mb=-1), "max_body_mb=-1"),
-        (Options(host=" "), "host="),
+        (ServingOptions(port=65536), "port=65536: allowed are 0 to 65535"),
+        (ServingOptions(threads=0), "threads=0: allowed are 1 to 1024"),
+        (ServingOptions(max_body_mb=-1), "max_body_mb=-1"),
+        (ServingOptions(host=" "), "host="),
     ],
 )
-def test_an_option_out_of_its_bounds_is_one_line(options: Options, said: str) -> None:
+def test_an_option_out_of_its_bounds_is_one_line(options: ServingOptions, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
-        check(options)
+        check_options(options)
 
 
 def test_what_is_no_run_and_no_archive_is_one_line(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from launch.aws.images import Image
 from launch.aws.instances import instance_of
 from launch.aws.store import Channel
 from launch.training import plan
-from launch.training.plan import Machines, Plan
+from launch.training.plan import JobPlan, Machines
 from tests.support.local_aws import parsed
 
 TABLE = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
@@ -270,13 +270,13 @@ def test_a_missing_role_and_a_spot_price_are_pointed_out() -> None:
 
 def a_plan(
     tmp_path: Path, present: bool | None = None, processes: int = 1, **settings: object
-) -> Plan:
+) -> JobPlan:
     (tmp_path / "a.py").write_text("x" * 1500)
     (tmp_path / "b.py").write_text("x")
     asked = backend(**settings)
     code = Channel("code", {"a.py": tmp_path / "a.py", "b.py": tmp_path / "b.py"})
     reviews = Channel("reviews", {"b.py": tmp_path / "b.py"})
-    return Plan(
+    return JobPlan(
         job_name="job-1",
         backend=asked,
         machines=Machines(instance_of(asked), asked.max_seconds, "16-mixed (auto)", processes),

@@ -37,7 +37,7 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
             return f"s3://{BUCKET}/{name}/"
 
         made = request.build(job, session, place)
-        limits.check(made)
+        limits.check_request(made)
         return {**made, "script": script[0]}
 
     return run

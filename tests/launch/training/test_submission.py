@@ -145,7 +145,7 @@ def test_a_dry_run_leaves_the_request_and_nothing_else(submitted: Submitted) -> 
 
 
 def test_botocores_model_finds_nothing_wrong_with_it(submitted: Submitted) -> None:
-    limits.check(submitted.sent)
+    limits.check_request(submitted.sent)
 
 
 def test_the_command_survives_the_shell_and_hydra(submitted: Submitted) -> None:
