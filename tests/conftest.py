@@ -141,7 +141,6 @@ def trained(shared: Path, tiny: list[str], command: Command) -> Path:
 @pytest.fixture(scope="session")
 def fast_run(trained: Path, shared: Path) -> Path:
     """A run with a fast model. Tests read it and change nothing in it."""
-
     from tests.support.served import with_fast
 
     def make(path: Path) -> None:

@@ -24,11 +24,8 @@ _EXPIRED = (
 )
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
 _GONE = (
-    "ResourceNotFound",
-    "ResourceNotFoundException",
-    "ObjectNotFoundException",
-    "NoSuchKey",
-    "404",
+    *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
+    *("NoSuchKey", "404"),
 )
 # SageMaker says it with a ValidationException, which may say anything else, too.
 _SAYS_GONE = ("Could not find", "does not exist", "not found")

@@ -26,10 +26,8 @@ class LocalAccount:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = functools.cache(self._client)
-        self._session, self._session_lock = (
-            boto3.Session("rehearsal", "rehearsal"),
-            threading.Lock(),
-        )
+        self._session = boto3.Session("rehearsal", "rehearsal")
+        self._session_lock = threading.Lock()
         self.closed = threading.Event()
         """Set once all that was started has to end."""
         self._threads: list[threading.Thread] = []

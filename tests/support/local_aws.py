@@ -11,7 +11,6 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
-from botocore.loaders import create_loader
 
 from imdb_cls.config import Config
 from launch.rehearsal.aws import LocalAWS
@@ -27,7 +26,7 @@ _OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET
 Put = Callable[..., None]
 """Puts an object into BUCKET."""
 
-_loader = functools.cache(create_loader)
+_loader = functools.cache(botocore.session.create_loader)
 
 
 @contextlib.contextmanager

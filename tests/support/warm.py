@@ -166,17 +166,15 @@ def _serve(place: str) -> tuple[Request, list[int]]:
 
 
 def _spare() -> None:
-    """Does once, or faster, what libraries do in every short command, and most of all in tests."""
+    """Does once what libraries do again in every short command, and which comes to the same."""
     import botocore.loaders
     import botocore.session
-    import yaml
     from jsonschema import Draft202012Validator
 
     loader = botocore.loaders.create_loader()
     for name in _SERVICES:
         loader.load_service_model(name, "service-2")
     botocore.session.create_loader = lambda path: loader
-    yaml.SafeLoader = yaml.CSafeLoader
     # With every request the SDK validates its own config nine times, and each time its own schema.
     Draft202012Validator.check_schema = staticmethod(lambda schema: None)
 

@@ -10,8 +10,8 @@ from tests.support.processes import processes_of
 from tests.support.runs import FILES, files_of, read
 from tests.support.sweeps import begun, statuses
 
-# One that ended before, and one that is killed in its second epoch.
-SIZES = "data.train_size=96,480"
+# One that ended before, one that is killed in its second epoch, one that cannot be had.
+SIZES = "data.train_size=96,480,999999"
 
 
 def test_what_was_killed_goes_on_and_what_had_ended_is_not_done_again(
@@ -42,8 +42,8 @@ def test_what_was_killed_goes_on_and_what_had_ended_is_not_done_again(
     assert not (sweep / "1" / "metrics.json").exists()
 
     done = call("imdb_cls.train", *words)
-    assert done.code == 0, done.out[-3000:] + done.err
-    assert statuses(sweep) == {"0": "completed", "1": "completed"}
+    assert done.code == 1, done.out[-3000:] + done.err
+    assert statuses(sweep) == {"0": "completed", "1": "completed", "2": "failed"}
     assert (sweep / "0" / "run.json").read_bytes() == finished
     assert (begun(sweep, "0"), begun(sweep, "1")) == (1, 2)
     assert "going on after step 30" in (sweep / "1" / "train.log").read_text()
@@ -54,5 +54,5 @@ def test_what_was_killed_goes_on_and_what_had_ended_is_not_done_again(
     assert "rehearsed, so nothing was paid" in done.out
     assert processes_of(sweep) == []
     assert sorted(p.name for p in sweep.iterdir()) == [
-        *(".lock", "0", "1", "sweep.csv", "sweep.html", "sweep.json")
+        *(".lock", "0", "1", "2", "sweep.csv", "sweep.html", "sweep.json")
     ]
