@@ -1,4 +1,4 @@
-"""Files of reviews, in every format that the commands read."""
+"""Files: of reviews, in every format that the commands read, and of any text."""
 
 import csv
 import json
@@ -23,3 +23,11 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
             table.writeheader()
             table.writerows(named)
     return path
+
+
+def write_texts(directory: Path, contents: dict[str, str]) -> Path:
+    """Writes texts by their paths below a directory, which is returned."""
+    for name, text in contents.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text, encoding="utf-8")
+    return directory
