@@ -4,7 +4,7 @@ import pytest
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
-from imdb_cls.predict import USAGE, Arguments, predict
+from imdb_cls.predict import USAGE, Arguments
 
 
 def parse(*words: str) -> Arguments:

@@ -17,10 +17,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from imdb_cls import cli
 from imdb_cls import predict as command_module
 from imdb_cls.errors import UserError
-from imdb_cls.predict import USAGE, Arguments, chunks, predict
+from imdb_cls.predict import Arguments, chunks, predict
 from tests.support.files import write_rows
 from tests.support.processes import Command
 from tests.support.runs import decided, reviews
