@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import errno
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,6 +19,12 @@ _DISK = (
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
 )
 
+# What a path can lead to.
+_KINDS = (
+    *((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe")),
+    *((stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"), (stat.S_ISSOCK, "socket")),
+)
+
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """A sentence that asks for the nearest known word, or nothing if none is near."""
@@ -27,10 +34,18 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 def missing(path: Path, kind: str) -> str:
     """Says that `path` is no file or directory (the `kind`), and which name beside it is near."""
-    if path.exists():
-        return f"not a {kind}."
-    siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-    return f"no such {kind}.{nearest(path.name, siblings)}"
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if path.is_symlink():
+            return f"a symbolic link to {path.readlink()}, which does not exist."
+        siblings = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        return f"no such {kind}.{nearest(path.name, siblings)}"
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "a symbolic link that leads back to itself."
+        raise
+    return f"not a {kind} but a {next(name for is_it, name in _KINDS if is_it(mode))}."
 
 
 @contextlib.contextmanager

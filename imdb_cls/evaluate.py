@@ -4,18 +4,26 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imdb_cls import cli
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen, quiet_libraries
 
+if TYPE_CHECKING:
+    from imdb_cls.data.reviews import Layout
+
 USAGE = """
 usage: python -m imdb_cls.evaluate run=DIR [input=FILE]
 
   run=DIR          a run directory
-  input=FILE       labelled reviews in a .csv, .jsonl or .parquet file (the run's own test split)
+  input=FILES      labelled reviews: a .csv, .tsv, .json, .jsonl or .parquet file (also .gz), a
+                   directory or a 'glob' of some, or an address (the run's own test split)
   text=COLUMN      the column of the reviews (text)
-  label=COLUMN     the column of the labels: 0/1, negative/positive, neg/pos (label)
+  label=COLUMN     the column of the labels: 0/1, negative/positive, neg/pos, false/true (label)
+  negative=A,B positive=C,D
+                   labels of your own; reviews with any other are left out
+  separator=NAME   between a csv file's columns: comma, semicolon, tab or pipe (auto)
   output=DIR       where metrics.json, predictions.parquet and report.html go
                    (DIR/evaluations/<name>; no page of a run with report=false)
   device=NAME      auto, cpu, gpu or mps (auto)
@@ -32,10 +40,21 @@ class Arguments:
     input: str | None = None
     text: str = "text"
     label: str = "label"
+    negative: str = ""
+    positive: str = ""
+    separator: str = "auto"
     output: str | None = None
     device: str = "auto"
     precision: str | None = None
     batch_size: int | None = None
+
+    @property
+    def layout(self) -> "Layout":
+        """Raises UserError for what cannot be a layout."""
+        from imdb_cls.data.reviews import Layout
+
+        sides = (tuple(filter(None, side.split(","))) for side in (self.negative, self.positive))
+        return Layout(self.text, self.label, self.separator, *sides).checked()
 
 
 def evaluate(given: Arguments) -> None:
@@ -52,10 +71,13 @@ def evaluate(given: Arguments) -> None:
     config = run.config()
     cache = Path(config.cache_dir)
     if given.input:
-        split = splits.whole(sources.load_file(given.input, given.text, given.label, cache))
-        name, what = f"{Path(given.input).stem}-{split.fingerprint[:8]}", given.input
+        reviews = sources.load_files(given.input, given.layout, cache)
+        split = splits.whole(reviews)
+        left_out = len(reviews) - len(split)
+        name, what = f"{Path(given.input).stem[:80]}-{split.fingerprint[:8]}", given.input
     else:
         split, name, what = splits_of(run).test, "test", "the run's own test split"
+        left_out = 0
 
     model = open_labeller(run, given.device, given.precision, given.batch_size, allow_fast=False)
     tokens = tokenize(split, model.tokenizer, cache)
@@ -66,9 +88,12 @@ def evaluate(given: Arguments) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     done.write_predictions(directory / "predictions.parquet")
     record = {"input": given.input, "fingerprint": split.fingerprint, **done.metrics}
+    if left_out:
+        record["left_out"] = left_out
     write_json(directory / "metrics.json", record)
     if screen.console.is_terminal:
-        title = f"{run.path.name} on {what}, {len(split):,} reviews"
+        others = f", {left_out:,} of other labels left out" if left_out else ""
+        title = f"{run.path.name} on {what}, {len(split):,} reviews{others}"
         screen.summary(title, done.metrics, None, [f"written to {directory}"])
     else:
         print(json.dumps({**record, "directory": str(directory)}), flush=True)

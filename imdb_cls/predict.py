@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from io import TextIOWrapper
 from itertools import chain
-from typing import TextIO
+from pathlib import Path
+from typing import BinaryIO
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
@@ -17,8 +17,10 @@ usage: python -m imdb_cls.predict run=DIR "text" … | input=FILE | < FILE
 
   run=DIR          a run directory
   "text" …         reviews; without any, and without input=, a review a line from standard input
-  input=FILE       reviews in a .csv, .jsonl or .parquet file
+  input=FILES      reviews in a .csv, .tsv, .json, .jsonl or .parquet file (also .gz), a directory
+                   or a 'glob' of some, or an address
   text=COLUMN      the column they are in (text)
+  separator=NAME   between a csv file's columns: comma, semicolon, tab or pipe (auto)
   output=FILE      a row a review, in their order: label, score; .csv, .jsonl or .parquet
   device=NAME      auto, cpu, gpu or mps (auto)
   precision=NAME   auto, bf16-mixed, 16-mixed or 32-true (on a CPU the run's fast model, if it has
@@ -40,6 +42,7 @@ class Arguments:
     run: str
     input: str | None = None
     text: str = "text"
+    separator: str = "auto"
     output: str | None = None
     device: str = "auto"
     precision: str | None = None
@@ -72,36 +75,46 @@ def predict(given: Arguments) -> None:
 
 
 def reviews(given: Arguments) -> Iterator[str]:
-    """The texts of the command line, a file or standard input; at least one."""
+    """The texts of the command line, of files or of standard input; at least one."""
     from imdb_cls.data import files
+    from imdb_cls.data.reviews import Layout, checked_text
 
     if given.texts and given.input:
         raise UserError(f"both input={given.input} and texts are given: '{given.texts[0]}'")
     if given.input:
-        yield from (review.text for review in files.read(given.input, given.text, label=None))
+        layout = Layout(given.text, None, given.separator).checked()
+        yield from (review.text for review in files.read(given.input, layout))
     elif given.texts:
         for number, text in enumerate(given.texts, start=1):
-            yield files.checked_text(text, f"text {number}")
+            yield checked_text(text, f"text {number}")
     elif sys.stdin is None or sys.stdin.isatty():
         raise UserError('no reviews: give them as "text" …, with input=<file> or on standard input')
     else:
-        if isinstance(sys.stdin, TextIOWrapper):
-            sys.stdin.reconfigure(encoding="utf-8", errors="strict")
-        yield from lines(sys.stdin)
+        yield from lines(sys.stdin.buffer)
 
 
-def lines(stream: TextIO) -> Iterator[str]:
-    """A review a line. Raises UserError for an empty line, bytes that are not UTF-8, or no line."""
-    from imdb_cls.data import files
+def lines(stream: BinaryIO) -> Iterator[str]:
+    """A review a line; empty lines at the end are none. Raises UserError for an empty line between
+    others, bytes that are not UTF-8, or no line."""
+    from imdb_cls.data.reviews import checked_text
+    from imdb_cls.data.signatures import check_is_text
 
-    number = 0
-    try:
-        for number, line in enumerate(stream, start=1):
-            yield files.checked_text(line.rstrip("\r\n"), f"line {number} of standard input")
-    except UnicodeDecodeError as error:
-        said = f"standard input, after line {number}: not UTF-8 ({error.reason})"
-        raise UserError(said) from None
-    if number == 0:
+    number, blank = 0, 0
+    for number, line in enumerate(stream, start=1):
+        where = f"line {number} of standard input"
+        if number == 1:
+            check_is_text(line, Path("standard input"))
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{where}: not UTF-8 ({error.reason})") from None
+        if not text.strip():
+            blank = blank or number
+            continue
+        if blank:
+            raise UserError(f"line {blank} of standard input is empty: every review needs a text")
+        yield checked_text(text, where)
+    if number == 0 or blank == 1:
         raise UserError("no reviews on standard input")
 
 

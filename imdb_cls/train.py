@@ -24,6 +24,7 @@ from imdb_cls.terminal import Screen, is_rank_zero, quiet_libraries
 _NAMED = (
     *("model.pretrained.", "data.name", "data.revision", "data.source", "data.path"),
     *("data.train=", "data.val=", "data.test=", "data.text=", "data.label="),
+    *("data.negative=", "data.positive=", "data.separator="),
 )
 
 

@@ -5,7 +5,8 @@ from typing import Any
 from imdb_cls.config.knobs import check_knobs
 from imdb_cls.config.schema import AwsConfig, BackendConfig, Config, DataConfig
 from imdb_cls.config.steps import warmup_steps
-from imdb_cls.errors import UserError
+from imdb_cls.errors import UserError, translated
+from imdb_cls.names import label_values
 
 # Keys that a source does not read.
 _UNREAD = {
@@ -13,9 +14,12 @@ _UNREAD = {
     "packaged": ("train", "val", "test", "path", "revision"),
     "files": ("path", "revision", "sha256", "name"),
     "arrow": ("revision", "sha256", "name"),
+    "acl_imdb": ("train", "val", "test", "revision", "sha256", "name"),
 }
+# The sources whose files have columns, and labels that may be of one's own.
+_COLUMNS = ("hub", "files", "arrow")
 # The key that a source cannot do without.
-_NEEDED = {"hub": "name", "files": "train", "arrow": "path"}
+_NEEDED = {"hub": "name", "files": "train", "arrow": "path", "acl_imdb": "path"}
 
 
 def check_config(config: Config) -> None:
@@ -54,10 +58,26 @@ def _check_source(data: DataConfig) -> None:
                 f"data.{name}={value} means nothing to a source of '{data.source}':"
                 " choose data=files, data=arrow or data=imdb"
             )
+    for name in ("train", "val", "test"):
+        if data.source != "files" and isinstance(getattr(data, name), list):
+            raise UserError(f"data.{name}: a list of files is for data=files")
+    _check_columns(data)
     needed = _NEEDED.get(data.source)
     if needed and not getattr(data, needed):
         raise UserError(
             f"data.{needed} has no value: a source of '{data.source}' needs data.{needed}=…"
+        )
+
+
+def _check_columns(data: DataConfig) -> None:
+    if data.text == data.label:
+        raise UserError(f"data.text and data.label are both '{data.text}': two columns are needed")
+    with translated(f"data.negative={data.negative} data.positive={data.positive}", ValueError):
+        label_values(data.negative, data.positive)
+    if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
+        raise UserError(
+            "data.negative, data.positive and data.separator mean nothing to a source of"
+            f" '{data.source}', whose labels are known"
         )
 
 

@@ -60,3 +60,10 @@ def between(low: float, high: float, why: str = "") -> Rule:
 def matching(pattern: str, wrong: str) -> Rule:
     """Allows an empty text, too. `wrong` says what is wrong with one that does not match."""
     return lambda value: None if not value or re.fullmatch(pattern, value) else wrong
+
+
+def paths(value: Any) -> str | None:
+    """Allows a path or a list of some. A number, as Hydra reads it, is a path too."""
+    found = value if isinstance(value, list) else [value]
+    valid = [path for path in found if type(path) in (str, int) and path != ""]
+    return None if found and valid == found else " is no path, nor a list of paths"

@@ -72,18 +72,25 @@ def _make_absolute(config: Config) -> None:
     """Makes paths hold from any directory: a run is also read and repeated from elsewhere."""
     data, weights = config.data, config.model.pretrained
     paths: list[tuple[Any, str]] = [(data, "path"), (data, "splits"), (weights, "path")]
-    if data.source == "files":
-        paths += [(data, "train"), (data, "val"), (data, "test")]
     if weights.source == "local":
         paths.append((weights, "name"))
     for part, name in paths:
         path = getattr(part, name)
         setattr(part, name, _absolute(path) if path else None)
+    for name in ("train", "val", "test"):
+        setattr(data, name, _named(getattr(data, name), data.source == "files"))
     config.cache_dir = _absolute(config.cache_dir)
 
 
+def _named(value: Any, is_path: bool) -> Any:
+    """One name or a list of some. A name that looks like a number is one to Hydra."""
+    if value is None or isinstance(value, list):
+        return value and [_named(name, is_path) for name in value]
+    return _absolute(str(value)) if is_path else str(value)
+
+
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return path if "://" in path else str(Path(path).expanduser().absolute())
 
 
 def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:

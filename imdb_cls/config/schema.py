@@ -6,8 +6,8 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from imdb_cls.config.knobs import above_zero, at_least, between, knob, matching, one_of
-from imdb_cls.names import SCALARS
+from imdb_cls.config.knobs import above_zero, at_least, between, knob, matching, one_of, paths
+from imdb_cls.names import SCALARS, SEPARATORS
 
 PRECISIONS = ("auto", "bf16-mixed", "16-mixed", "32-true")
 ACCELERATORS = ("auto", "cpu", "gpu", "mps")
@@ -21,18 +21,21 @@ _LONGEST_JOB_S = 28 * 24 * 3600
 
 @dataclass
 class DataConfig:
-    source: str = knob(MISSING, one_of("hub", "packaged", "files", "arrow"))
+    source: str = knob(MISSING, one_of("hub", "packaged", "files", "arrow", "acl_imdb"))
     name: str | None = None
     revision: str | None = None
     sha256: str | None = None
     fallback: bool = False
-    train: str | None = None
-    val: str | None = None
-    test: str | None = None
+    train: Any = knob(None, paths)
+    val: Any = knob(None, paths)
+    test: Any = knob(None, paths)
     path: str | None = None
     splits: str | None = None
     text: str = "text"
     label: str = "label"
+    separator: str = knob("auto", one_of("auto", *SEPARATORS, *SEPARATORS.values()))
+    negative: list[str] = field(default_factory=list)
+    positive: list[str] = field(default_factory=list)
     train_size: int | None = knob(None, _COUNT)
     val_size: int | None = knob(None, _COUNT)
     test_size: int | None = knob(None, _COUNT)

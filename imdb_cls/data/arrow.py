@@ -9,7 +9,7 @@ from typing import Any
 import datasets
 import pyarrow as pa
 
-from imdb_cls.data.files import Review
+from imdb_cls.data.reviews import Review
 from imdb_cls.storage import replacing
 
 _SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64()})

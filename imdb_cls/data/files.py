@@ -1,148 +1,116 @@
-"""Reviews in csv, jsonl and parquet files, one after the other: memory stays flat."""
+"""The files of reviews that a user names: one, a list, a glob, a directory, an address."""
 
-import csv
-import json
-import sys
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+import contextlib
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from imdb_cls.data import formats
+from imdb_cls.data.reviews import Layout, Review, checked_review
+from imdb_cls.errors import UserError, missing, one_line
 
-from imdb_cls.errors import UserError, missing, nearest, translated
+Named = str | Path | Sequence[str]
+"""What a user names, with wildcards or without."""
 
-ENDINGS = (".csv", ".jsonl", ".parquet")
-LABEL_NAMES = {"0": 0, "1": 1, "negative": 0, "positive": 1, "neg": 0, "pos": 1, "0.0": 0, "1.0": 1}
-_ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
-
-Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Review:
-    """One review; `where` says where it stands, for an error about it."""
-
-    text: str
-    label: int | None
-    where: str
+# Parameters of an address that let in whoever has it.
+_SECRET = re.compile(r"sig|token|key|secret|passw|credential", re.IGNORECASE)
 
 
-def read(path: str | Path, text: str = "text", label: str | None = "label") -> Iterator[Review]:
-    """The reviews of a file in their order. They have no labels if `label` is None. Raises
-    UserError as `rows` and `checked_review` do."""
-    columns = [text] if label is None else [text, label]
-    for where, row in rows(path, columns):
-        yield checked_review(row, where, text, label)
+def read(named: Named, layout: Layout | None = None) -> Iterator[Review]:
+    """The reviews of all files that are named, in their order. Raises UserError as `located`,
+    `read_file` do."""
+    with located(named) as paths:
+        for path in paths:
+            yield from read_file(path, layout or Layout())
 
 
-def rows(path: str | Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    """For each row of a file, where it stands and its values by column, the asked ones among them.
-    Raises UserError if there is no such file or column, for bytes that are not UTF-8, and if there
-    are no rows."""
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise UserError(f"{path}: {missing(path, 'file')}")
-    readers = {".csv": _csv, ".jsonl": _jsonl, ".parquet": _parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise UserError(f"{path}: allowed are files that end in {', '.join(ENDINGS)}")
-    empty = True
-    try:
-        for place, row in reader(path, columns):
-            empty = False
-            yield f"{path}, {place}", row
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path}, line {_first_undecodable(path)}: not UTF-8 ({error.reason}):"
-            " convert it, for example with iconv -t utf-8"
-        ) from None
-    if empty:
-        raise UserError(f"{path}: no reviews in it")
+def read_file(path: Path, layout: Layout) -> Iterator[Review]:
+    """The reviews of one file. Raises UserError as formats.rows and checked_review do."""
+    for where, row in formats.rows(path, layout):
+        yield checked_review(row, where, layout)
 
 
-def _first_undecodable(path: Path) -> int:
-    """The first line, from 1, that is not UTF-8."""
-    with path.open("rb") as file:
-        lines = enumerate(file, start=1)
-        return next(n for n, line in lines if line.decode(errors="ignore").encode() != line)
-
-
-def checked_review(row: Row, where: str, text: str = "text", label: str | None = "label") -> Review:
-    """The review of a row, from its columns `text` and `label`. Raises UserError as `checked_text`
-    and `parse_label` do."""
-    given = checked_text(row[text], where, text)
-    return Review(given, None if label is None else parse_label(row[label], where, label), where)
-
-
-def checked_text(value: Any, where: str, column: str = "text") -> str:
-    """The text itself. Raises UserError for what is null, no text, or nothing but spaces."""
-    if not isinstance(value, str):
-        what = "null" if value is None else f"no text but {value!r}"
-        raise UserError(f"{where}: {column} is {what}: every review needs a text")
-    if not value.strip():
-        raise UserError(f"{where}: {column} is empty: every review needs a text")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot") from None
-    return value
-
-
-def parse_label(value: Any, where: str, column: str = "label") -> int:
-    """0 or 1 from a number or a name. Raises UserError for anything else."""
-    known = LABEL_NAMES.get(str(int(value) if isinstance(value, bool) else value).strip().lower())
-    if known is None:
-        raise UserError(
-            f"{where}: {column}={value!r}: allowed are 0, 1, negative, positive, neg and pos"
-        )
-    return known
-
-
-def check_names(
-    kind: str, names: list[str], found: Collection[str], where: str, advice: str = ""
-) -> None:
-    """Raises UserError if one of the columns or splits (the `kind`) is not among those found."""
-    for name in names:
-        if name not in found:
-            raise UserError(
-                f"{where}: no {kind} '{name}' among {', '.join(found) or 'none'}."
-                f"{nearest(name, found)}{advice}"
-            )
-
-
-def _csv(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, strict=True)
+@contextlib.contextmanager
+def located(named: Named) -> Iterator[list[Path]]:
+    """The files that are named; those of an address lie on this machine until the end. Raises
+    UserError for what is no file, for none at all, and for one that is named twice."""
+    names = [str(named)] if isinstance(named, str | Path) else list(named)
+    with tempfile.TemporaryDirectory(prefix="imdb_cls-") as copies:
+        paths: list[Path] = []
+        for number, name in enumerate(names):
+            if "://" in name:
+                paths += _copied(name, Path(copies) / str(number))
+            else:
+                paths += _expanded(Path(name).expanduser())
+        if twice := [path for path in paths if paths.count(path) > 1]:
+            raise UserError(f"{twice[0]} is named twice among the files of reviews")
         try:
-            check_names("column", columns, reader.fieldnames or [], str(path), _ADVICE)
-            for row in reader:
-                yield f"line {reader.line_num}", row
-        except csv.Error as error:
-            raise UserError(f"{path}, line {reader.line_num + 1}: not CSV: {error}") from None
+            yield paths
+        except UserError as error:
+            # Of a copy, a user knows the address.
+            message = str(error)
+            for number, name in enumerate(names):
+                message = message.replace(f"{copies}/{number}", name.rpartition("/")[0])
+            raise UserError(message) from None
 
 
-def _jsonl(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            where = f"{path}, line {number}"
-            with translated(f"{where}: not JSON", ValueError):
-                row = json.loads(line)
-            if not isinstance(row, dict):
-                raise UserError(f"{where}: not a JSON object: every line needs its own {{…}}")
-            check_names("column", columns, row, where, _ADVICE)
-            yield f"line {number}", row
+def _expanded(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        return _shards(path)
+    # A name with brackets may be a file's very name, which is why it was looked for first.
+    if re.search(r"[*?[]", path.name):
+        if found := sorted(p for p in path.parent.glob(path.name) if p.is_file()):
+            return found
+        raise UserError(f"{path}: no file has such a name")
+    raise UserError(f"{path}: {missing(path, 'file')}")
 
 
-def _parquet(path: Path, columns: list[str]) -> Iterator[tuple[str, Row]]:
-    with translated(f"{path}: not Parquet, or damaged", pa.ArrowException, OSError):
-        file = pq.ParquetFile(path)
-        check_names("column", columns, file.schema_arrow.names, str(path), _ADVICE)
-        batches = file.iter_batches(batch_size=1024, columns=columns)
-        found = (row for batch in batches for row in batch.to_pylist())
-        for number, row in enumerate(found, start=1):
-            yield f"row {number}", row
+def _shards(directory: Path) -> list[Path]:
+    """All files of a directory but those whose names begin with a dot or an underscore."""
+    found = sorted(path for path in directory.iterdir() if path.name[0] not in "._")
+    if not found:
+        raise UserError(f"{directory}: no files in this directory")
+    for path in found:
+        if path.is_dir() and {p.name for p in path.iterdir()} >= {"pos", "neg"}:
+            raise UserError(f"{directory}: choose data=acl_imdb data.path={directory}")
+        if not path.is_file() or formats.ending(path) not in formats.ENDINGS:
+            raise UserError(
+                f"{directory}: {path.name} is no file of reviews, which end in {formats.ALLOWED}:"
+                f" name the files, as in '{directory}/*.csv'"
+            )
+    return found
+
+
+def _copied(address: str, directory: Path) -> list[Path]:
+    """Copies what lies at an address: a file, a directory's files, or those that fit wildcards."""
+    import fsspec
+
+    where, query = urlsplit(address), parse_qsl(urlsplit(address).query)
+    if where.username or where.password or any(_SECRET.search(key) for key, _ in query):
+        raise UserError(
+            f"{where.scheme}://{where.hostname}/…: this address holds a secret, which would be"
+            " written into the run's records: copy the file to this machine first"
+        )
+    try:
+        with warnings.catch_warnings(action="ignore"):  # s3fs is called old
+            system, path = fsspec.url_to_fs(address)
+        if where.scheme in ("http", "https"):
+            found = {path: where.path}
+        else:
+            listed = system.ls(path, detail=False) if system.isdir(path) else system.glob(path)
+            found = {name: name for name in sorted(listed)}
+        copies = [directory / Path(name).name for name in found.values()]
+        directory.mkdir()
+        for source, copy in zip(found, copies, strict=True):
+            system.get_file(source, str(copy))
+    except Exception as error:  # every file system has errors of its own
+        what = f"{type(error).__name__}: {one_line(error)}"
+        raise UserError(f"{address}: cannot be read: {what}") from error
+    if not copies:
+        raise UserError(f"{address}: no such file")
+    return copies

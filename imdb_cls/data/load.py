@@ -44,6 +44,7 @@ def write_splits(splits: Splits, directory: Path) -> None:
         {
             "fingerprint": splits.fingerprint,
             "removed": splits.removed,
+            "left_out": splits.left_out,
             "splits": {name: split.fingerprint for name, split in parts.items()},
         },
     )
@@ -55,12 +56,12 @@ def read_splits(directory: Path) -> Splits:
     with translated(f"data.splits={directory}", OSError, ValueError, KeyError, TypeError):
         described = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
         fingerprints, whole = dict(described["splits"]), str(described["fingerprint"])
-        removed = int(described["removed"])
+        removed, left_out = int(described["removed"]), int(described["left_out"])
         parts = {name: _read_split(directory / f"{name}.arrow") for name in SPLITS}
     for name, split in parts.items():
         if split.fingerprint != fingerprints.get(name):
             raise UserError(f"data.splits={directory}: {name}.arrow is damaged")
-    return Splits(**parts, fingerprint=whole, removed=removed)
+    return Splits(**parts, fingerprint=whole, removed=removed, left_out=left_out)
 
 
 def _read_split(path: Path) -> Split:

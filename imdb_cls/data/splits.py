@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.config import DataConfig
+from imdb_cls.data.reviews import LEFT_OUT
 from imdb_cls.errors import UserError
 from imdb_cls.names import LABELS
 
@@ -44,7 +45,9 @@ class Splits:
     test: Split
     fingerprint: str
     removed: int
-    """Reviews left out because their very text stands elsewhere too."""
+    """Reviews that are not used because their very text stands elsewhere too."""
+    left_out: int
+    """Reviews that are not used because of their label."""
 
 
 def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
@@ -57,10 +60,12 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     Raises:
         UserError: more reviews asked for than there are, or one class only.
     """
-    found = {name: _candidates(source[name]) for name in SPLITS if name in source}
-    before = sum(map(len, found.values()))
-    found = {name: _distinct(part) for name, part in found.items()}
-    if "test" not in found:
+    given = {name: _candidates(source[name]) for name in SPLITS if name in source}
+    labelled = {name: _labelled(part) for name, part in given.items()}
+    left_out = sum(map(len, given.values())) - sum(map(len, labelled.values()))
+    before = sum(map(len, labelled.values()))
+    found = {name: _distinct(part) for name, part in labelled.items()}
+    if "test" not in given:
         # By the text alone: the same reviews are test whatever the seed and the order of the file.
         held_out = found["train"]["hash"].astype("S1").view(np.uint8) % _TEST_ONE_IN == 0
         found["test"], found["train"] = found["train"][held_out], found["train"][~held_out]
@@ -70,8 +75,11 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
         found["train"] = _without(found["train"], found["val"])
     removed = before - sum(map(len, found.values()))
 
+    why = f" ({removed:,} duplicates and {left_out:,} of other labels are not used)"
+    if "test" not in given:
+        why += "; test is a quarter of the reviews, chosen by their texts: data.test=… names others"
     for name, part in found.items():
-        _need_both_classes(part, name)
+        _need_both_classes(part, name, why)
     train = found["train"]
     test = _draw(found["test"], config.test_size, config, "test")
     if "val" in found:
@@ -86,7 +94,7 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     drawn = {name: _split(source.get(name, source["train"]), part) for name, part in chosen.items()}
     prints = "".join(split.fingerprint for split in drawn.values())
     fingerprint = hashlib.sha256(prints.encode()).hexdigest()[:16]
-    return Splits(**drawn, fingerprint=fingerprint, removed=removed)
+    return Splits(**drawn, fingerprint=fingerprint, removed=removed, left_out=left_out)
 
 
 def fingerprint_of(reviews: datasets.Dataset) -> str:
@@ -95,10 +103,11 @@ def fingerprint_of(reviews: datasets.Dataset) -> str:
 
 
 def whole(reviews: datasets.Dataset) -> Split:
-    """All reviews in their order, duplicates too: what evaluate is given. Raises UserError if they
-    are all of one class."""
-    candidates = _candidates(reviews)
-    _need_both_classes(candidates, "input")
+    """All reviews with a label, in their order, duplicates too: what evaluate is given. Raises
+    UserError if they are all of one class."""
+    candidates = _labelled(_candidates(reviews))
+    left_out = len(reviews) - len(candidates)
+    _need_both_classes(candidates, "input", f" ({left_out:,} are of other labels)")
     return _split(reviews, candidates)
 
 
@@ -121,6 +130,12 @@ def _fingerprint(chosen: Candidates) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
+def _labelled(part: Candidates) -> Candidates:
+    """Without the reviews that are neither negative nor positive."""
+    kept: Candidates = part[part["label"] != LEFT_OUT]
+    return kept
+
+
 def _distinct(part: Candidates) -> Candidates:
     """The first of equal texts; none of them where their labels contradict each other."""
     _, first, inverse = np.unique(part["hash"], return_index=True, return_inverse=True)
@@ -136,14 +151,15 @@ def _without(part: Candidates, other: Candidates) -> Candidates:
     return part[~np.isin(part["hash"], other["hash"])]
 
 
-def _need_both_classes(part: Candidates, name: str) -> None:
+def _need_both_classes(part: Candidates, name: str, why: str) -> None:
     found = np.unique(part["label"])
-    if len(found) == 0:
-        raise UserError(f"{name}: no reviews left after removing duplicates")
-    if len(found) == 1:
-        raise UserError(
-            f"{name}: all {len(part):,} reviews are {LABELS[int(found[0])]}: both labels are needed"
+    if len(found) < 2:
+        has = (
+            f"all {len(part):,} reviews are {LABELS[int(found[0])]}"
+            if len(part)
+            else "none is left"
         )
+        raise UserError(f"{name}: {has}: both labels are needed{why}")
 
 
 def _draw(part: Candidates, size: int | None, config: DataConfig, name: str) -> Candidates:

@@ -49,10 +49,12 @@ def fingerprint(config: Config, resolved: Resolved) -> str:
         del (values[group] if group else values)[name]
     data, weights = values["data"], values["model"]["pretrained"]
     # Whether another source may stand in is no part of what was taken in the end.
-    for taken, paths in ((data, ("splits", "fallback")), (weights, ("path", "fallback"))):
+    # How a file is read shows in the reviews.
+    reading = ("splits", "fallback", "separator", "negative", "positive")
+    for taken, paths in ((data, reading), (weights, ("path", "fallback"))):
         for key in paths:
             del taken[key]
-    if data["source"] in ("files", "arrow"):
+    if data["source"] in ("files", "arrow", "acl_imdb"):
         for key in ("train", "val", "test", "path"):
             del data[key]
     if weights["source"] == "local":

@@ -64,6 +64,8 @@ class Resolved(_Record):
     sizes: dict[str, int]
     """Reviews of train, val and test."""
     duplicates_removed: int
+    left_out: int = 0
+    """Reviews whose label is neither negative nor positive."""
 
 
 @dataclass(kw_only=True)

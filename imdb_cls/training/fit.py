@@ -214,6 +214,7 @@ def _trainer(
 def _describe(run: Run, prepared: PreparedRun, screen: Screen) -> None:
     resolved = prepared.resolved.record
     sizes = resolved.sizes
+    left_out = f", {resolved.left_out:,} of other labels left out" if resolved.left_out else ""
     screen.say(f"run directory: {run.path}")
     if prepared.resolved.announcement:
         screen.warn("the Hub cannot be reached", prepared.resolved.announcement)
@@ -221,7 +222,7 @@ def _describe(run: Run, prepared: PreparedRun, screen: Screen) -> None:
     screen.say(f"model: {resolved.model}")
     screen.say(
         f"reviews: {sizes['train']:,} train, {sizes['val']:,} val, {sizes['test']:,} test"
-        f" of {resolved.data} ({resolved.duplicates_removed} duplicates removed)"
+        f" of {resolved.data} ({resolved.duplicates_removed} duplicates removed{left_out})"
     )
 
 

@@ -38,17 +38,19 @@ class ResolvedConfig:
         """`resolved` of run.json."""
         weights, data = self.config.model.pretrained, self.config.data
         # The cache of the Hub names a directory by the commit, which the config may leave open.
+        files = data.train if isinstance(data.train, list) else [data.train or ""]
         on_hub = weights.source == "hub" and not weights.path
         return Resolved(
             model=weights.name,
             revision=self.pretrained.path.name if on_hub else weights.revision,
             weights_sha256=self.pretrained.weights_sha256,
-            data=data.name or data.path or data.train or "",
+            data=data.name or data.path or ", ".join(files),
             data_revision=data.revision if data.source == "hub" else None,
             data_fingerprint=self.splits.fingerprint,
             fallback=bool(self.stand_ins),
             sizes={name: len(getattr(self.splits, name)) for name in ("train", "val", "test")},
             duplicates_removed=self.splits.removed,
+            left_out=self.splits.left_out,
         )
 
     @property

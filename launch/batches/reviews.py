@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from imdb_cls.data import files
+from imdb_cls.data.reviews import Layout
 from imdb_cls.errors import UserError
 from imdb_cls.inference.contract import Limits
 from imdb_cls.outputs import Prediction
@@ -16,7 +17,7 @@ _MOST = (64, 1_000_000)
 
 
 def write(source: str, column: str, target: Path) -> int:
-    """Writes the reviews of a csv, jsonl or parquet file as JSON lines `{"inputs": ["…", …]}`.
+    """Writes the reviews of files as JSON lines `{"inputs": ["…", …]}`.
     Returns how many reviews there are.
 
     Raises:
@@ -32,7 +33,7 @@ def write(source: str, column: str, target: Path) -> int:
 
 def _checked(source: str, column: str) -> Iterator[str]:
     longest = Limits().characters
-    for review in files.read(source, column, label=None):
+    for review in files.read(source, Layout(column, label=None)):
         if len(review.text) > longest:
             raise UserError(
                 f"{review.where}: {column} has {len(review.text):,} characters: at most {longest:,}"

@@ -12,7 +12,11 @@ from imdb_cls.config import CONF_DIR, Config, known_keys, schema, steps
 from tests.support.configs import GROUPS, parsed, refused
 
 # What an option cannot do without.
-NEEDS = {"data=files": ["data.train=my.csv"], "data=arrow": ["data.path=my_dataset"]}
+NEEDS = {
+    "data=files": ["data.train=my.csv"],
+    "data=arrow": ["data.path=my_dataset"],
+    "data=acl_imdb": ["data.path=aclImdb"],
+}
 # The file with a group's defaults, and the schema they are the defaults of.
 BASES = {
     "train.yaml": Config,
@@ -249,6 +253,7 @@ def test_a_warm_up_in_steps_stands_instead_of_the_ratio() -> None:
     [
         (["data=files"], "data.train"),
         (["data=arrow"], "data.path"),
+        (["data=acl_imdb"], "data.path"),
         (["data=imdb", "data.name=null"], "data.name"),
     ],
 )

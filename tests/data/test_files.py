@@ -11,6 +11,7 @@ import pytest
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import files, sources
+from imdb_cls.data.reviews import Layout
 from imdb_cls.errors import UserError
 
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ def pairs(path: Path) -> list[tuple[str, int | None]]:
 def refusal(path: Path, text: str = "text", label: str | None = "label") -> str:
     """What reading says is wrong, checked to be one line that names the file."""
     with pytest.raises(UserError) as caught:
-        list(files.read(path, text, label))
+        list(files.read(path, Layout(text, label)))
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -116,14 +117,14 @@ def test_csv_labels_may_be_numbers_and_names(tmp_path: Path) -> None:
 def test_columns_may_have_other_names_and_neighbours(ending: str, tmp_path: Path) -> None:
     rows = [{"id": 7, "stars": "pos", "review": "A fine film.", "text": "not this"}]
     path = write(tmp_path / f"reviews.{ending}", rows)
-    (review,) = files.read(path, "review", "stars")
+    (review,) = files.read(path, Layout("review", "stars"))
     assert (review.text, review.label) == ("A fine film.", 1)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_without_a_label_column_texts_alone_are_read(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending}", [{"text": "A fine film."}])
-    (review,) = files.read(path, label=None)
+    (review,) = files.read(path, Layout(label=None))
     assert (review.text, review.label) == ("A fine film.", None)
 
 
@@ -144,7 +145,7 @@ def test_a_missing_directory_is_a_missing_file(tmp_path: Path) -> None:
 
 def test_another_ending_is_answered_with_those_allowed(tmp_path: Path) -> None:
     (tmp_path / "reviews.txt").write_text("A fine film.")
-    assert ".csv, .jsonl, .parquet" in refusal(tmp_path / "reviews.txt")
+    assert ".csv, .tsv, .json, .jsonl, .parquet, each also" in refusal(tmp_path / "reviews.txt")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -257,7 +258,7 @@ def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
 def test_a_csv_row_with_too_few_fields_is_named_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "reviews.csv"
     path.write_text("text,label\nA fine film.,1\nA dull film.\n")
-    assert f"{path}, line 3: label=None" in refusal(path)
+    assert f"{path}, line 3: 1 fields, not 2 as in the header" in refusal(path)
 
 
 def test_an_unclosed_quote_is_named_by_its_line(tmp_path: Path) -> None:

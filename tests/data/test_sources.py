@@ -3,6 +3,7 @@
 import importlib.util
 import shutil
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow.csv
@@ -10,6 +11,7 @@ import pytest
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources
+from imdb_cls.data.reviews import Layout
 from imdb_cls.errors import UserError
 
 PACKAGED = DataConfig(
@@ -128,11 +130,11 @@ def test_a_train_file_alone_leaves_val_and_test_to_be_cut(
 def test_a_file_is_converted_once_wherever_it_lies(few: datasets.Dataset, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     few.to_csv(tmp_path / "train.csv", index=False)
-    first = sources.load_file(tmp_path / "train.csv", "text", "label", cache)
+    first = sources.load_files(tmp_path / "train.csv", Layout(), cache)
     before = arrow_files(cache)
     (tmp_path / "elsewhere").mkdir()
     moved = shutil.move(tmp_path / "train.csv", tmp_path / "elsewhere")
-    again = sources.load_file(moved, "text", "label", cache)
+    again = sources.load_files(moved, Layout(), cache)
     assert arrow_files(cache) == before
     assert again[:] == first[:] == few[:]
 
@@ -140,16 +142,16 @@ def test_a_file_is_converted_once_wherever_it_lies(few: datasets.Dataset, tmp_pa
 def test_a_changed_file_is_read_anew(few: datasets.Dataset, tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     few.to_csv(path, index=False)
-    sources.load_file(path, "text", "label", tmp_path / "cache")
+    sources.load_files(path, Layout(), tmp_path / "cache")
     few.select(range(5)).to_csv(path, index=False)
-    assert len(sources.load_file(path, "text", "label", tmp_path / "cache")) == 5
+    assert len(sources.load_files(path, Layout(), tmp_path / "cache")) == 5
 
 
 def test_other_columns_of_the_same_file_are_read_anew(tmp_path: Path) -> None:
     path = tmp_path / "train.csv"
     path.write_text("text,review,label\nA title,A fine film.,1\n")
-    titles = sources.load_file(path, "text", "label", tmp_path / "cache")
-    reviews = sources.load_file(path, "review", "label", tmp_path / "cache")
+    titles = sources.load_files(path, Layout(), tmp_path / "cache")
+    reviews = sources.load_files(path, Layout("review"), tmp_path / "cache")
     assert (titles["text"][:], reviews["text"][:]) == (["A title"], ["A fine film."])
 
 
@@ -158,7 +160,7 @@ def test_a_file_with_a_bad_last_row_leaves_nothing_in_the_cache(tmp_path: Path) 
     path.write_text("text,label\n" + "A fine film.,1\n" * 1500 + "A film.,maybe\n")
     for _ in range(2):
         with pytest.raises(UserError, match="line 1502: label='maybe'"):
-            sources.load_file(path, "text", "label", tmp_path / "cache")
+            sources.load_files(path, Layout(), tmp_path / "cache")
         assert arrow_files(tmp_path / "cache") == {}
 
 
@@ -171,7 +173,7 @@ def save(data: datasets.Dataset | datasets.DatasetDict, path: Path) -> str:
     return str(path)
 
 
-def arrow(path: str, cache: Path, **settings: str) -> datasets.DatasetDict:
+def arrow(path: str, cache: Path, **settings: Any) -> datasets.DatasetDict:
     return sources.load(DataConfig(source="arrow", path=path, **settings), cache)
 
 
@@ -198,7 +200,7 @@ def test_splits_and_columns_of_a_saved_dict_may_have_other_names(
     parts["exam"] = named.select(range(13, 20))
     path = save(datasets.DatasetDict(parts), tmp_path / "set")
     names = {"train": "learn", "val": "dev", "test": "exam", "text": "review", "label": "stars"}
-    pools = arrow(path, tmp_path / "cache", **names)
+    pools = arrow(path, tmp_path / "cache", **names, negative=["bad"], positive=["good"])
     assert pools["train"][:] == few.select(range(10))[:]
     assert pools["val"][:] == few.select(range(10, 13))[:]
     assert pools["test"][:] == few.select(range(13, 20))[:]

@@ -255,7 +255,7 @@ def test_a_pool_of_one_class_is_refused(
 
 
 def test_a_train_pool_that_stands_in_test_is_refused(real: list[Review]) -> None:
-    with pytest.raises(UserError, match="train: no reviews left after removing duplicates"):
+    with pytest.raises(UserError, match="train: none is left: both labels"):
         choose(real[:50], test=real)
 
 

@@ -54,6 +54,7 @@ def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
         ("data revision", resolved.data_revision or ""),
         ("data fingerprint", resolved.data_fingerprint),
         ("duplicates removed", str(resolved.duplicates_removed)),
+        *([("of other labels, left out", f"{resolved.left_out:,}")] if resolved.left_out else []),
         ("weights", resolved.model),
         ("weights revision", resolved.revision or ""),
         ("SHA-256 of the weights", resolved.weights_sha256),

@@ -1,0 +1,124 @@
+"""What a review is, and how a row of a source becomes one."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from imdb_cls.config import DataConfig
+from imdb_cls.config.knobs import check_value, one_of
+from imdb_cls.errors import UserError, nearest, translated
+from imdb_cls.names import SEPARATORS, label_values, plain_label
+
+LEFT_OUT = -1
+"""The label of a review that is neither negative nor positive, and is not used."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Review:
+    """One review; `where` says where it stands, for an error about it."""
+
+    text: str
+    label: int | None
+    """0, 1 or LEFT_OUT; None if labels were not asked for."""
+    where: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a source holds reviews, as the keys of conf/data/base.yaml of the same names say it."""
+
+    text: str = "text"
+    label: str | None = "label"
+    """The column of the labels; None: they are not read."""
+    separator: str = "auto"
+    negative: tuple[str, ...] = ()
+    positive: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+    """Further columns that every row must have."""
+
+    @classmethod
+    def of(cls, config: DataConfig) -> "Layout":
+        own = tuple(config.negative), tuple(config.positive)
+        return cls(config.text, config.label, config.separator, *own)
+
+    def checked(self) -> "Layout":
+        """The layout itself. Raises UserError for one that contradicts itself, in the words of the
+        commands that take it as arguments; conf/ has checks of its own."""
+        check_value("separator", self.separator, one_of("auto", *SEPARATORS, *SEPARATORS.values()))
+        if self.text == self.label:
+            raise UserError(f"text and label are both '{self.text}': two columns are needed")
+        with translated("negative=… positive=…", ValueError):
+            label_values(self.negative, self.positive)
+        return self
+
+    @property
+    def columns(self) -> list[str]:
+        return [self.text, *([] if self.label is None else [self.label]), *self.also]
+
+    @property
+    def own_labels(self) -> bool:
+        return bool(self.negative)
+
+    @property
+    def key(self) -> list[object]:
+        """What the reviews of a file depend on, beside its content."""
+        own = [] if self == Layout(self.text, self.label) else [self.separator, self.labels]
+        return [self.text, self.label, *own]
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        return label_values(self.negative, self.positive)
+
+
+def checked_review(row: Row, where: str, layout: Layout) -> Review:
+    """The review of a row. Raises UserError as `checked_text` and `parse_label` do."""
+    text = checked_text(row[layout.text], where, layout.text)
+    label = None if layout.label is None else parse_label(row[layout.label], where, layout)
+    return Review(text, label, where)
+
+
+def checked_text(value: Any, where: str, column: str = "text") -> str:
+    """The text itself. Raises UserError for what is null, no text, or nothing but spaces."""
+    if not isinstance(value, str):
+        what = "null" if value is None else f"no text but {value!r}"
+        raise UserError(f"{where}: {column} is {what}: every review needs a text")
+    if not value.strip():
+        raise UserError(f"{where}: {column} is empty: every review needs a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot") from None
+    return value
+
+
+def parse_label(value: Any, where: str, layout: Layout) -> int:
+    """0, 1, or LEFT_OUT for a label that is none of those of one's own. Raises UserError for
+    anything else."""
+    known = layout.labels.get(plain_label(value))
+    if known is None and layout.own_labels:
+        return LEFT_OUT
+    if known is None:
+        raise UserError(
+            f"{where}: {layout.label}={value!r}: allowed are 0/1, negative/positive, neg/pos and"
+            " false/true; say what others mean, as in negative=[1,2] positive=[4,5]"
+        )
+    return known
+
+
+def check_names(
+    kind: str, names: list[str], found: Collection[str], where: str, advice: str = ""
+) -> None:
+    """Raises UserError if one of the columns or splits (the `kind`) is not among those found, or
+    stands there more than once."""
+    found = list(found)
+    for name in names:
+        if name not in found:
+            raise UserError(
+                f"{where}: no {kind} '{name}' among {', '.join(found) or 'none'}."
+                f"{nearest(name, found)}{advice}"
+            )
+        if (times := found.count(name)) > 1:
+            raise UserError(f"{where}: {times} {kind}s are called '{name}': rename all but one")
