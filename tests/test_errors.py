@@ -115,7 +115,7 @@ def test_a_read_only_place_is_one_line(tmp_path: Path, command: Command) -> None
 def test_help_lists_groups_and_keys_anywhere_and_at_once(tmp_path: Path, command: Command) -> None:
     done = command("train", "--help", cwd=tmp_path, PYTHONPROFILEIMPORTTIME="1")
     assert done.returncode == 0
-    assert "data: arrow, base, files, imdb, imdb_packaged" in done.stdout
+    assert "data: acl_imdb, arrow, base, files, imdb, imdb_packaged" in done.stdout
     assert "experiment=quickstart" in done.stdout
     assert "learning_rate: 5.0e-05" in done.stdout
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -255,11 +255,15 @@ JSONL = '{"text": "good"}\n'
         ),
         ("in.jsonl", JSONL + "bad\n", ["line 2: not JSON"]),
         ("in.csv", "review,n\ngood,1\n", ["no column 'text' among review, n", "text=…"]),
-        ("in.csv", "n,text\n1,good\n2\n", ["in.csv, line 3: text is null"]),
+        ("in.csv", "n,text\n1,good\n2\n", ["in.csv, line 3: 1 fields, not 2"]),
         ("in.csv", "text\n", ["no reviews in it"]),
         ("in.csv", b"text\ngood\n\xff\xfe\n", ["in.csv", "not UTF-8", "iconv"]),
         ("in.parquet", "text\ngood\n", ["in.parquet: not Parquet"]),
-        ("in.txt", "good\n", ["in.txt: allowed are files that end in .csv, .jsonl, .parquet"]),
+        (
+            "in.txt",
+            "good\n",
+            ["in.txt: allowed are files that end in .csv, .tsv, .json, .jsonl, .parquet"],
+        ),
         ("im.csv", "text\ngood\n", ["in.csv: no such file", "Did you mean 'im.csv'?"]),
     ],
 )
@@ -316,7 +320,7 @@ def test_what_cannot_be_meant_is_refused(
     ("typed", "part"),
     [
         (b"good\n\xff\xfe\n", "not UTF-8"),
-        (b"good\n\nbad\n", "line 2 of standard input: text is empty"),
+        (b"good\n\nbad\n", "line 2 of standard input is empty"),
         (b"", "no reviews on standard input"),
     ],
 )

