@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls import container
 from imdb_cls.config import CONF_DIR, known_keys, unknown_key
+from imdb_cls.config.overrides import readable
 from imdb_cls.errors import UserError, as_user_error, nearest, one_line
 
 # Those of `--hydra-help`.
@@ -50,6 +52,7 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
 
     with one_line_errors():
         _check_flags(sys.argv[1:])
+        sys.argv[1:] = readable(sys.argv[1:])
         try:
             main = hydra_main(str(CONF_DIR), config_name, version_base="1.3")
             main(job)()
@@ -62,6 +65,9 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process on an error, as every command does."""
     # Python would search for garbage before it ends: a fifth of a short command's time.
     atexit.register(gc.freeze)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # a terminal without our letters shows others
+            stream.reconfigure(errors="replace")
     try:
         yield
     except BrokenPipeError:
@@ -137,15 +143,12 @@ def explain(error: Exception) -> str:
         key = match[1].split("=")[0].lstrip("+~").split("@")[0]
         if "No match in the defaults list" in text:
             groups = [path.name for path in CONF_DIR.iterdir() if path.is_dir()]
+            if key in groups:
+                return f"{key} is no part of the defaults: add it with a plus: +{key}=…"
             return f"unknown group '{key}'.{nearest(key, groups)}"
         if key in known_keys() or key == "hydra":
             return f"{key}: {text}"
         return f"{unknown_key(key)} `--help` lists them"
-    if match := re.search(r"parsing override '(.+?)'", text):
-        return (
-            f"cannot read '{match[1]}': write key=value, in quotes for the shell and for Hydra"
-            """ if the value has spaces or commas: 'data.text="my column"'"""
-        )
     if match := re.search(r"Value '(.*?)' .* could not be converted to (\w+)", text):
         return f"{getattr(error, 'full_key', None) or 'a key'}={match[1]} is not of type {match[2]}"
     return text

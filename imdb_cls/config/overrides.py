@@ -1,17 +1,102 @@
 """The key=value overrides of a Hydra command, as text."""
 
+import os
 import re
 from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+
+from imdb_cls.config.parse import CONF_DIR
+from imdb_cls.errors import UserError
+
+# What Hydra reads as it is typed, whatever the key; all else is looked at.
+_PLAIN = re.compile(r"[A-Za-z0-9/._@+-]+")
+# Keys whose values are paths: a file's own name comes before anything else that it could mean.
+_PATHS = (
+    *("data.train", "data.val", "data.test", "data.path", "model.pretrained.name", "resume"),
+    *("cache_dir", "hydra.run.dir", "hydra.sweep.dir"),
+)
+# Their keys are the user's own, which Hydra takes with plus signs only.
+_MAPPINGS = re.compile(r"((backend\.)?tags)(\..+)?")
+
+_FLAGS_WITH_A_VALUE = (
+    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
+    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
+)
+
+
+def readable(words: list[str]) -> list[str]:
+    """The words of a command line so that Hydra understands them: what its grammar cannot read is
+    put in quotes, such as names with brackets, quotes, # or é. Raises UserError for what is no
+    key=value, and for a group that is set to what is no option."""
+    several = any(word in ("-m", "--multirun") for word in words)
+    groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
+    behind_flag = [False, *(word in _FLAGS_WITH_A_VALUE for word in words)]
+    return [
+        word if word.startswith("-") or is_its_value else _readable(word, several, groups)
+        for word, is_its_value in zip(words, behind_flag, strict=False)
+    ]
+
+
+def _readable(word: str, several: bool, groups: set[str]) -> str:
+    key, equals, value = word.partition("=")
+    if equals and _MAPPINGS.fullmatch(key):
+        word, key = f"++{word}", f"++{key}"
+    if not key or _parsed(f"{key}{equals}") is None:
+        raise UserError(f"cannot read '{word}': write key=value; `--help` lists the keys")
+    if not equals or (_PLAIN.fullmatch(value) and key_of(word) not in groups):
+        return word
+    override = _parsed(word)
+    if override is None:
+        is_list = value.startswith("[") and value.endswith("]") and not _exists(value)
+        inner = value[1:-1] if is_list else value
+        parts = inner.split(",") if several or is_list else [inner]
+        joined = ",".join(p if _parsed(f"{key}={p}") else _in_quotes(p) for p in parts)
+        return f"{key}=[{joined}]" if is_list else f"{key}={joined}"
+    found = override.value()
+    if key_of(word) in groups:
+        _check_options(key_of(word), value, found)
+    means_other = found != value and isinstance(found, list | str | QuotedString | ChoiceSweep)
+    if key in _PATHS and means_other and _exists(value):
+        return f"{key}={_in_quotes(value)}"
+    return word
+
+
+def _exists(path: str) -> bool:
+    # Not Path.exists: a list of names may be longer than a name can be.
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111
+
+
+def _parsed(word: str) -> Override | None:
+    """None if Hydra cannot read it."""
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException:
+        return None
+
+
+def _check_options(group: str, text: str, value: object) -> None:
+    options = value.list if isinstance(value, ChoiceSweep) else value
+    for option in options if isinstance(options, list) else [options]:
+        if not isinstance(option, str | QuotedString):
+            allowed = sorted(p.stem for p in (CONF_DIR / group).iterdir() if p.stem != "base")
+            raise UserError(
+                f"{group}={text}: allowed are {', '.join(allowed)}; leave it out for the default"
+            )
 
 
 def quoted(value: str) -> str:
     """A value with the quotes, if it needs any, that it must have behind key= for Hydra."""
     if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
         return value
+    return _in_quotes(value)
+
+
+def _in_quotes(value: str) -> str:
     return QuotedString(value, Quote.single).with_quotes()
 
 

@@ -157,7 +157,7 @@ def _need_both_classes(part: Candidates, name: str, why: str) -> None:
         has = (
             f"all {len(part):,} reviews are {LABELS[int(found[0])]}"
             if len(part)
-            else "none is left"
+            else "no reviews are left"
         )
         raise UserError(f"{name}: {has}: both labels are needed{why}")
 

@@ -280,3 +280,35 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(key: str, near: st
     line = refused(f"{key}=1")
     assert f"unknown key '{key}'" in line
     assert f"Did you mean '{near}'?" in line
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["data.negative=[1,2]"], "data.negative=['1', '2'] data.positive=[]: give both"),
+        (["data.negative=[1,2]", "data.positive=[2.0]"], "'2' is both negative and positive"),
+        (["data.negative=[no]", "data.positive=[NO]"], "'no' is both negative and positive"),
+        (["data.label=text"], "data.text and data.label are both 'text'"),
+        (["data.separator=colon"], "data.separator=colon: allowed are auto, comma"),
+        (["data.train=[]"], "data.train=[] is no path"),
+        (["data.train=true"], "data.train=True is no path"),
+        (["data.train={a: b}"], "data.train={'a': 'b'} is no path"),
+    ],
+)
+def test_what_cannot_be_read_as_it_is_said_is_refused(overrides: list[str], said: str) -> None:
+    assert said in refused("data=files", "data.train=my.csv", *overrides)
+
+
+def test_files_may_be_many_and_their_names_numbers() -> None:
+    data = parsed("data=files", "data.train=[a.csv,2020]", "data.test=s3://bucket/b.csv").data
+    here = Path.cwd()
+    assert data.train == [f"{here}/a.csv", f"{here}/2020"]
+    assert data.test == "s3://bucket/b.csv"
+    assert parsed("data=arrow", "data.path=set", "data.val=2020").data.val == "2020"
+    assert "a list of files is for data=files" in refused("data=imdb", "data.train=[a,b]")
+
+
+def test_labels_of_ones_own_are_for_sources_that_have_a_column_of_them() -> None:
+    labels = ("data.negative=[1]", "data.positive=[5]")
+    assert "labels are known" in refused("data=imdb_packaged", *labels)
+    assert parsed("data=imdb", *labels).data.negative == ["1"]

@@ -271,3 +271,36 @@ def test_a_path_that_holds_no_dataset_is_refused(name: str, tmp_path: Path) -> N
     with pytest.raises(UserError, match=f"data.path={tmp_path / name}: ") as caught:
         arrow(str(tmp_path / name), tmp_path / "cache")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["validation", "val", "valid", "dev"])
+def test_the_split_for_validation_is_val(name: str, few: datasets.Dataset, tmp_path: Path) -> None:
+    parts = {"train": few.select(range(12)), name: few.select([0, 19]), "test": few.select([1, 18])}
+    parts["unsupervised"] = few.select([2])
+    path = save(datasets.DatasetDict(parts), tmp_path / "set")
+    pools = arrow(path, tmp_path / "cache")
+    assert {part: pools[part][:] for part in pools} == {
+        "train": parts["train"][:],
+        "val": parts[name][:],
+        "test": parts["test"][:],
+    }
+    # Named as test, it is no val, and the split called test is no longer read.
+    with pytest.raises(UserError, match=r"say which are which, as in data\.val=test"):
+        arrow(path, tmp_path / "cache", test=name)
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["train", "val", "dev", "test"], "has the splits train, val, dev, test: say"),
+        (["train", "holdout"], "has the splits train, holdout: say which are which"),
+        (["train", "validation", "eval"], "data.test=eval"),
+        (["validation", "test"], "no split 'train' among validation, test"),
+    ],
+)
+def test_no_split_is_left_aside_in_silence(
+    names: list[str], said: str, few: datasets.Dataset, tmp_path: Path
+) -> None:
+    path = save(datasets.DatasetDict(dict.fromkeys(names, few)), tmp_path / "set")
+    with pytest.raises(UserError, match=said):
+        arrow(path, tmp_path / "cache")

@@ -10,6 +10,7 @@ import pytest
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources, splits
+from imdb_cls.data.reviews import LEFT_OUT
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError
 
@@ -255,7 +256,7 @@ def test_a_pool_of_one_class_is_refused(
 
 
 def test_a_train_pool_that_stands_in_test_is_refused(real: list[Review]) -> None:
-    with pytest.raises(UserError, match="train: none is left: both labels"):
+    with pytest.raises(UserError, match="train: no reviews are left: both labels"):
         choose(real[:50], test=real)
 
 
@@ -298,3 +299,22 @@ def test_the_whole_of_a_pool_keeps_order_and_duplicates(real: list[Review]) -> N
 def test_the_whole_of_a_pool_of_one_class_is_refused(real: list[Review]) -> None:
     with pytest.raises(UserError, match="input: all 10 reviews are NEGATIVE"):
         splits.whole(pool([r for r in real if r[1] == 0][:10]))
+
+
+def test_reviews_of_other_labels_are_left_out_and_counted(real: list[Review]) -> None:
+    others = [(f"So-so {number}", LEFT_OUT) for number in range(7)]
+    chosen = choose(train=[*others, *real])
+    assert chosen.left_out == 7
+    assert chosen.removed == 0
+    assert everything(chosen) == everything(choose(train=real))
+    assert reviews(splits.whole(pool([*others, *real[:5], *real[-5:]]))) == [*real[:5], *real[-5:]]
+
+
+def test_a_quarter_that_is_empty_is_not_blamed_on_duplicates() -> None:
+    few = [(f"Film number {number}", number % 2) for number in range(3)]
+    with pytest.raises(UserError) as caught:
+        choose(train=few)
+    assert "(0 duplicates and 0 of other labels are not used)" in str(caught.value)
+    assert "test is a quarter of the reviews, chosen by their texts: data.test=…" in str(
+        caught.value
+    )
