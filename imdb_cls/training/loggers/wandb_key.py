@@ -28,6 +28,13 @@ def asked_mode(settings: WandbConfig) -> str | None:
     return _MODES[asked] if asked else None
 
 
+def job_variables() -> dict[str, str]:
+    """The variable by which a job's wandb is offline or disabled where it is so here. What makes it
+    online is its key (launch/training/secret.py)."""
+    asked = asked_mode(WandbConfig())
+    return {"WANDB_MODE": asked} if asked in ("offline", "disabled") else {}
+
+
 def mode(settings: WandbConfig) -> str:
     """The mode that is asked for, else never one in which wandb would ask for a key."""
     return asked_mode(settings) or ("online" if has_key() else "offline")
