@@ -84,9 +84,22 @@ IDLE = {
 @pytest.mark.parametrize("name", IDLE)
 def test_idle_connections_lock_nobody_out(name: str, served: Served) -> None:
     with contextlib.ExitStack() as stack:
-        for _ in range(protocol.MOST_CONNECTIONS + 12):
-            stack.enter_context(served.connected()).sendall(IDLE[name])
+        idle = [
+            stack.enter_context(served.connected()) for _ in range(protocol.MOST_CONNECTIONS + 12)
+        ]
+        for one in idle:
+            with contextlib.suppress(ConnectionError):  # it was turned away already
+                one.sendall(IDLE[name])
         assert served.is_well()
+
+
+def test_the_one_that_has_been_idle_for_the_longest_is_told_why_it_goes(served: Served) -> None:
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(served.connected()) for _ in range(protocol.MOST_CONNECTIONS)]
+        assert served.is_well()
+        status, content = answer_on(idle[0])
+    assert (status, list(content)) == (503, ["error"])
+    assert "over 128 connections are open" in content["error"]
 
 
 def test_connections_that_wait_for_their_next_request_lock_nobody_out(served: Served) -> None:
