@@ -52,7 +52,6 @@ def quiet_libraries() -> None:
     for pattern in _SILENCED:
         warnings.filterwarnings("ignore", message=pattern)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 
 def quiet_loaded_libraries(bars: bool) -> None:

@@ -94,7 +94,7 @@ class TrainerConfig:
 
 @dataclass
 class WandbConfig:
-    project: str = "imdb_cls"
+    project: str | None = None
     entity: str | None = None
     name: str | None = None
     group: str | None = None

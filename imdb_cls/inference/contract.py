@@ -1,24 +1,20 @@
-"""The request and the answer of Hugging Face's inference container, as this model takes them."""
+"""The request of Hugging Face's inference container, as this model takes it."""
 
+import csv
+import io
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from imdb_cls.names import LABELS
+from imdb_cls.inference import parameters
+from imdb_cls.inference.faults import KINDS, BadRequest, check_object, quoted
+from imdb_cls.inference.parameters import Parameters
 
-CONTENT_TYPE = "application/json"
+JSON, CSV = "application/json", "text/csv"
 _BODY = 'an object like {"inputs": "text"}'
-_KINDS = {bool: "a boolean", int: "a number", float: "a number", type(None): "null"}
-_KINDS |= {str: "a text", list: "a list", dict: "an object"}
-
-
-class BadRequest(ValueError):
-    """Says on one line what is wrong with a request, where, and what is allowed."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.message = status, message
+_INPUTS = "a text or a list of texts"
+# What a client may say that it accepts, and what it is sent.
+_ACCEPTED = {JSON: JSON, "application/*": JSON, "*/*": JSON, CSV: CSV, "text/*": CSV}
 
 
 @dataclass(frozen=True)
@@ -37,51 +33,48 @@ class Request:
     texts: list[str]
     alone: bool = False
     """Whether `inputs` was one text and not a list."""
-    top_k: int | None = None
-    """How many labels a text gets; None for all."""
-    calibrated: bool = True
-    ranked: bool = False
-    """Whether `top_k` was given. Then a text gets a list of labels, the best first."""
+    parameters: Parameters = field(default_factory=Parameters)
+    answer_type: str = JSON
+    """application/json or text/csv."""
 
 
-def parse(body: bytes, content_type: str | None, limits: Limits) -> Request:
-    """The request that a body holds, which looks like
-    {"inputs": "text" | ["text", …], "parameters": {"top_k": 1 | 2 | null, "calibrated": true}}
+def parse(
+    body: bytes, content_type: str | None, limits: Limits, accept: str | None = None
+) -> Request:
+    """The request that a body holds: JSON that looks like
+    {"inputs": "text" | ["text", …], "parameters": {"top_k": 1 | 2 | null, …}}
+    or CSV with a column `inputs`.
+
+    Args:
+        accept: the types that the client takes; None: any.
 
     Raises:
-        BadRequest: 415 for another content type, 413 for what is over a limit, else 400.
+        BadRequest: 415 for another content type, 406 if the client takes neither JSON nor CSV, 413
+            for what is over a limit, else 400.
     """
-    check_content_type(content_type)
+    kind, answer_type = check_content_type(content_type), _answer_type(accept)
     if len(body) > limits.body_bytes:
         raise too_large(limits)
-    values = _json(body)
-    _check_object(values, "the body", _BODY, ("inputs", "parameters"))
+    values = _json(body) if kind == JSON else _csv(body)
+    check_object(values, "the body", _BODY, ("inputs", "parameters"))
     if "inputs" not in values:
-        raise BadRequest(400, "inputs is missing: a text or a list of texts")
+        raise BadRequest(400, f"inputs is missing: {_INPUTS}")
     inputs, alone = values["inputs"], isinstance(values["inputs"], str)
     texts = [inputs] if alone else inputs
     if not isinstance(texts, list):
-        raise BadRequest(400, f"inputs: {_KINDS[type(inputs)]}, not a text or a list of texts")
+        raise BadRequest(400, f"inputs: {KINDS[type(inputs)]}, not {_INPUTS}")
     if not texts:
         raise BadRequest(400, "inputs: an empty list: give at least one text")
     if len(texts) > limits.texts:
         raise BadRequest(413, f"inputs: {len(texts):,} texts: at most {limits.texts:,} a request")
     for number, text in enumerate(texts):
         _check_text(text, "inputs" if alone else f"inputs[{number}]", limits)
-    return Request(texts, alone, **_parameters(values.get("parameters", {})))
-
-
-def answer(request: Request, probabilities: Sequence[float]) -> list[Any]:
-    """What transformers.pipeline("text-classification") gives for the same inputs and top_k.
-
-    Args:
-        probabilities: [texts], of POSITIVE.
-    """
-    ranked = [_labels(float(probability)) for probability in probabilities]
-    if not request.ranked:
-        return [labels[0] for labels in ranked]
-    kept = [labels[: request.top_k] for labels in ranked]
-    return kept[0] if request.alone else kept
+    asked = parameters.read(values.get("parameters"))
+    if answer_type == CSV and asked.form != "best":
+        raise BadRequest(
+            400, f"Accept: {CSV} has one label a text: leave out top_k and return_all_scores"
+        )
+    return Request(texts, alone, asked, answer_type)
 
 
 def encode(values: object) -> bytes:
@@ -89,24 +82,33 @@ def encode(values: object) -> bytes:
     return json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
-def check_content_type(content_type: str | None) -> None:
-    """Raises BadRequest (415) for all but JSON in UTF-8."""
-    kind, _, rest = (content_type or "").partition(";")
-    charset = rest.strip().lower().partition("charset=")[2].strip('" ')
-    if kind.strip().lower() != CONTENT_TYPE or charset not in ("", "utf-8", "utf8"):
-        given = _quoted(content_type) if content_type else "none"
-        raise BadRequest(415, f"Content-Type: {given}: allowed is {CONTENT_TYPE} (in UTF-8)")
+def check_content_type(content_type: str | None) -> str:
+    """application/json or text/csv. Raises BadRequest (415) for all but these two in UTF-8."""
+    kind, *details = (part.strip().lower() for part in (content_type or "").split(";"))
+    named = {detail.replace('"', "").replace(" ", "") for detail in details}
+    foreign = {one for one in named if one.startswith("charset=")} - {
+        "charset=utf-8",
+        "charset=utf8",
+    }
+    if kind not in (JSON, CSV) or foreign or "header=absent" in named:
+        given = quoted(content_type) if content_type else "none"
+        raise BadRequest(
+            415, f"Content-Type: {given}: allowed are {JSON} and, with a header, {CSV} (in UTF-8)"
+        )
+    return kind
 
 
 def too_large(limits: Limits) -> BadRequest:
     return BadRequest(413, f"the body: over {limits.body_bytes:,} bytes, the most that is taken")
 
 
-def _labels(probability: float) -> list[dict[str, Any]]:
-    """Both labels, the likelier one first."""
-    scores = (1 - probability, probability)
-    best = int(probability > 0.5)
-    return [{"label": LABELS[i], "score": scores[i]} for i in (best, 1 - best)]
+def _answer_type(accept: str | None) -> str:
+    """The first type that a client accepts and that there is."""
+    named = [part.partition(";")[0].strip().lower() for part in (accept or "*/*").split(",")]
+    for name in named:
+        if name in _ACCEPTED:
+            return _ACCEPTED[name]
+    raise BadRequest(406, f"Accept: {quoted(accept or '')}: the answer is {JSON} or {CSV}")
 
 
 def _json(body: bytes) -> Any:
@@ -114,10 +116,8 @@ def _json(body: bytes) -> Any:
         raise BadRequest(400, f"the body: empty, not {_BODY}")
     try:
         return json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number
+            _decoded(body, "utf-8"), object_pairs_hook=_object, parse_constant=_no_number
         )
-    except UnicodeDecodeError as error:
-        raise BadRequest(400, f"the body: not UTF-8 at byte {error.start:,}") from None
     except RecursionError:
         raise BadRequest(400, "the body: nested too deeply") from None
     except json.JSONDecodeError as error:
@@ -129,12 +129,44 @@ def _json(body: bytes) -> Any:
         raise BadRequest(400, "the body: not JSON: a number of too many digits") from None
 
 
+def _csv(body: bytes) -> dict[str, list[str]]:
+    """The texts of the column `inputs`. Other columns and blank lines are left out."""
+    text = _decoded(body, "utf-8-sig")  # Excel begins its files with a byte order mark
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # the limits on texts are ours
+    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
+    texts = []
+    try:
+        header = next(lines, [])
+        if header.count("inputs") != 1:
+            raise BadRequest(
+                400, "the body: the first line of CSV names the columns, and one of them inputs"
+            )
+        for row in lines:
+            if row and len(row) != len(header):
+                raise BadRequest(
+                    400,
+                    f"the body: line {lines.line_num:,}: fields: {len(row)}, columns:"
+                    f" {len(header)} (a text with a comma stands in double quotes)",
+                )
+            texts += row[header.index("inputs") :][:1]
+    except csv.Error as error:
+        raise BadRequest(400, f"the body: not CSV: {error} at line {lines.line_num:,}") from None
+    return {"inputs": texts}
+
+
+def _decoded(body: bytes, encoding: str) -> str:
+    try:
+        return body.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise BadRequest(400, f"the body: not UTF-8 at byte {error.start:,}") from None
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuses an object with one key twice, of which readers of JSON take the one or the other."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
-            raise BadRequest(400, f"the body: the key {_quoted(name)} stands twice in one object")
+            raise BadRequest(400, f"the body: the key {quoted(name)} stands twice in one object")
         found[name] = value
     return found
 
@@ -145,7 +177,7 @@ def _no_number(name: str) -> None:
 
 def _check_text(text: Any, where: str, limits: Limits) -> None:
     if not isinstance(text, str):
-        raise BadRequest(400, f"{where}: {_KINDS[type(text)]}, not a text")
+        raise BadRequest(400, f"{where}: {KINDS[type(text)]}, not a text")
     if not text.strip():
         raise BadRequest(400, f"{where}: an empty text")
     if len(text) > limits.characters:
@@ -157,38 +189,3 @@ def _check_text(text: Any, where: str, limits: Limits) -> None:
         raise BadRequest(
             400, f"{where}: half a character (a lone surrogate) at position {error.start:,}"
         ) from None
-
-
-def _parameters(values: Any) -> dict[str, Any]:
-    if values is None:
-        return {}
-    _check_object(values, "parameters", "an object", ("top_k", "calibrated"))
-    top_k, calibrated = values.get("top_k"), values.get("calibrated", True)
-    if isinstance(top_k, (bool, float)) or top_k not in (None, 1, 2):
-        raise BadRequest(400, f"parameters.top_k: {_shown(top_k)}: allowed are 1, 2 and null")
-    if not isinstance(calibrated, bool):
-        shown = _shown(calibrated)
-        raise BadRequest(400, f"parameters.calibrated: {shown}: allowed are true and false")
-    return {"top_k": top_k, "calibrated": calibrated, "ranked": "top_k" in values}
-
-
-def _check_object(values: Any, where: str, wanted: str, allowed: tuple[str, ...]) -> None:
-    if not isinstance(values, dict):
-        raise BadRequest(400, f"{where}: {_KINDS[type(values)]}, not {wanted}")
-    for name in values:
-        if name not in allowed:
-            raise BadRequest(
-                400, f"{where}: unknown key {_quoted(name)}: allowed are {' and '.join(allowed)}"
-            )
-
-
-def _shown(value: Any) -> str:
-    """A value as it is if it is short, else its kind."""
-    if isinstance(value, str):
-        return f"the text {_quoted(value)}"
-    return _KINDS[type(value)] if isinstance(value, (list, dict)) else json.dumps(value)[:20]
-
-
-def _quoted(text: str) -> str:
-    """A text in quotes, on one line, cut if it is long."""
-    return repr(text if len(text) <= 40 else text[:39] + "…").encode("ascii", "replace").decode()

@@ -3,30 +3,35 @@
 import importlib.util
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.errors import translated
+from imdb_cls.names import LABELS
 
 Rows = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
 LogOdds = npt.NDArray[np.float64]
+Logits = npt.NDArray[np.float64]
 Ids = Callable[[Rows], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
 Advance = Callable[[int], None]
 
 
-class Engine(Protocol):
+class Engine(ABC):
     @property
+    @abstractmethod
     def name(self) -> str:
         """For people: onnx int8, torch 32-true."""
 
-    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
-        """[reviews]: log p / (1 - p) of POSITIVE, in the order of `lengths`.
+    @abstractmethod
+    def logits(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> Logits:
+        """[reviews, labels], in the order of `lengths`.
 
         Args:
             lengths: [reviews], in tokens.
@@ -34,8 +39,13 @@ class Engine(Protocol):
             advance: is called with the number of reviews that were just done.
         """
 
+    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
+        """[reviews]: log p / (1 - p) of POSITIVE, in the order of `lengths`. See `logits`."""
+        logits = self.logits(lengths, ids, advance)
+        return np.asarray(logits[:, 1] - logits[:, 0])
 
-class OnnxEngine:
+
+class OnnxEngine(Engine):
     """Every core runs one review at a time. So nothing is padded, and a review's result does not
     depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
@@ -43,6 +53,7 @@ class OnnxEngine:
         """Raises UserError if the file is damaged."""
         import onnxruntime
 
+        onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
@@ -54,16 +65,20 @@ class OnnxEngine:
                 # The fused kernel is slower than an addition and a normalization one by one.
                 disabled_optimizers=["SkipLayerNormFusion"],
             )
-        self.name = f"onnx {file.suffixes[-2].lstrip('.')}"
-        self.threads = threads or cores()
+        self._file, self.threads = file, threads or cores()
 
-    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
-        found = np.empty(len(lengths), dtype=np.float64)
+    @property
+    def name(self) -> str:
+        return f"onnx {self._file.suffixes[-2].lstrip('.')}"
+
+    def logits(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> Logits:
+        """See Engine."""
+        found = np.empty((len(lengths), len(LABELS)), dtype=np.float64)
 
         def one(row: np.int64) -> None:
             tokens = np.asarray(ids(np.array([row])), dtype=np.int64)
             (logits,) = self._session.run(None, {"input_ids": tokens})
-            found[row] = float(logits[0, 1]) - float(logits[0, 0])
+            found[row] = logits[0]
 
         # The longest go first, so that the cores finish at about the same time.
         order = np.argsort(-lengths, kind="stable")

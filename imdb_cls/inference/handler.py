@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from imdb_cls.inference import contract
-from imdb_cls.inference.contract import BadRequest, Limits, Request
-from imdb_cls.inference.engine import LogOdds, cores
-from imdb_cls.inference.labeller import Labeller, probability
+from imdb_cls.inference import answers, contract
+from imdb_cls.inference.contract import Limits, Request
+from imdb_cls.inference.engine import cores
+from imdb_cls.inference.faults import BadRequest
+from imdb_cls.inference.labeller import Labeller
 
 # SageMaker counts the bytes before we do, and lets a transform job send more than an endpoint.
 _LIMITS = Limits(body_bytes=100 * 1024 * 1024)
@@ -26,26 +27,21 @@ def transform_fn(
     accept: str | None,
     context: object = None,
 ) -> str:
-    """A request's answer, as JSON. Raises BadRequest, whose line the toolkit answers with status
-    400."""
-    if accept and not _takes_json(accept):
-        raise BadRequest(406, f"Accept: {accept[:40]!r}: the answer is {contract.CONTENT_TYPE}")
+    """A request's answer. Raises BadRequest, whose line the toolkit answers with status 400."""
     content = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else bytes(body)
-    request = contract.parse(content, content_type, _LIMITS)
-    return answer(request, model.log_odds(request.texts), model.temperature).decode()
+    request = contract.parse(content, content_type, _LIMITS, accept)
+    if not request.parameters.truncation:
+        check_lengths(request, model)
+    return answers.write(request, model.logits(request.texts), model.temperature).decode()
 
 
-def answer(request: Request, log_odds: LogOdds, temperature: float) -> bytes:
-    """The answer to a request, as JSON.
-
-    Args:
-        log_odds: [texts], calibrated, of POSITIVE.
-        temperature: what they were divided by.
-    """
-    asked = log_odds if request.calibrated else log_odds * temperature
-    return contract.encode(contract.answer(request, probability(asked).tolist()))
-
-
-def _takes_json(accept: str) -> bool:
-    kinds = {part.partition(";")[0].strip().lower() for part in accept.split(",")}
-    return bool(kinds & {contract.CONTENT_TYPE, "application/*", "*/*"})
+def check_lengths(request: Request, model: Labeller) -> None:
+    """Raises BadRequest (400) if a text is so long that it would be cut."""
+    tokens = model.tokenizer(request.texts)
+    for number, (count, is_long) in enumerate(
+        zip(tokens["tokens"], tokens["truncated"], strict=True)
+    ):
+        if is_long:
+            where = "inputs" if request.alone else f"inputs[{number}]"
+            most = f"at most {model.tokenizer.max_length:,} without truncation"
+            raise BadRequest(400, f"{where}: {count:,} tokens: {most}")

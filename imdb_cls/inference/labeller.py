@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imdb_cls.inference.engine import Engine, LogOdds, has_gpu, open_fast
+from imdb_cls.inference.engine import Engine, Logits, LogOdds, has_gpu, open_fast
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
@@ -37,9 +37,14 @@ class Labeller:
     def log_odds(self, texts: list[str]) -> LogOdds:
         """[texts]: log p / (1 - p) of POSITIVE, calibrated, in the order given. Multiplied by
         `temperature` they are what the network gave before it was calibrated."""
+        logits = self.logits(texts)
+        return np.asarray(logits[:, 1] - logits[:, 0])
+
+    def logits(self, texts: list[str]) -> Logits:
+        """[texts, labels], calibrated, in the order given."""
         ids = self.tokenizer(texts)["input_ids"]
         lengths = np.array([len(row) for row in ids], dtype=np.int32)
-        return self.engine.log_odds(lengths, lambda rows: [ids[row] for row in rows])
+        return self.engine.logits(lengths, lambda rows: [ids[row] for row in rows])
 
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float64]:
         """[texts]: of POSITIVE, in the order given."""

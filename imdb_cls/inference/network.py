@@ -9,12 +9,13 @@ from safetensors import SafetensorError
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.errors import translated
-from imdb_cls.inference.engine import Advance, Ids, Lengths, LogOdds, Rows
+from imdb_cls.inference.engine import Advance, Engine, Ids, Lengths, Logits, Rows
 from imdb_cls.inference.padding import eval_batches, pad
+from imdb_cls.names import LABELS
 
 
 @dataclass(frozen=True)
-class TorchEngine:
+class TorchEngine(Engine):
     network: DistilBertForSequenceClassification
     pad_id: int
     device: torch.device
@@ -26,11 +27,11 @@ class TorchEngine:
         return f"torch {self.precision}"
 
     @torch.inference_mode()
-    def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
+    def logits(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> Logits:
         """See engine.Engine. The reviews go in batches of like length."""
         torch.nn.Module.to(self.network, self.device)
         self.network.train(False)
-        found = np.empty(len(lengths), dtype=np.float64)
+        found = np.empty((len(lengths), len(LABELS)), dtype=np.float64)
         pending: list[tuple[Rows, torch.Tensor]] = []
         kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
         with torch.autocast(self.device.type, kind, enabled=kind is not None):
@@ -42,8 +43,7 @@ class TorchEngine:
                 advance(len(rows))
         # They are read at the end, so that a GPU is not waited for after every batch.
         for rows, logits in pending:
-            values = logits.cpu().double()
-            found[rows] = (values[:, 1] - values[:, 0]).numpy()
+            found[rows] = logits.cpu().double().numpy()
         return found
 
 

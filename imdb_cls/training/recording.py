@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from imdb_cls.errors import UserError, as_user_error
 from imdb_cls.runs.run import Clock, Run, now
 from imdb_cls.storage import lock
 from imdb_cls.training.checkpoints import Pruned, Stopped
+from imdb_cls.training.loggers import wandb_run
 
 
 @contextmanager
@@ -52,9 +52,7 @@ def recording(run: Run, clock: Clock) -> Iterator[None]:
         finally:
             seconds = round(time.perf_counter() - start, 3)
             run.record(**end, finished=now(), seconds=seconds, parts=clock.seconds)
-            if "wandb" in sys.modules:
-                as_wanted = end["status"] == "completed" or "pruned" in end
-                sys.modules["wandb"].finish(exit_code=0 if as_wanted else 1)
+            wandb_run.finish(end["status"] == "completed" or "pruned" in end)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from imdb_cls import outputs
 from imdb_cls.errors import UserError, one_line
-from imdb_cls.inference.contract import CONTENT_TYPE
+from imdb_cls.inference.contract import JSON
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.s3 import split_uri
 from launch.endpoints import describe
@@ -57,7 +57,7 @@ def _ask(aws: AWS, name: str, body: bytes) -> bytes:
     runtime = aws.client("sagemaker-runtime")
     try:
         answer = runtime.invoke_endpoint(
-            EndpointName=name, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, Body=body
+            EndpointName=name, ContentType=JSON, Accept=JSON, Body=body
         )
     except ClientError as error:
         if error.response["Error"]["Code"] != "ModelError":
@@ -79,7 +79,7 @@ def _ask_queue(aws: AWS, name: str, queue: dict[str, Any], body: bytes) -> bytes
     try:
         s3.put_object(Bucket=bucket, Key=key, Body=body, **extra)
         asked = runtime.invoke_endpoint_async(
-            EndpointName=name, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, InputLocation=used[0]
+            EndpointName=name, ContentType=JSON, Accept=JSON, InputLocation=used[0]
         )
         used += [asked["OutputLocation"], asked["FailureLocation"]]
         return _answer(aws, name, asked["OutputLocation"], asked["FailureLocation"])

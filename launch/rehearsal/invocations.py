@@ -38,9 +38,10 @@ def _answer_now(server: Running, request: HTTPRequest) -> Response:
     body = request.get_data()
     if len(body) > _LARGEST:
         raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}", "ValidationError")
-    status, content = server.ask(body, request.content_type or _JSON)
+    accept = request.headers.get("Accept") or _JSON
+    status, content, kind = server.ask(body, request.content_type or _JSON, accept)
     if status == 200:
-        return Response(content, content_type=_JSON)
+        return Response(content, content_type=kind)
     said, side = content.decode("utf-8", "replace"), "client" if status < 500 else "server"
     error = {
         "ErrorCode": f"{side.upper()}_ERROR_FROM_MODEL",
@@ -64,13 +65,15 @@ def _answer_later(
     done = f"{output['S3OutputPath'].rstrip('/')}/{name}"
     failed = f"{output.get('S3FailurePath', output['S3OutputPath']).rstrip('/')}/{name}"
     source = request.headers.get(f"{_HEADER}InputLocation", "")
-    content_type = request.headers.get(f"{_HEADER}Content-Type", _JSON)
+    content_type, accept = (
+        request.headers.get(f"{_HEADER}{name}", _JSON) for name in ("Content-Type", "Accept")
+    )
     s3 = account.client("s3", endpoint.region)
 
     def work() -> None:
         bucket, key = split_uri(source)
         body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-        status, content = server.ask(body, content_type)
+        status, content, _ = server.ask(body, content_type, accept)
         bucket, key = split_uri(done if status == 200 else failed)
         s3.put_object(Bucket=bucket, Key=key, Body=content)
 

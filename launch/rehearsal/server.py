@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from launch.rehearsal.process import Batches, BoundProcess
 
@@ -16,10 +16,17 @@ _READY = re.compile(r"^serving .* on http://([\d.]+:\d+)")
 _START_S, _END_S, _ANSWER_S = 300.0, 10.0, 60.0
 
 
-class Running(Protocol):
-    """What answers for a model, with an HTTP status and a body, until it is closed."""
+class Answer(NamedTuple):
+    status: int
+    """HTTP's."""
+    body: bytes
+    content_type: str = "application/json"
 
-    def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]: ...
+
+class Running(Protocol):
+    """What answers for a model, until it is closed."""
+
+    def ask(self, body: bytes, content_type: str, accept: str) -> Answer: ...
     def close(self) -> None: ...
 
 
@@ -45,16 +52,17 @@ class Server:
             self.close()
             raise NotStarted("\n".join(self._lines))
 
-    def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]:
+    def ask(self, body: bytes, content_type: str, accept: str) -> Answer:
         assert self._address
         connection = http.client.HTTPConnection(self._address, timeout=_ANSWER_S)
         with contextlib.closing(connection):
             try:
-                connection.request("POST", "/invocations", body, {"Content-Type": content_type})
+                headers = {"Content-Type": content_type, "Accept": accept}
+                connection.request("POST", "/invocations", body, headers)
                 answer = connection.getresponse()
-                return answer.status, answer.read()
+                return Answer(answer.status, answer.read(), answer.headers["content-type"])
             except OSError as error:
-                return 503, str(error).encode()
+                return Answer(503, str(error).encode())
 
     def close(self) -> None:
         process = self._bound.process

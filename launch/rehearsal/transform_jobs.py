@@ -74,15 +74,18 @@ class TransformJobs:
         if not found:
             raise ValueError(f"No S3 objects found under {source}")
         content_type = request["TransformInput"].get("ContentType", "application/json")
+        accept = request["TransformOutput"].get("Accept", "application/json")
 
         def stopping() -> bool:
             return job.status == "Stopping" or self.account.closed.is_set()
 
         def ask(line: bytes) -> bytes:
-            status, answer = (200, b"") if stopping() else server.ask(line, content_type)
-            if status != 200:
-                raise _Failed(f"{status}: {answer.decode('utf-8', 'replace')}")
-            return answer
+            if stopping():
+                return b""
+            answer = server.ask(line, content_type, accept)
+            if answer.status != 200:
+                raise _Failed(f"{answer.status}: {answer.body.decode('utf-8', 'replace')}")
+            return answer.body
 
         for key in (item["Key"] for item in found):
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()

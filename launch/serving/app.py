@@ -11,8 +11,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from imdb_cls import __version__
-from imdb_cls.inference import contract, handler
-from imdb_cls.inference.contract import BadRequest, Limits
+from imdb_cls.inference import answers, contract, handler
+from imdb_cls.inference.contract import Limits
+from imdb_cls.inference.faults import BadRequest, quoted
 from imdb_cls.inference.labeller import Labeller
 from launch.serving import body_limits, schema
 from launch.serving.batching import Batcher, Busy
@@ -23,7 +24,7 @@ def make(labeller: Labeller, options: ServingOptions) -> FastAPI:
     """The app that answers with a loaded model."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
     batcher = Batcher(
-        lambda texts: [float(value) for value in labeller.log_odds(texts)],
+        lambda texts: labeller.logits(texts).tolist(),
         ThreadPoolExecutor(1, "labelling"),
         most=2 * limits.texts,
     )
@@ -48,27 +49,35 @@ def make(labeller: Labeller, options: ServingOptions) -> FastAPI:
         responses=schema.answers(),
     )
     async def invocations(request: Request) -> Response:
-        content_type = request.headers.get("content-type")
+        # Of two headers of one name a proxy may take the one, and we the other.
+        content_type = ",".join(request.headers.getlist("content-type"))
+        accept = ",".join(request.headers.getlist("accept"))
         contract.check_content_type(content_type)
+        if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+            raise BadRequest(415, f"Content-Encoding: {quoted(encoding)}: send the body as it is")
         try:
             body = await body_limits.read_body(request, limits, options.body_seconds)
-            asked = contract.parse(body, content_type, limits)
-            log_odds = await _log_odds(request, batcher, asked.texts)
+            asked = contract.parse(body, content_type, limits, accept)
+            if not asked.parameters.truncation:
+                await asyncio.to_thread(handler.check_lengths, asked, labeller)
+            logits = await _logits(request, batcher, asked.texts)
         except asyncio.CancelledError:
             # The server is stopping, and has waited for its last requests as long as it does.
             return body_limits.Refusal(503, "the server is shutting down")
-        if log_odds is None:
+        if logits is None:
             return Response()  # nobody is there to read it
-        content = handler.answer(asked, np.array(log_odds), labeller.temperature)
-        return Response(content, media_type=contract.CONTENT_TYPE)
+        content = answers.write(asked, np.array(logits), labeller.temperature)
+        return Response(content, media_type=asked.answer_type)
 
     _add_errors(app, options.body_seconds)
     return app
 
 
-async def _log_odds(request: Request, batcher: Batcher, texts: list[str]) -> list[float] | None:
-    """The texts' log-odds; None: the client went away before they were there."""
-    work = asyncio.create_task(batcher.log_odds(texts))
+async def _logits(
+    request: Request, batcher: Batcher[list[float]], texts: list[str]
+) -> list[list[float]] | None:
+    """Those of each text; None: the client went away before they were there."""
+    work = asyncio.create_task(batcher.label(texts))
     gone = asyncio.create_task(body_limits.until_gone(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)

@@ -5,6 +5,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
 
 # Texts in a batch: enough for every core, and so few that a short request never waits for many.
 BATCH = 32
@@ -17,36 +20,34 @@ class Busy(Exception):
 
 
 @dataclass(eq=False)
-class _Waiting:
+class _Waiting(Generic[T]):
     """A request. Its first `given` texts are labelled or being labelled."""
 
     texts: list[str]
-    done: asyncio.Future[list[float]]
+    done: asyncio.Future[list[T]]
     given: int = 0
-    found: list[float] = field(default_factory=list)
+    found: list[T] = field(default_factory=list)
 
 
-class Batcher:
+class Batcher(Generic[T]):
     """While a batch is labelled, the next one gathers: all texts that wait, up to BATCH. If there
     are more, requests take turns, so that a request of one text does not wait for one of a
     thousand."""
 
-    def __init__(
-        self, label: Callable[[list[str]], list[float]], thread: Executor, most: int
-    ) -> None:
+    def __init__(self, label: Callable[[list[str]], list[T]], thread: Executor, most: int) -> None:
         """
         Args:
-            label: gives a number for each text.
+            label: gives something for each text.
             thread: where `label` runs, one call at a time.
             most: how many texts may wait. A request that would be alone may be longer.
         """
         self._label, self._thread, self._most = label, thread, most
-        self._waiting: deque[_Waiting] = deque()
+        self._waiting: deque[_Waiting[T]] = deque()
         self._loop: asyncio.Task[None] | None = None
 
-    async def log_odds(self, texts: list[str]) -> list[float]:
-        """A number for each text, in their order. A request that is cancelled leaves the queue.
-        Raises Busy if too many texts are waiting already."""
+    async def label(self, texts: list[str]) -> list[T]:
+        """What each text is labelled with, in their order. A request that is cancelled leaves the
+        queue. Raises Busy if too many texts are waiting already."""
         ahead = sum(len(one.texts) - one.given for one in self._waiting if not one.done.done())
         if ahead and ahead + len(texts) > self._most:
             raise Busy(f"{ahead:,} texts are waiting")
@@ -75,10 +76,10 @@ class Batcher:
                 if len(one.found) == len(one.texts) and not one.done.done():
                     one.done.set_result(one.found)
 
-    def _next(self) -> list[tuple[_Waiting, int, int]]:
+    def _next(self) -> list[tuple[_Waiting[T], int, int]]:
         """The texts of the next batch: each request with its first text, and the one after its
         last."""
-        parts: list[tuple[_Waiting, int, int]] = []
+        parts: list[tuple[_Waiting[T], int, int]] = []
         room = BATCH
         while room and self._waiting:
             one = self._waiting.popleft()

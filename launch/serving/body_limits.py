@@ -8,7 +8,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from imdb_cls.inference import contract
-from imdb_cls.inference.contract import BadRequest, Limits
+from imdb_cls.inference.contract import Limits
+from imdb_cls.inference.faults import BadRequest
 
 # A client that sends nothing for so long is not sending any more.
 _SILENCE_S = 1.0
@@ -56,7 +57,7 @@ class Refusal(Response):
             seconds: the most to read on.
         """
         content = contract.encode({"error": message})
-        super().__init__(content, status, headers, contract.CONTENT_TYPE)
+        super().__init__(content, status, headers, contract.JSON)
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from imdb_cls.inference.contract import CONTENT_TYPE, Limits
+from imdb_cls.inference.contract import CSV, JSON, Limits
 from imdb_cls.names import LABELS
 
 DESCRIPTION = """
@@ -30,7 +30,7 @@ _LABEL = {
     "required": ["label", "score"],
     "properties": {
         "label": {"type": "string", "enum": list(LABELS)},
-        "score": {"type": "number", "minimum": 0, "maximum": 1, "description": "its probability"},
+        "score": {"type": "number", "description": "its probability, if no other function applies"},
     },
 }
 _ERROR = {
@@ -40,9 +40,10 @@ _ERROR = {
 }
 _REFUSALS = {
     400: "not JSON, or not this request: the line says what and where",
+    406: f"Accept allows neither {JSON} nor {CSV}",
     408: "the body did not arrive in time",
     413: "too large a body, too many texts, or too long a one",
-    415: f"Content-Type is not {CONTENT_TYPE}",
+    415: f"Content-Type is neither {JSON} nor {CSV}",
     503: "too many texts are waiting: try again after Retry-After seconds",
 }
 
@@ -56,8 +57,23 @@ def body(limits: Limits) -> dict[str, Any]:
         "additionalProperties": False,
         "properties": {
             "top_k": {
-                "enum": [1, 2, None],
+                "type": ["integer", "null"],
+                "minimum": 1,
                 "description": "a list of labels a text, the best first; null: all of them",
+            },
+            "return_all_scores": {
+                "type": ["boolean", "null"],
+                "description": "a list of both labels a text, NEGATIVE first; top_k counts more",
+            },
+            "function_to_apply": {
+                "enum": ["softmax", "sigmoid", "none", None],
+                "default": "softmax",
+                "description": "what makes scores of the network's logits",
+            },
+            "truncation": {
+                "enum": [True, "longest_first", "only_first", False, "do_not_truncate", None],
+                "default": True,
+                "description": "whether a text that is too long is cut as in training, or refused",
             },
             "calibrated": {
                 "type": "boolean",
@@ -73,7 +89,10 @@ def body(limits: Limits) -> dict[str, Any]:
         "properties": {"inputs": {"anyOf": [text, texts]}, "parameters": parameters},
     }
     examples = {name: {"value": request} for name, (request, _) in EXAMPLES.items()}
-    content = {CONTENT_TYPE: {"schema": schema, "examples": examples}}
+    content = {
+        JSON: {"schema": schema, "examples": examples},
+        CSV: {"schema": {"type": "string"}, "example": "inputs\ni liked the movie\n"},
+    }
     return {"requestBody": {"required": True, "content": content}}
 
 
@@ -88,9 +107,12 @@ def answers() -> dict[int | str, dict[str, Any]]:
     found: dict[int | str, dict[str, Any]] = {
         200: {
             "description": "A label and its probability",
-            "content": {CONTENT_TYPE: {"schema": schema, "examples": examples}},
+            "content": {
+                JSON: {"schema": schema, "examples": examples},
+                CSV: {"schema": {"type": "string"}, "example": "label,score\nPOSITIVE,0.97\n"},
+            },
         }
     }
     for status, why in _REFUSALS.items():
-        found[status] = {"description": why, "content": {CONTENT_TYPE: {"schema": _ERROR}}}
+        found[status] = {"description": why, "content": {JSON: {"schema": _ERROR}}}
     return found

@@ -112,7 +112,6 @@ def serve(
         log_config=None,
         access_log=options.verbose,
         server_header=False,
-        h11_max_incomplete_event_size=protocol.MOST_HEADERS,
         timeout_graceful_shutdown=_GRACE_S,
     )
     host, port = listener.getsockname()[:2]

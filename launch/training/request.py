@@ -11,6 +11,7 @@ from imdb_cls import container
 from imdb_cls.config import Config
 from imdb_cls.config.overrides import key_of, quoted, without_place
 from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME
+from imdb_cls.training.loggers import wandb_key
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.training import metrics
 
@@ -91,6 +92,9 @@ def job_overrides(
             fixed["logger.wandb.key_secret"] = wandb.key_secret
         if wandb.group:
             fixed["logger.wandb.group"] = wandb.group
+        for key, asked in (("project", wandb.project), ("entity", wandb.entity)):
+            if not asked and (here := os.environ.get(f"WANDB_{key.upper()}")):
+                fixed[f"logger.wandb.{key}"] = here
     if config.logger.tensorboard:
         fixed["logger.tensorboard.dir"] = f"{ROOT}/checkpoints/tensorboard"
     if config.logger.cloudwatch:
@@ -210,6 +214,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
             RUN_NAME: job.run_name,
             **({SWEEP_NAME: job.sweep} if job.sweep else {}),
             "AWS_DEFAULT_REGION": job.region,
+            **wandb_key.job_variables(),
             **_ENVIRONMENT,
         },
         tags=[

@@ -5,7 +5,7 @@ import os
 
 from imdb_cls.config import Config, WandbConfig
 from imdb_cls.errors import UserError
-from imdb_cls.training.loggers.wandb_key import VARIABLE
+from imdb_cls.training.loggers.wandb_key import VARIABLE, asked_mode
 from launch.aws.client import AWS, explained
 
 
@@ -22,6 +22,12 @@ def choose_mode(config: Config) -> list[str]:
     wandb, backend = config.logger.wandb, config.backend
     if wandb is None or backend is None:
         return []
+    asked = asked_mode(wandb)
+    if asked == "disabled":
+        wandb.key_env = wandb.key_secret = None
+        return ["wandb: disabled in the job, as here by WANDB_DISABLED or WANDB_MODE"]
+    if asked == "offline":
+        wandb.mode = asked
     if wandb.key_env and not _key(wandb):
         raise UserError(f"logger.wandb.key_env={wandb.key_env}: no such environment variable")
     if backend.network_isolation:

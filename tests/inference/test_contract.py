@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from imdb_cls.inference import contract
-from imdb_cls.inference.contract import BadRequest, Limits, Request
+from imdb_cls.inference.contract import Limits, Request
+from imdb_cls.inference.faults import BadRequest
+from imdb_cls.inference.parameters import Parameters
 
 SMALL = Limits(body_bytes=300, texts=3, characters=20)
 
@@ -44,7 +46,115 @@ def test_json_is_taken_whatever_the_spelling_of_its_type(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [None, "", "text/csv", "application/jsonlines", "application/json; charset=latin-1"]
+    ("body", "texts"),
+    [
+        (b"inputs\na\nb\n", ["a", "b"]),
+        (b'inputs\r\n"so, so"\r\n"two\nlines"', ["so, so", "two\nlines"]),
+        (b"id,inputs\n1,a\n\n2,b\n", ["a", "b"]),
+        ("\ufeffinputs\n\u00e9\n".encode(), ["\u00e9"]),
+    ],
+    ids=["a column", "quotes", "more columns, a blank line", "byte order mark"],
+)
+def test_csv_is_a_list_of_texts(body: bytes, texts: list[str]) -> None:
+    for kind in ("text/csv", "text/csv; charset=utf-8; header=present"):
+        assert contract.parse(body, kind, SMALL) == Request(texts)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "the first line of CSV names the columns, and one of them inputs"),
+        (b"text\na\n", 400, "one of them inputs"),
+        (b"inputs,inputs\na,b\n", 400, "one of them inputs"),
+        (b"id;inputs\n1;a\n", 400, "one of them inputs"),
+        (b"inputs\n", 400, "an empty list"),
+        (b"inputs\nso, so\n", 400, "line 2: fields: 2, columns: 1 (a text with a comma"),
+        (b"id,inputs\n1\n", 400, "line 2: fields: 1, columns: 2"),
+        (b'inputs\na\n"b\n', 400, "not CSV: unexpected end of data at line 3"),
+        (b'inputs\n"a"b\n', 400, "not CSV: "),
+        (b"inputs\n\xff\n", 400, "not UTF-8 at byte 7"),
+        (b"id,inputs\n1, \n", 400, "inputs[0]: an empty text"),
+        (b"inputs\n" + b"a\n" * 4, 413, "4 texts: at most 3"),
+        (b"inputs\n" + b"a" * 21, 413, "inputs[0]: 21 characters"),
+    ],
+)
+def test_bad_csv_is_told_what_and_where(body: bytes, status: int, said: str) -> None:
+    found, message = refused(body, "text/csv")
+    assert found == status
+    assert said in message
+
+
+def test_a_text_of_csv_may_be_as_long_as_one_of_json() -> None:
+    """Python's reader stops at 131,072 characters."""
+    limits = Limits(characters=200_000)
+    assert contract.parse(b"inputs\n" + b"a" * 200_000, "text/csv", limits).texts == ["a" * 200_000]
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "application/json"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("text/html, Text/CSV;q=0.9", "text/csv"),
+        ("text/*", "text/csv"),
+        ("application/*, text/csv", "application/json"),
+    ],
+)
+def test_the_answer_is_of_the_first_type_that_is_accepted(accept: str | None, kind: str) -> None:
+    found = contract.parse(b'{"inputs": "a"}', "application/json", SMALL, accept)
+    assert found.answer_type == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "accept", "status", "said"),
+    [
+        ('{"inputs": "a"}', "text/html", 406, "Accept: 'text/html': the answer is application/j"),
+        ('{"inputs": "a", "parameters": {"top_k": 2}}', "text/csv", 400, "leave out top_k"),
+        (
+            '{"inputs": "a", "parameters": {"return_all_scores": true}}',
+            "text/csv",
+            400,
+            "one label a text",
+        ),
+    ],
+)
+def test_an_answer_that_there_is_not_is_refused(
+    body: str, accept: str, status: int, said: str
+) -> None:
+    with pytest.raises(BadRequest, match=said) as caught:
+        contract.parse(body.encode(), "application/json", SMALL, accept)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"top_k": None}, Parameters("ranked")),
+        ({"top_k": 10**40}, Parameters("ranked", 10**40)),
+        ({"return_all_scores": True}, Parameters("all")),
+        ({"return_all_scores": False}, Parameters()),
+        ({"return_all_scores": True, "top_k": 1}, Parameters("ranked", 1)),
+        ({"function_to_apply": "SIGMOID"}, Parameters(function="sigmoid")),
+        ({"function_to_apply": None, "truncation": None}, Parameters()),
+        ({"truncation": True}, Parameters()),
+        ({"truncation": "longest_first"}, Parameters()),
+        ({"truncation": "only_first"}, Parameters()),
+        ({"truncation": False}, Parameters(truncation=False)),
+        ({"truncation": "do_not_truncate"}, Parameters(truncation=False)),
+    ],
+    ids=str,
+)
+def test_parameters_are_those_of_the_pipeline(given: dict[str, Any], expected: Parameters) -> None:
+    assert parsed({"inputs": ["a"], "parameters": given}).parameters == expected
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *(None, "", "text/plain", "application/jsonlines", "application/json; charset=latin-1"),
+        *("text/csv; charset=utf-16", "text/csv; header=absent", "application/json,text/csv"),
+    ],
 )
 def test_another_content_type_is_refused(kind: str | None) -> None:
     status, message = refused(b'{"inputs": "a"}', kind)
@@ -87,13 +197,6 @@ HALF = b'{"inputs": ["a", "\\ud800"]}'
         (HALF, "inputs[1]: half a character (a lone surrogate) at position 0"),
         (b'{"inputs": "a", "parameters": []}', "parameters: a list, not an object"),
         (b'{"inputs": "a", "parameters": {"k": 1}}', "parameters: unknown key 'k'"),
-        (b'{"inputs": "a", "parameters": {"top_k": 0}}', "parameters.top_k: 0: allowed are 1, 2"),
-        (b'{"inputs": "a", "parameters": {"top_k": 1.0}}', "parameters.top_k: 1.0"),
-        (b'{"inputs": "a", "parameters": {"top_k": true}}', "parameters.top_k: true"),
-        (b'{"inputs": "a", "parameters": {"top_k": "x"}}', "parameters.top_k: the text 'x'"),
-        (b'{"inputs": "a", "parameters": {"top_k": [1]}}', "parameters.top_k: a list"),
-        (b'{"inputs": "a", "parameters": {"calibrated": 1}}', "parameters.calibrated: 1"),
-        (b'{"inputs": "a", "parameters": {"calibrated": null}}', "parameters.calibrated: null"),
     ],
 )
 def test_a_bad_request_is_told_what_and_where(body: bytes, said: str) -> None:
@@ -101,6 +204,27 @@ def test_a_bad_request_is_told_what_and_where(body: bytes, said: str) -> None:
     assert status == 400
     assert said in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("top_k", "0 -1 1.0 1e999 true false {} -99999999999999999999999999"),
+        ("top_k", '"x" [1]'),
+        ("return_all_scores", '0 1 "true" []'),
+        ("calibrated", '0 1 null "true"'),
+        ("function_to_apply", '"tanh" "" "default" 1 true [] {}'),
+        ("truncation", '"only_second" "x" 0 1 1.0 [] {}'),
+    ],
+)
+def test_a_bad_parameter_is_told_what_is_allowed(name: str, values: str) -> None:
+    for value in values.split():
+        body = f'{{"inputs": "a", "parameters": {{"{name}": {value}}}}}'
+        status, message = refused(body.encode())
+        assert status == 400
+        assert message.startswith(f"parameters.{name}: "), value
+        assert ": allowed are " in message
+        assert len(message) < 150
 
 
 def test_what_would_be_an_attack_is_one_line_too() -> None:
@@ -128,23 +252,6 @@ def test_what_is_too_large_is_413(values: dict[str, Any], said: str) -> None:
     status, message = refused(json.dumps(values).encode())
     assert status == 413
     assert said in message
-
-
-def test_an_answer_has_the_likelier_label_and_its_probability() -> None:
-    given = contract.answer(Request(["a", "b", "c"]), [0.75, 0.25, 0.5])
-    assert given == [
-        {"label": "POSITIVE", "score": 0.75},
-        {"label": "NEGATIVE", "score": 0.75},
-        {"label": "NEGATIVE", "score": 0.5},
-    ]
-
-
-def test_all_scores_stand_the_best_first() -> None:
-    both = parsed({"inputs": ["a"], "parameters": {"top_k": None}})
-    best, other = {"label": "NEGATIVE", "score": 0.75}, {"label": "POSITIVE", "score": 0.25}
-    assert contract.answer(both, [0.25]) == [[best, other]]
-    one = parsed({"inputs": ["a"], "parameters": {"top_k": 1}})
-    assert contract.answer(one, [0.25]) == [[best]]
 
 
 def test_an_answer_is_one_line_of_json_and_never_nan() -> None:

@@ -13,7 +13,7 @@ from imdb_cls.runs.run import Run
 from launch.endpoints import names
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
-from launch.rehearsal.server import Server
+from launch.rehearsal.server import Answer, Server
 from tests.support.called import Said, call
 from tests.support.local_aws import BUCKET, REGION, ROLE
 
@@ -125,8 +125,8 @@ class Shared:
     def __init__(self, archive: Path) -> None:
         self._server = Server(archive)
 
-    def ask(self, body: bytes, content_type: str) -> tuple[int, bytes]:
-        return self._server.ask(body, content_type)
+    def ask(self, body: bytes, content_type: str, accept: str) -> Answer:
+        return self._server.ask(body, content_type, accept)
 
     def close(self) -> None:
         """Not yet."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
@@ -63,15 +63,18 @@ class Served:
 
     def send(self, content: bytes) -> tuple[int, Any]:
         """The answer to bytes as they are, which may be no request; the connection stays open."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
+        with self.connected() as connection:
             connection.sendall(content)
             return answer_on(connection)
+
+    def connected(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def until_closed(self) -> None:
         """Waits until it takes no new connection."""
         with contextlib.suppress(ConnectionError):
             while True:
-                socket.create_connection(("127.0.0.1", self.port), timeout=60).close()
+                self.connected().close()
 
     def is_well(self) -> bool:
         status, content = self.ask({"inputs": SAMPLES[:1]})
@@ -85,12 +88,21 @@ def _content(raw: bytes, kind: str | None) -> Any:
 def answer_on(connection: socket.socket) -> tuple[int, Any]:
     """The next answer on a connection: its status and its JSON."""
     with connection.makefile("rb") as stream:
-        status = int(stream.readline().split()[1])
-        length = 0
-        while line := stream.readline().strip():
-            name, _, value = line.partition(b":")
-            length = int(value) if name.lower() == b"content-length" else length
-        return status, json.loads(stream.read(length)) if length else None
+        answer = answer_in(stream)
+        assert answer
+        return answer
+
+
+def answer_in(stream: BinaryIO) -> tuple[int, Any] | None:
+    """The same; None: the connection was closed."""
+    begin = stream.readline()
+    if not begin:
+        return None
+    length = 0
+    while line := stream.readline().strip():
+        name, _, value = line.partition(b":")
+        length = int(value) if name.lower() == b"content-length" else length
+    return int(begin.split()[1]), json.loads(stream.read(length)) if length else None
 
 
 Start = Callable[..., Served]

@@ -32,7 +32,8 @@ from typing import Any
 # by our own code and by libraries, in the tests' process too, when they run.
 _LATE = (
     *("PYTEST_", "IMDB_CLS_", "AWS_", "OUR_", "NETRC", "NO_PROXY", "no_proxy", "COLUMNS", "LINES"),
-    *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_TELEMETRY", "PL_", "PYTORCH_NVML_"),
+    *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_", "PL_", "PYTORCH_NVML_"),
+    *("DO_NOT_TRACK", "MLFLOW_", "ORT_DISABLE_TELEMETRY", "WANDB_ERROR_REPORTING"),
     *("TORCHINDUCTOR_", "SAGEMAKER_", "TERM", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
 )
 # All that is slow to import, but not the commands: they are imported as __main__.

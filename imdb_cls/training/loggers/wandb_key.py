@@ -1,4 +1,4 @@
-"""Where the key for Weights & Biases comes from."""
+"""Where the key for Weights & Biases comes from, and its mode."""
 
 import json
 import netrc
@@ -10,6 +10,34 @@ from imdb_cls.errors import UserError, one_line
 from imdb_cls.training.loggers.aws import region
 
 VARIABLE = "WANDB_API_KEY"
+# What WANDB_MODE may say, and what it means.
+_MODES = {"online": "online", "offline": "offline", "disabled": "disabled"}
+_MODES |= {"run": "online", "dryrun": "offline"}
+
+
+def asked_mode(settings: WandbConfig) -> str | None:
+    """The mode that the config asks for, else WANDB_DISABLED or WANDB_MODE: online, offline or
+    disabled; None if they say nothing. Raises UserError for a mode that wandb does not have."""
+    if settings.mode != "auto":
+        return settings.mode
+    if os.environ.get("WANDB_DISABLED", "").lower() in ("true", "t", "yes", "y", "on", "1"):
+        return "disabled"
+    asked = os.environ.get("WANDB_MODE")
+    if asked and asked not in _MODES:
+        raise UserError(f"WANDB_MODE={asked}: allowed are {', '.join(_MODES)}")
+    return _MODES[asked] if asked else None
+
+
+def job_variables() -> dict[str, str]:
+    """The variable by which a job's wandb is offline or disabled where it is so here. What makes it
+    online is its key (launch/training/secret.py)."""
+    asked = asked_mode(WandbConfig())
+    return {"WANDB_MODE": asked} if asked in ("offline", "disabled") else {}
+
+
+def mode(settings: WandbConfig) -> str:
+    """The mode that is asked for, else never one in which wandb would ask for a key."""
+    return asked_mode(settings) or ("online" if has_key() else "offline")
 
 
 def has_key() -> bool:
@@ -26,7 +54,7 @@ def has_key() -> bool:
 def provide(settings: WandbConfig) -> None:
     """Copies the key that the config points to into the environment, where wandb looks for it. If
     there is none at that place, raises UserError with logger.wandb.mode=online, else warns."""
-    if os.environ.get(VARIABLE) or settings.mode == "offline":
+    if os.environ.get(VARIABLE) or asked_mode(settings) in ("offline", "disabled"):
         return
     key = os.environ.get(settings.key_env) if settings.key_env else None
     problem = f"logger.wandb.key_env={settings.key_env}: no such environment variable"

@@ -7,6 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from imdb_cls.inference import handler
+from imdb_cls.inference.contract import CSV, JSON
 from imdb_cls.runs.run import Run
 from launch.endpoints import names
 from launch.endpoints.rehearse import SAMPLES
@@ -50,6 +52,28 @@ def test_a_queue_answers_the_same_and_keeps_no_texts(answering: Account, predict
         Bucket=BUCKET, Prefix="imdb_cls/endpoints/"
     )
     assert listed["KeyCount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "accept"),
+    [
+        ('{"inputs": ["good", "bad"], "parameters": {"top_k": null}}', JSON, JSON),
+        ('{"inputs": "good", "parameters": {"return_all_scores": true}}', JSON, JSON),
+        ('{"inputs": "good", "parameters": {"function_to_apply": "none"}}', JSON, CSV),
+        ("inputs\ngood\nbad\n", CSV, CSV),
+        ("inputs\ngood\nbad\n", CSV, JSON),
+    ],
+)
+def test_a_program_is_answered_as_by_the_handler_in_the_container(
+    answering: Account, body: str, content_type: str, accept: str
+) -> None:
+    assert answering.deploy().code == 0
+    found = answering.aws.client("sagemaker-runtime", REGION).invoke_endpoint(
+        EndpointName=answering.name, Body=body, ContentType=content_type, Accept=accept
+    )
+    model = handler.model_fn(str(answering.run / "model"))
+    assert found["Body"].read().decode() == handler.transform_fn(model, body, content_type, accept)
+    assert found["ContentType"].partition(";")[0] == accept
 
 
 def test_what_an_endpoint_refuses_is_one_line(answering: Account) -> None:

@@ -98,19 +98,23 @@ def test_the_code_in_it_labels_alone_and_as_we_do(packed: Path, tmp_path: Path) 
         root,
         (json.dumps({"inputs": texts}), json_type, json_type),
         (json.dumps({"inputs": texts[0]}).encode(), "application/json; charset=utf-8", "*/*"),
+        ("inputs\n" + "\n".join(texts), "text/csv", json_type),
         ('{"inputs": []}', json_type, json_type),
-        ('{"inputs": "a"}', json_type, "text/csv"),
+        ('{"inputs": "a"}', json_type, "text/html"),
         ("a", "text/csv", json_type),
+        (json.dumps({"inputs": "a " * 50, "parameters": {"truncation": False}}), json_type, None),
     )
-    engine, many, one, *refused = said
+    engine, many, one, rows, *refused = said
     expected = Labeller.open(root, threads=1).probabilities(texts).tolist()
     scores = [a["score"] if a["label"] == "POSITIVE" else 1 - a["score"] for a in json.loads(many)]
     assert scores == pytest.approx(expected, abs=1e-12)
     assert json.loads(one) == json.loads(many)[:1]
+    assert rows == many
     assert refused == [
         "BadRequest inputs: an empty list: give at least one text",
-        "BadRequest Accept: 'text/csv': the answer is application/json",
-        "BadRequest Content-Type: 'text/csv': allowed is application/json (in UTF-8)",
+        "BadRequest Accept: 'text/html': the answer is application/json or text/csv",
+        "BadRequest the body: the first line of CSV names the columns, and one of them inputs",
+        "BadRequest inputs: 52 tokens: at most 32 without truncation",
     ]
     assert engine == "onnx fp32"
 

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from launch.serving.batching import BATCH, Batcher, Busy
@@ -38,14 +39,14 @@ def texts(first: int, count: int) -> list[str]:
     return [str(number) for number in range(first, first + count)]
 
 
-def tried(scenario: Callable[[Held, Batcher], Awaitable[None]], most: int = 1000) -> None:
+def tried(scenario: Callable[[Held, Batcher[float]], Awaitable[None]], most: int = 1000) -> None:
     """Runs a scenario with a batcher whose first batch, of one text, is under way."""
 
     async def run() -> None:
         label = Held()
         with ThreadPoolExecutor(1) as thread:
             batcher = Batcher(label, thread, most)
-            first = asyncio.create_task(batcher.log_odds(["0"]))
+            first = asyncio.create_task(batcher.label(["0"]))
             await label.begun.wait()
             try:
                 await scenario(label, batcher)
@@ -56,15 +57,15 @@ def tried(scenario: Callable[[Held, Batcher], Awaitable[None]], most: int = 1000
     asyncio.run(run())
 
 
-async def asked(batcher: Batcher, texts: list[str]) -> "asyncio.Task[list[float]]":
+async def asked(batcher: Batcher[float], texts: list[str]) -> "asyncio.Task[list[float]]":
     """A request that stands in the queue."""
-    task = asyncio.create_task(batcher.log_odds(texts))
+    task = asyncio.create_task(batcher.label(texts))
     await asyncio.sleep(0)  # it runs until it waits
     return task
 
 
 def test_while_a_batch_runs_the_next_gathers_and_each_gets_its_own() -> None:
-    async def scenario(label: Held, batcher: Batcher) -> None:
+    async def scenario(label: Held, batcher: Batcher[float]) -> None:
         tasks = [await asked(batcher, texts(10 * i, i)) for i in (1, 2, 3)]
         label.go()
         for i, task in zip((1, 2, 3), tasks, strict=True):
@@ -75,7 +76,7 @@ def test_while_a_batch_runs_the_next_gathers_and_each_gets_its_own() -> None:
 
 
 def test_a_long_request_keeps_its_order_and_does_not_keep_a_short_one_waiting() -> None:
-    async def scenario(label: Held, batcher: Batcher) -> None:
+    async def scenario(label: Held, batcher: Batcher[float]) -> None:
         long = await asked(batcher, texts(100, 300))
         short = await asked(batcher, ["7"])
         label.go(2)
@@ -90,7 +91,7 @@ def test_a_long_request_keeps_its_order_and_does_not_keep_a_short_one_waiting() 
 
 
 def test_texts_whose_client_went_away_are_not_labelled() -> None:
-    async def scenario(label: Held, batcher: Batcher) -> None:
+    async def scenario(label: Held, batcher: Batcher[float]) -> None:
         gone, stays = await asked(batcher, texts(100, 300)), await asked(batcher, ["7"])
         gone.cancel()
         await asyncio.wait({gone})
@@ -102,25 +103,25 @@ def test_texts_whose_client_went_away_are_not_labelled() -> None:
 
 
 def test_more_than_may_wait_are_turned_away_and_those_that_wait_are_answered() -> None:
-    async def scenario(label: Held, batcher: Batcher) -> None:
+    async def scenario(label: Held, batcher: Batcher[float]) -> None:
         waiting = await asked(batcher, texts(100, 40))  # alone it may be of any length
         with pytest.raises(Busy, match="40 texts are waiting"):
-            await batcher.log_odds(["7"])
+            await batcher.label(["7"])
         label.go()
         assert len(await waiting) == 40
-        assert await batcher.log_odds(["7"]) == [7.0]
+        assert await batcher.label(["7"]) == [7.0]
 
     tried(scenario, most=30)
 
 
 def test_an_error_is_told_to_those_of_its_batch_and_the_next_is_labelled() -> None:
-    async def scenario(label: Held, batcher: Batcher) -> None:
+    async def scenario(label: Held, batcher: Batcher[float]) -> None:
         bad, with_it = await asked(batcher, ["bad"] * 100), await asked(batcher, ["7"])
         label.go()
         for task in (bad, with_it):
             with pytest.raises(ValueError, match="bad"):
                 await task
-        assert await batcher.log_odds(["8"]) == [8.0]
+        assert await batcher.label(["8"]) == [8.0]
         assert len(label.batches) == 3
 
     tried(scenario)
@@ -131,7 +132,11 @@ def test_a_client_that_closes_its_connection_leaves_the_queue() -> None:
 
     async def run() -> None:
         label = Held()
-        served = app.make(SimpleNamespace(log_odds=label, temperature=1.0), ServingOptions())  # type: ignore[arg-type]
+
+        def logits(texts: list[str]) -> "np.ndarray[Any, Any]":
+            return np.array([[0.0, value] for value in label(texts)])
+
+        served = app.make(SimpleNamespace(logits=logits, temperature=1.0), ServingOptions())  # type: ignore[arg-type]
         closed, never = asyncio.Event(), asyncio.Event()
         first = asyncio.create_task(_invoke(served, ["0"], never))
         await label.begun.wait()

@@ -1,16 +1,13 @@
 """What is wrong with a request is told in one line, and the next request gets its answer."""
 
-import contextlib
-import socket
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from launch.serving import protocol
 from launch.serving.batching import Busy
 from launch.serving.options import ServingOptions
-from tests.support.served import OF_JSON, Served, head
+from tests.support.served import JSON, OF_JSON, Served, head
 
 GOOD = {"inputs": "a"}
 # The answer's status, and what its line says of it.
@@ -40,15 +37,21 @@ BAD_BODIES: dict[str, tuple[Any, int, str]] = {
     "unknown key": ({**GOOD, "k" * 9000: 1}, 400, "unknown key"),
     "unknown parameter": ({**GOOD, "parameters": {"max_length": 9}}, 400, "'max_length'"),
     "parameters list": ({**GOOD, "parameters": [1]}, 400, "parameters: a list"),
-    "top_k=0": ({**GOOD, "parameters": {"top_k": 0}}, 400, "top_k: 0"),
-    "top_k=x": ({**GOOD, "parameters": {"top_k": "x"}}, 400, "top_k: the text 'x'"),
-    "calibrated=yes": ({**GOOD, "parameters": {"calibrated": "yes"}}, 400, "calibrated"),
+    "bad parameter": ({**GOOD, "parameters": {"top_k": 0}}, 400, "top_k: 0: allowed are"),
+    "whole, but too long": (
+        {"inputs": ["a", "a film " * 40], "parameters": {"truncation": False}},
+        400,
+        "inputs[1]: 82 tokens: at most 32 without truncation",
+    ),
     "10,000 texts": ({"inputs": ["a"] * 10_000}, 413, "10,000 texts: at most 1,024"),
     "long text": ({"inputs": ["a" * 100_001]}, 413, "inputs[0]: 100,001 characters"),
     "10 MB": (b" " * 10_000_000, 413, "6,291,456 bytes"),
 }
 BAD_WAYS: dict[str, tuple[dict[str, Any], int, str]] = {
-    "wrong type": ({"headers": {"Content-Type": "text/csv"}}, 415, "'text/csv'"),
+    "wrong type": ({"headers": {"Content-Type": "text/plain"}}, 415, "'text/plain'"),
+    "no CSV": ({"headers": {"Content-Type": "text/csv"}}, 400, "names the columns"),
+    "gzip": ({"headers": {**JSON, "Content-Encoding": "gzip"}}, 415, "Content-Encoding: 'gzip'"),
+    "other answer": ({"headers": {**JSON, "Accept": "text/html"}}, 406, "'text/html'"),
     "no type": ({"headers": {}}, 415, "none"),
     "charset": ({"headers": {"Content-Type": "application/json; charset=latin-1"}}, 415, "UTF-8"),
     "wrong path": ({"path": "/invocation"}, 404, "POST /invocations"),
@@ -71,16 +74,71 @@ BAD_WIRE: dict[str, tuple[bytes, int, str]] = {
         "6,291,456 bytes",
     ),
     "large, and lies": (head(OF_JSON, "Content-Length: 99999999999"), 413, "6,291,456 bytes"),
-    "length -1": (head(OF_JSON, "Content-Length: -1"), 400, "not an HTTP request"),
-    "two lengths": (head("Content-Length: 1", "Content-Length: 2"), 400, "not an HTTP request"),
-    "bad chunk": (head(OF_JSON, "Transfer-Encoding: chunked") + b"x\r\n", 400, "not an HTTP"),
+    "length -1": (head(OF_JSON, "Content-Length: -1"), 400, "bad Content-Length"),
+    "length +1": (head(OF_JSON, "Content-Length: +1"), 400, "bad Content-Length"),
+    "length 0x1": (head(OF_JSON, "Content-Length: 0x1"), 400, "bad Content-Length"),
+    "length of digits": (head(OF_JSON, "Content-Length: " + "9" * 5000), 400, "bad Content-Length"),
+    "spaced length": (head(OF_JSON, "Content-Length : 1"), 400, "illegal header line"),
+    "two lengths": (head("Content-Length: 1", "Content-Length: 2"), 400, "conflicting"),
+    "two types": (
+        head(OF_JSON, "Content-Type: text/csv", "Content-Length: 9"),
+        415,
+        "'application/json,text/csv'",
+    ),
+    "length and chunks": (
+        head(OF_JSON, "Content-Length: 9", "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+        400,
+        "both Content-Length and Transfer-Encoding",
+    ),
+    "chunks and length": (
+        head(OF_JSON, "Transfer-Encoding: chunked", "content-length: 9") + b" " * 3_000_000,
+        400,
+        "both Content-Length and Transfer-Encoding",
+    ),
+    "folded chunks and length": (
+        head(OF_JSON, "Content-Length: 9", "Transfer-Encoding:", " chunked"),
+        400,
+        "both Content-Length and Transfer-Encoding",
+    ),
+    "chunks of HTTP/1.0": (
+        head(OF_JSON, "Transfer-Encoding: chunked").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        400,
+        "HTTP/1.0 has no Transfer-Encoding",
+    ),
+    "other encoding": (head(OF_JSON, "Transfer-Encoding: gzip, chunked"), 501, "Only Transfer-En"),
+    "two encodings": (head(*["Transfer-Encoding: chunked"] * 2), 501, "multiple Transfer-Encoding"),
+    "bad chunk": (head(OF_JSON, "Transfer-Encoding: chunked") + b"x\r\n", 400, "illegal chunk"),
+    "chunk of -1": (head(OF_JSON, "Transfer-Encoding: chunked") + b"-1\r\n", 400, "illegal chunk"),
+    "chunk of 16**30": (
+        head(OF_JSON, "Transfer-Encoding: chunked") + b"f" * 30 + b"\r\n",
+        400,
+        "illegal chunk",
+    ),
+    "longer than its chunk": (
+        head(OF_JSON, "Transfer-Encoding: chunked") + b"1\r\n{}\r\n0\r\n\r\n",
+        400,
+        "malformed chunk footer",
+    ),
+    "carriage return": (head(OF_JSON, "X: a\rb"), 400, "illegal header line"),
+    "NUL": (head(OF_JSON, "X: a\0b"), 400, "illegal header line"),
     "not HTTP": (
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
         400,
         "not an HTTP request",
     ),
-    "long headers": (b"GET /ping HTTP/1.1\r\nX: " + b"x" * 40_000, 400, "headers"),
-    "no host": (b"GET /ping HTTP/1.1\r\n\r\n", 400, "not an HTTP request"),
+    "no host": (b"GET /ping HTTP/1.1\r\n\r\n", 400, "Missing mandatory Host"),
+    "two hosts": (head(OF_JSON, "Host: there"), 400, "multiple Host"),
+    **{
+        name: (sent, 431, "over 16,384 bytes of headers")
+        for name, sent in {
+            "long, and not over": b"GET /ping HTTP/1.1\r\nX: " + b"x" * 40_000,
+            "long header": head(OF_JSON, "X: " + "x" * 100_000),
+            "long line": b"GET /ping?" + b"x" * 100_000 + b" HTTP/1.1\r\nHost: here\r\n\r\n",
+            "many headers": head(OF_JSON, *["X: x"] * 20_000),
+            "long padding": head(OF_JSON, "X: " + " " * 100_000 + "x"),
+            "just too long": head(OF_JSON, "X: " + "x" * 16_384),
+        }.items()
+    },
 }
 
 
@@ -133,18 +191,6 @@ def test_what_does_not_come_in_time_gets_one_line_and_holds_up_nobody(served: Se
         assert is_one_line(content, said), content
 
 
-def test_too_many_connections_are_turned_away_and_one_that_closes_makes_room(
-    served: Served,
-) -> None:
-    with contextlib.ExitStack() as stack:
-        for _ in range(protocol.MOST_CONNECTIONS):
-            stack.enter_context(socket.create_connection(("127.0.0.1", served.port)))
-        status, content = served.send(b"")
-    assert status == 503
-    assert is_one_line(content, f"over {protocol.MOST_CONNECTIONS} connections")
-    assert any(served.is_well() for _ in range(50))  # as soon as it has seen them go
-
-
 class Broken:
     """A model that does not label."""
 
@@ -153,7 +199,7 @@ class Broken:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def log_odds(self, texts: list[str]) -> Any:
+    def logits(self, texts: list[str]) -> Any:
         raise self.error
 
 

@@ -48,7 +48,15 @@ def test_its_answers_are_those_of_predict(
     assert served.ask({"inputs": SAMPLES}) == (200, expected)
 
 
-@pytest.mark.parametrize("parameters", [{}, {"top_k": None}, {"top_k": 2}, {"top_k": 1}], ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        *({}, {"top_k": None}, {"top_k": 2}, {"top_k": 1}, {"top_k": 9}, {"truncation": True}),
+        *({"function_to_apply": "softmax"}, {"function_to_apply": "sigmoid"}),
+        *({"function_to_apply": "none"}, {"function_to_apply": "none", "top_k": None}),
+    ],
+    ids=str,
+)
 def test_its_answers_have_the_form_of_the_pipelines(
     served: Served, run: Path, parameters: dict[str, Any]
 ) -> None:
@@ -65,6 +73,17 @@ def shape(answer: Any) -> Any:
     if isinstance(answer, list):
         return [shape(one) for one in answer]
     return answer | {"score": pytest.approx(answer["score"], abs=1e-4)}
+
+
+def test_csv_is_taken_and_given(served: Served) -> None:
+    """As JSON, and in every way that CSV quotes."""
+    _, expected = served.ask({"inputs": ["so, so", 'two\n"lines"', "é"]})
+    body = '\ufeffid,inputs\r\n1,"so, so"\r\n\r\n2,"two\n""lines"""\r\n3,é'.encode()
+    headers = {"Content-Type": "text/csv"}
+    assert served.ask(body, headers=headers) == (200, expected)
+    status, found = served.ask(body, headers={**headers, "Accept": "text/csv"})
+    rows = "".join(f"{row['label']},{row['score']!r}\r\n" for row in expected)
+    assert (status, found) == (200, f"label,score\r\n{rows}")
 
 
 def test_without_calibration_the_scores_are_those_of_the_trained_network(served: Served) -> None:
@@ -117,7 +136,7 @@ def test_a_signal_lets_it_answer_what_was_asked(start: Start, packed: Path) -> N
     served = start(packed)
     assert served.ready.startswith(f"serving {packed} on ")
     body = json.dumps({"inputs": SAMPLES}).encode()
-    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+    with served.connected() as connection:
         asking = head(OF_JSON, f"Content-Length: {len(body)}", "Expect: 100-continue")
         connection.sendall(asking)
         assert answer_on(connection)[0] == 100  # it waits for the body
@@ -132,7 +151,7 @@ def test_a_signal_lets_it_answer_what_was_asked(start: Start, packed: Path) -> N
 
 def test_a_second_signal_ends_it_at_once(start: Start, packed: Path, tmp_path: Path) -> None:
     served = start(packed)
-    with socket.create_connection(("127.0.0.1", served.port), timeout=60) as connection:
+    with served.connected() as connection:
         connection.sendall(head(OF_JSON, "Content-Length: 9", "Expect: 100-continue"))
         assert answer_on(connection)[0] == 100
         served.process.send_signal(signal.SIGINT)

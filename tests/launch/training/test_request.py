@@ -122,6 +122,14 @@ def test_every_knob_is_in_its_place(make: Make) -> None:
     assert {"Key": "team", "Value": "nlp"} in made["Tags"]
 
 
+def test_wandb_is_disabled_in_the_job_where_it_is_here(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "WANDB_MODE" not in make()["Environment"]
+    monkeypatch.setenv("WANDB_DISABLED", "true")
+    assert make()["Environment"]["WANDB_MODE"] == "disabled"
+
+
 @pytest.mark.parametrize(("asked", "waits"), [("null", 7200), ("5000", 5000)])
 def test_a_spot_job_waits_as_long_as_it_is_asked_to(make: Make, asked: str, waits: int) -> None:
     made = make(

@@ -8,7 +8,7 @@ import pytest
 
 from imdb_cls.config import WandbConfig
 from imdb_cls.errors import UserError
-from imdb_cls.training.loggers import build, wandb_key
+from imdb_cls.training.loggers import wandb_key
 from launch.rehearsal.aws import LocalAWS
 from tests.support.local_aws import REGION
 
@@ -46,7 +46,7 @@ def test_without_a_place_nothing_is_looked_for(capsys: pytest.CaptureFixture[str
 def test_the_key_is_in_the_variable_that_the_config_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OUR_KEY", KEY)
     assert provided(key_env="OUR_KEY") == KEY
-    assert build.wandb_mode(WandbConfig()) == "online"
+    assert wandb_key.mode(WandbConfig()) == "online"
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_without_the_key_the_run_is_offline_and_says_so(
     out = capsys.readouterr().out
     assert out.startswith("WARNING wandb offline: logger.wandb.key_")
     assert len(out.splitlines()) == 1
-    assert build.wandb_mode(WandbConfig()) == "offline"
+    assert wandb_key.mode(WandbConfig()) == "offline"
 
 
 @pytest.mark.parametrize("settings", [{"key_env": "OUR_KEY"}, {"key_secret": "imdb_cls/wandb"}])
