@@ -113,10 +113,10 @@ def recompose(stand_ins: list[str]) -> Config:
 
 
 def main() -> None:
-    outlast_readers()
     plugin.register(backend, recompose)
     cli.run(task, "train")
 
 
 if __name__ == "__main__":
+    outlast_readers()
     main()
