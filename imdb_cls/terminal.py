@@ -32,7 +32,6 @@ _SILENCED = (
     r".*is smaller than the logging interval.*",
     r".*Found .* module\(s\) in eval mode.*",
     r".*isinstance\(treespec, LeafSpec\).*",
-    r".*The dirpath has changed from.*",
     r".*Experiment logs directory .* exists and is not empty.*",
     r".*There is a wandb run already in progress.*",
     r".*barrier\(\): using the device under current context.*",
@@ -54,9 +53,8 @@ class _LastingFile(io.FileIO):
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError as error:
+        except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
-            logging.getLogger("imdb_cls").warning("output ends here: %s", error.strerror)
             return super().write(data)
 
 

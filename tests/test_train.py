@@ -279,6 +279,16 @@ def test_a_directory_without_its_record_is_no_run(trained: Path, tmp_path: Path,
         Run.open(copy)
 
 
+def test_a_config_that_reads_our_environment_is_refused(trained: Path, tmp_path: Path) -> None:
+    from imdb_cls.runs.run import Run
+
+    run = Run(shutil.copytree(trained, tmp_path / "copy"))
+    text = run.config_file.read_text()
+    run.config_file.write_text(text.replace("cache_dir: ", "cache_dir: ${oc.env:HOME}"))
+    with pytest.raises(UserError, match=r"config\.yaml is damaged: it refers to values outside"):
+        run.config()
+
+
 def test_a_run_that_diverges_says_so_and_ends(train_here: Train, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train/loss is nan at step 2: the run has diverged"):
         train_here("model.learning_rate=1e30")

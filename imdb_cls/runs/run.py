@@ -1,7 +1,7 @@
 """The run directory: what a run leaves behind, and what every later command reads.
 
 config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  predictions_val.parquet
-report.html  train.log  model/  checkpoints/best.ckpt  checkpoints/last.ckpt
+report.html  train.log  model/  checkpoints/
 """
 
 import contextlib
@@ -152,6 +152,9 @@ class Run:
         if not isinstance(loaded, DictConfig):
             raise UserError(f"{self.config_file} is damaged: it is not a mapping")
         loaded.pop("hydra", None)
+        # It was written resolved. Another's ${oc.env:…} would put our environment into our files.
+        if "${" in OmegaConf.to_yaml(loaded):
+            raise UserError(f"{self.config_file} is damaged: it refers to values outside it by ${{")
         return loaded
 
     def info(self) -> RunInfo:
