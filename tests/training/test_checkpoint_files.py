@@ -74,6 +74,7 @@ def test_a_checkpoint_cannot_name_files_to_delete(cut: Path) -> None:
     last = cut / "checkpoints/last.ckpt"
     content = torch.load(last, weights_only=True)
     (state,) = (s for s in content["callbacks"].values() if "best_model_path" in s)
+    state["dirpath"] = str((cut / "checkpoints").resolve())
     state["kth_best_model_path"] = f"{cut}/checkpoints/../../mine.txt"
     state["best_k_models"] = {state["kth_best_model_path"]: torch.tensor(9.0)}
     torch.save(content, last)
@@ -156,6 +157,18 @@ def test_a_run_with_nothing_whole_begins_anew(
     assert found(cut)[:2] == ("last.ckpt", 24)
     remove(cut / "checkpoints/last.ckpt")
     assert found(cut)[:2] == ("previous.ckpt", 18)
+
+
+def test_a_damaged_checkpoint_does_not_become_the_one_before(cut: Path) -> None:
+    last = cut / "checkpoints/last.ckpt"
+    flip(last)
+    files = CheckpointFiles(Run(cut))
+    newest = files.newest(torch.load(cut.parent / "weights", weights_only=True))
+    assert newest is not None
+    files.save_checkpoint(newest[1], last)
+    assert found(cut) == ("last.ckpt", 6, [])
+    remove(last)
+    assert found(cut) == ("previous.ckpt", 6, [])
 
 
 @pytest.mark.parametrize("moment", ["hash written", "last moved", "older best"])
