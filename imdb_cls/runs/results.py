@@ -11,7 +11,6 @@ from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
 from imdb_cls.runs.records import (
     curves_of,
-    held,
     json_of,
     metrics_of,
     seconds_of,
@@ -20,6 +19,7 @@ from imdb_cls.runs.records import (
 )
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.same_but_seed import Recipe, recipe_ids
+from imdb_cls.storage import held
 
 # In the order of a summary.
 STATUSES = ("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed")

@@ -1,7 +1,7 @@
 """The run directory: what a run leaves behind, and what every later command reads.
 
 config.yaml  run.json  metrics.json  metrics.csv  predictions.parquet  predictions_val.parquet
-report.html  train.log  model/  checkpoints/best.ckpt  checkpoints/last.ckpt
+report.html  train.log  model/  checkpoints/
 """
 
 import contextlib
@@ -23,7 +23,8 @@ from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.errors import UserError, missing, one_line
 from imdb_cls.runs.fingerprint import code, git_commit, versions
 from imdb_cls.runs.info import RunInfo, plain_values
-from imdb_cls.storage import write_json, write_text
+from imdb_cls.runs.leftovers import is_partial, remove_leftovers
+from imdb_cls.storage import held, write_json, write_text
 
 RUN_NAME = "IMDB_CLS_RUN"
 SWEEP_NAME = "IMDB_CLS_SWEEP"
@@ -63,33 +64,44 @@ class Run:
             UserError: the directory holds something already.
         """
         run = cls(path)
-        run.check_free()
+        run.check_free(config)
         run.path.mkdir(parents=True, exist_ok=True)
         write_text(run.config_file, to_yaml(config))
-        run.record(
-            **RunInfo(
-                status="running",
-                command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
-                started=now(),
-                seed=config.seed,
-                code=code(),
-                versions=versions(),
-                git_commit=git_commit(),
-                **facts,
-            ).as_json()
-        )
+        try:
+            run.record(
+                **RunInfo(
+                    status="running",
+                    command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
+                    started=now(),
+                    seed=config.seed,
+                    code=code(),
+                    versions=versions(),
+                    git_commit=git_commit(),
+                    **facts,
+                ).as_json()
+            )
+        except BaseException:
+            run.config_file.unlink()
+            raise
         return run
 
     @classmethod
     def open(cls, path: str | Path, complete: bool = False) -> "Run":
-        """Opens an existing run; with `complete`, only one that has its model. Raises UserError if
-        there is no run, or it is half-written."""
+        """Opens an existing run, and deletes what killed processes were writing in it; with
+        `complete`, only one that has its model. Raises UserError if there is no run, or it is
+        half-written."""
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
             raise UserError(f"{path}: {missing(run.path, 'directory')}")
         absent = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
         if absent:
-            raise UserError(f"{path} is not a run directory: {' and '.join(absent)} missing")
+            never = run.config_file.is_file() and run._has_not_begun()
+            mend = f"; it was killed before it began: hydra.run.dir={path} begins it again"
+            raise UserError(
+                f"{path} is not a run directory: {' and '.join(absent)} missing{mend * never}"
+            )
+        if not held(run.log_file):
+            remove_leftovers(run.path)
         try:
             status = run.info().status
         except (ValueError, KeyError, TypeError) as error:
@@ -106,14 +118,26 @@ class Run:
             return f"python -m launch.jobs attach {self.path}"
         return f"python -m imdb_cls.train resume={self.path}"
 
-    def check_free(self) -> None:
-        """Raises UserError if something lies here already: a run is never written over another."""
-        if self.path.is_dir() and any(self.path.iterdir()):
+    def check_free(self, config: Config | None = None) -> None:
+        """Raises UserError if something lies here already: a run is never written over another.
+
+        Args:
+            config: a run that was killed before it began may begin again, if this was its config.
+        """
+        free = not self.path.is_dir() or self._has_not_begun()
+        if free and config and self.config_file.is_file():
+            free = self.config_file.read_text("utf-8", "replace") == to_yaml(config)
+        if not free:
             what = "a run" if self.record_file.is_file() else "files"
             raise UserError(
                 f"hydra.run.dir={self.path} holds {what} already:"
                 " choose another directory, or go on with resume=<run directory>"
             )
+
+    def _has_not_begun(self) -> bool:
+        """Whether nothing is here but what a process writes before run.json."""
+        beginnings = (self.config_file.name, self.log_file.name)
+        return all(path.name in beginnings or is_partial(path.name) for path in self.path.iterdir())
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
@@ -128,6 +152,9 @@ class Run:
         if not isinstance(loaded, DictConfig):
             raise UserError(f"{self.config_file} is damaged: it is not a mapping")
         loaded.pop("hydra", None)
+        # It was written resolved. Another's ${oc.env:…} would put our environment into our files.
+        if "${" in OmegaConf.to_yaml(loaded):
+            raise UserError(f"{self.config_file} is damaged: it refers to values outside it by ${{")
         return loaded
 
     def info(self) -> RunInfo:

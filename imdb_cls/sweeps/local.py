@@ -16,8 +16,8 @@ from imdb_cls.config.overrides import quoted
 from imdb_cls.errors import UserError
 from imdb_cls.model.device import processes
 from imdb_cls.runs.outcome import Outcome
-from imdb_cls.runs.records import held
 from imdb_cls.runs.run import Run, now
+from imdb_cls.storage import held
 from imdb_cls.sweeps.pruning import Halving
 from imdb_cls.sweeps.trial import Trial
 from imdb_cls.sweeps.worker import worker

@@ -1,4 +1,4 @@
-"""best.ckpt and last.ckpt: when they are written, and that each is whole or not there."""
+"""When best.ckpt and last.ckpt are written."""
 
 import functools
 import signal
@@ -7,14 +7,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint, ModelCheckpoint
-from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from imdb_cls.names import lower_is_better
 from imdb_cls.runs.run import Run
-from imdb_cls.storage import replacing
+from imdb_cls.training.loggers.table import table_of
 
 
 class Stopped(BaseException):
@@ -27,18 +25,6 @@ class Stopped(BaseException):
 
 class Pruned(BaseException):
     """A trial ends before its last epoch, because other trials of its sweep are better."""
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Gives a checkpoint its name when all its bytes are on the disk."""
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
-    ) -> None:
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial, partial.open("wb") as file:
-            torch.save(checkpoint, file)
 
 
 def best_checkpoint(run: Run, metric: str) -> ModelCheckpoint:
@@ -82,6 +68,11 @@ class LastCheckpoint(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self._stopped_early = state_dict["stopped_early"]
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        checkpoint["table"] = table_of(trainer).rows
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._saved = time.monotonic()

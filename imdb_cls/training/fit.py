@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
@@ -20,9 +19,10 @@ from imdb_cls.runs.run import SWEEP_NAME, Clock, Run, to_yaml
 from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_loaded_libraries
 from imdb_cls.training import checkpoints
+from imdb_cls.training.checkpoint_files import Checkpoint, CheckpointFiles
 from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.loggers.build import build_loggers
-from imdb_cls.training.loggers.table import TableLogger
+from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun, prepare_run
 from imdb_cls.training.progress import FitProgress
 from imdb_cls.training.recording import recording, run_lock
@@ -54,22 +54,23 @@ def train(
         run.check_free()
     with clock.part("prepare"):
         prepared = prepare_run(config, recompose, resolved)
-    if is_rank_zero():
-        Run.create(
-            path,
-            prepared.config,
-            overrides=overrides,
-            fingerprint=prepared.resolved.fingerprint,
-            resolved=prepared.resolved.record,
-            device=prepared.device.name,
-            precision=prepared.device.precision,
-            backend="sagemaker" if config.container else "local",
-            job_name=job_name() if config.container else None,
-            # Trials of a sweep never share it, and a resumed run goes on under it.
-            logger_id=uuid.uuid4().hex[:12],
-            sweep=sweep or os.environ.get(SWEEP_NAME),
-        )
-    return _carry_out(run, prepared, screen, clock, callbacks)
+    with run_lock(run):
+        if is_rank_zero():
+            Run.create(
+                path,
+                prepared.config,
+                overrides=overrides,
+                fingerprint=prepared.resolved.fingerprint,
+                resolved=prepared.resolved.record,
+                device=prepared.device.name,
+                precision=prepared.device.precision,
+                backend="sagemaker" if config.container else "local",
+                job_name=job_name() if config.container else None,
+                # Trials of a sweep never share it, and a resumed run goes on under it.
+                logger_id=uuid.uuid4().hex[:12],
+                sweep=sweep or os.environ.get(SWEEP_NAME),
+            )
+        return _carry_out(run, prepared, screen, clock, callbacks)
 
 
 def resume(
@@ -83,9 +84,22 @@ def resume(
     """Goes on with the run `asked` for, where its last checkpoint was saved, as `train` does with a
     new one. `path` must be the run's own directory."""
     run = Run.open(asked)
-    info = run.info()
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
+    with run_lock(run):
+        return _go_on(run, asked, path, overrides, resolved, callbacks)
+
+
+def _go_on(
+    run: Run,
+    asked: str,
+    path: Path,
+    overrides: list[str],
+    resolved: ResolvedConfig | None,
+    callbacks: Sequence[Callback],
+) -> float:
+    """`resume`, once no other process is at the run."""
+    info = run.info()
     # The job itself may go on with its run.
     if info.is_live_job and job_name() is None:
         raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
@@ -136,15 +150,14 @@ def _carry_out(
         _fit(run, prepared, screen, callbacks)
         return float("nan")
     config = prepared.config
-    with run_lock(run):
-        with recording(run, clock):
-            _describe(run, prepared, screen)
-            with clock.part("train"):
-                trainer = _fit(run, prepared, screen, callbacks)
-            with clock.part("test"):
-                test_best_checkpoint(run, prepared, trainer, screen)
-        # A job's run is completed where its results are fetched: its instance is not paid for that.
-        last = [] if config.container else complete(run, screen, prepared.splits)
+    with recording(run, clock):
+        _describe(run, prepared, screen)
+        with clock.part("train"):
+            trainer = _fit(run, prepared, screen, callbacks)
+        with clock.part("test"):
+            test_best_checkpoint(run, prepared, trainer, screen)
+    # A job's run is completed where its results are fetched: its instance is not paid for that.
+    last = [] if config.container else complete(run, screen, prepared.splits)
     screen.summary(
         f"{prepared.resolved.record.data}, {len(prepared.splits.test):,} test reviews",
         run.metrics()["test"],
@@ -161,21 +174,24 @@ def _fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Ca
         for split in (prepared.splits.train, prepared.splits.val)
     )
     data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
-    trainer = _trainer(run, prepared, screen, callbacks)
-    last = run.last_checkpoint if run.last_checkpoint.is_file() else None
-    if is_rank_zero() and run.table_file.exists():
-        step, said = 0, "no checkpoint yet: from the beginning"
-        if last:
-            step = torch.load(last, map_location="cpu", weights_only=False)["global_step"]
-            said = f"going on after step {step}"
-        TableLogger(run.table_file).forget_after(step)
-        screen.say(said)
-    trainer.fit(prepared.module, datamodule=data, ckpt_path=last, weights_only=False)
+    files = CheckpointFiles(run)
+    trainer = _trainer(run, prepared, screen, callbacks, files)
+    found = files.newest(prepared.module.state_dict())
+    if is_rank_zero() and (found or files.refused or run.table_file.exists()):
+        _say_where_it_goes_on(files.refused, found, screen)
+        step, saved = (found[1]["global_step"], found[1].get("table")) if found else (0, [])
+        table_of(trainer).go_on(step, saved)
+    path = found[0] if found else None
+    trainer.fit(prepared.module, datamodule=data, ckpt_path=path, weights_only=True)
     return trainer
 
 
 def _trainer(
-    run: Run, prepared: PreparedRun, screen: Screen, others: Sequence[Callback]
+    run: Run,
+    prepared: PreparedRun,
+    screen: Screen,
+    others: Sequence[Callback],
+    files: CheckpointFiles,
 ) -> Trainer:
     config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
     callbacks: list[Callback] = [
@@ -200,7 +216,7 @@ def _trainer(
         deterministic=config.deterministic,
         callbacks=callbacks,
         logger=build_loggers(prepared.config, run, echo=not screen.bar),
-        plugins=[checkpoints.AtomicCheckpointIO()],
+        plugins=[files],
         default_root_dir=run.path,
         # Our own samplers share out the batches, and the module itself decides what it logs.
         use_distributed_sampler=False,
@@ -209,6 +225,18 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
+
+
+def _say_where_it_goes_on(
+    refused: list[str], found: tuple[Path, Checkpoint] | None, screen: Screen
+) -> None:
+    if refused:
+        instead = f"{found[0].name} takes its place" if found else "there is no other"
+        screen.warn("damaged checkpoint", f"{'; '.join(dict.fromkeys(refused))}: {instead}")
+    if found:
+        screen.say(f"going on after step {found[1]['global_step']}")
+    else:
+        screen.say(f"no {'whole checkpoint' if refused else 'checkpoint yet'}: from the beginning")
 
 
 def _describe(run: Run, prepared: PreparedRun, screen: Screen) -> None:

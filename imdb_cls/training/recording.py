@@ -10,19 +10,31 @@ from types import FrameType
 from typing import Any
 
 from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Clock, Run, now
 from imdb_cls.storage import lock
+from imdb_cls.terminal import is_rank_zero
 from imdb_cls.training.checkpoints import Pruned, Stopped
 from imdb_cls.training.loggers import wandb_run
 
 
 @contextmanager
 def run_lock(run: Run) -> Iterator[None]:
-    """Keeps other processes from going on with a run that this process is at work on."""
+    """Keeps other processes from a run that this process, rank zero, is at work on. Nothing of the
+    run is written without it. Raises UserError if another process has it."""
+    if not is_rank_zero():
+        yield
+        return
+    run.path.mkdir(parents=True, exist_ok=True)
     with run.log_file.open("a", encoding="utf-8") as file:
         if not lock(file):
             raise UserError(f"resume={run.path}: the run is still running in another process")
-        yield
+        remove_leftovers(run.path)
+        try:
+            yield
+        finally:
+            if not run.record_file.exists():  # It was refused before it began.
+                run.log_file.unlink(missing_ok=True)
 
 
 @contextmanager

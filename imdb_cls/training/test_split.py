@@ -1,21 +1,22 @@
 """After the fit: the best checkpoint is calibrated on val, saved as a model, and tested once."""
 
-import torch
 from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import tokenize
+from imdb_cls.errors import UserError
 from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.settings import Settings
 from imdb_cls.model import calibration, pretrained
 from imdb_cls.model.device import torch_device
 from imdb_cls.model.evaluation import Evaluation, evaluate_split
 from imdb_cls.model.open import load_engine
-from imdb_cls.names import lower_is_better
-from imdb_cls.runs.records import curves_of
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import replacing_directory, write_json
 from imdb_cls.terminal import Screen
+from imdb_cls.training.checkpoint_files import Unusable, read
+from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun
 
 
@@ -30,8 +31,11 @@ def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, scre
         with screen.counted(what, len(tokens)) as advance:
             return evaluate_split(engine, split, tokens, advance)
 
-    best = torch.load(run.best_checkpoint, map_location="cpu", weights_only=False)["state_dict"]
-    module.load_state_dict(best)
+    try:
+        best = read(run.best_checkpoint)
+    except Unusable as error:
+        raise UserError(f"{error}; train from the beginning: {run.how_to_go_on()}") from None
+    module.load_state_dict(best["state_dict"])
     where = torch_device(device.accelerator)
     engine = TorchEngine(module.network, pad_id, where, device.eval_precision, batch_size)
     raw = score("calibrating", engine, prepared.splits.val)
@@ -50,7 +54,13 @@ def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, scre
     write_json(
         run.metrics_file,
         {
-            "val": {**_best_validation(run, config.metric), "samples": len(prepared.splits.val)},
+            "val": {
+                **(
+                    table_of(trainer).values_at(best["global_step"], "val/")
+                    or {config.metric.removeprefix("val/"): _best_score(trainer)}
+                ),
+                "samples": len(prepared.splits.val),
+            },
             "test": tested.metrics,
             "calibration": {
                 "temperature": temperature,
@@ -73,14 +83,9 @@ def _before_and_after(before: Evaluation, after: Evaluation) -> dict[str, float]
     }
 
 
-def _best_validation(run: Run, metric: str) -> dict[str, float]:
-    """The val/ metrics, without that prefix, of the validation that best.ckpt was taken at: the
-    first of those with the best `metric`."""
-    curves = curves_of(run.table_file)
-    choose = min if lower_is_better(metric) else max
-    best_step, _ = choose(curves[metric], key=lambda point: point[1])
-    return {
-        name.removeprefix("val/"): dict(points)[best_step]
-        for name, points in curves.items()
-        if name.startswith("val/")
-    }
+def _best_score(trainer: Trainer) -> float:
+    """The metric of best.ckpt in float32, for a run of an older version whose metrics.csv is lost:
+    its checkpoints do not have what was logged."""
+    callback = trainer.checkpoint_callback
+    assert isinstance(callback, ModelCheckpoint)
+    return float("nan" if callback.best_model_score is None else callback.best_model_score)

@@ -8,6 +8,7 @@ from typing import Any
 
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError
+from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Run
 from launch.aws import s3
 from launch.aws.client import AWS, explained
@@ -31,7 +32,8 @@ def fetch(run: Run, aws: AWS, description: Description) -> None:
     """
     if run.info().resumed_here:
         raise UserError(f"{run.path} went on on this machine: what its job left is older")
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=run.path) as temporary:
+    remove_leftovers(run.path)
+    with tempfile.TemporaryDirectory(prefix=f".fetch-{os.getpid()}-", dir=run.path) as temporary:
         staging = Path(temporary)
         files = _download(aws, description, staging)
         found = files / "run"

@@ -16,6 +16,7 @@ FILES = {
     *("model/config.json", "model/model.safetensors", "model/inference.json"),
     *("model/tokenizer.json", "model/tokenizer_config.json"),
     *("checkpoints/best.ckpt", "checkpoints/last.ckpt"),
+    *("checkpoints/previous.ckpt", "checkpoints/sha256.txt"),
 }
 """The files of a completed run."""
 _TIMED = ("runtime_s", "samples_per_second")

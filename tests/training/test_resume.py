@@ -1,5 +1,6 @@
 """Kill it anywhere and go on: the result is that of a run that nobody touched."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -10,11 +11,13 @@ import pytest
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
+from imdb_cls.training.fit import resume
 from imdb_cls.training.recording import run_lock
 from imdb_cls.training.resume import resumed_config
+from tests.support.cut_runs import copied
 from tests.support.once import once
 from tests.support.processes import Command
-from tests.support.runs import FILES, files_of, metrics_of, read, values
+from tests.support.runs import FILES, Train, files_of, metrics_of, read, values
 
 # Long enough to be stopped in the middle; a checkpoint every 0.6 s.
 LONG = ("data.train_size=480", "data.max_length=64", "trainer.checkpoint_minutes=0.01")
@@ -145,6 +148,62 @@ def test_a_live_run_is_not_resumed_twice(start: Start, tmp_path: Path) -> None:
     process.kill()
     process.communicate()
     assert read(run, "run.json")["status"] == "running"
+
+
+def test_a_refused_resume_changes_nothing(trained: Path, tmp_path: Path) -> None:
+    run = copied(trained, tmp_path / "run")
+    before = {name: (run / name).read_bytes() for name in files_of(run)}
+    with run_lock(Run(run)), pytest.raises(UserError, match="still running in another process"):
+        resume(str(run), run, ["trainer.max_epochs=3"])
+    assert {name: (run / name).read_bytes() for name in files_of(run)} == before
+
+
+def test_a_copy_of_a_live_run_is_a_run_of_its_own(trained: Path, tmp_path: Path) -> None:
+    original = copied(trained, tmp_path / "original")
+    with run_lock(Run(original)), run_lock(Run(copied(original, tmp_path / "copy"))):
+        pass
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*args: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    run = Run(copied(trained, tmp_path / "run"))
+    with pytest.warns(UserWarning, match="train.log: this file system has no locks"), run_lock(run):
+        pass
+
+
+def test_a_run_that_was_killed_before_it_began_begins_again_in_its_place(
+    train_here: Train, trained: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    for name in ("config.yaml", ".run.json.4194999", "train.log"):
+        (run / name).touch()
+    (run / "config.yaml").write_bytes((trained / "config.yaml").read_bytes())
+    with pytest.raises(UserError, match=f"killed before it began: hydra.run.dir={run} begins it"):
+        Run.open(run)
+    with pytest.raises(UserError, match=f"hydra.run.dir={run} holds files already"):
+        train_here("seed=2")
+    assert (run / "config.yaml").read_bytes() == (trained / "config.yaml").read_bytes()
+    train_here()
+    assert metrics_of(run) == metrics_of(trained)
+    assert files_of(run) == FILES
+
+
+def test_a_run_that_cannot_be_recorded_leaves_nothing(
+    train_here: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: Run, **facts: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Run, "record", full)
+    with pytest.raises(OSError, match="No space left"):
+        train_here()
+    assert files_of(tmp_path) == set()
 
 
 def test_a_run_stopped_early_keeps_its_wandb_id_and_ends_the_same(

@@ -1,5 +1,6 @@
 """Makes the fast model for CPUs, which is kept only if it labels as the trained one does."""
 
+import os
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -41,7 +42,8 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     trained = np.asarray(pq.read_table(run.val_predictions_file)["probability"])
     encoder = Encoder(load_trained(run.model_dir))
     tried: dict[str, float] = {}
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=run.path) as directory:
+    prefix = f".export-{os.getpid()}-"
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=run.path) as directory:
         for kind, write in _KINDS.items():
             file = Path(directory) / f"model.{kind}.onnx"
             write(encoder, file)

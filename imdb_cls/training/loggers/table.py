@@ -2,12 +2,17 @@
 
 import csv
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from pytorch_lightning import Trainer
 
 from imdb_cls.storage import replacing
 from imdb_cls.training.loggers.base import ScalarLogger
 
 COLUMNS = ("step", "epoch", "name", "value", "time")
+
+Row = list[str]
 
 
 class TableLogger(ScalarLogger):
@@ -17,21 +22,50 @@ class TableLogger(ScalarLogger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
+        self.rows: list[Row] = []
+        """All that was logged, whatever becomes of the file. last.ckpt has them too."""
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
+        now = f"{time.time():.3f}"
+        new = [[str(step), str(epoch), name, repr(float(v)), now] for name, v in metrics.items()]
+        self.rows += new
         fresh = not self.path.exists()
         with self.path.open("a", encoding="utf-8", newline="") as file:
-            rows = csv.writer(file)
-            if fresh:
-                rows.writerow(COLUMNS)
-            for name, value in metrics.items():
-                rows.writerow((step, epoch, name, repr(float(value)), f"{time.time():.3f}"))
+            csv.writer(file).writerows([COLUMNS, *new] if fresh else new)
 
-    def forget_after(self, step: int) -> None:
-        """Drops the rows of later steps, which a resumed run is about to log again."""
-        with self.path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-        # The last row may have been cut off.
-        kept = [row for row in rows[1:] if len(row) == len(COLUMNS) and int(row[0]) <= step]
+    def go_on(self, step: int, saved: Iterable[Sequence[str]] | None) -> None:
+        """Makes the file anew with the rows up to `step`: a resumed run logs the later ones again.
+
+        Args:
+            saved: the rows that the checkpoint has. A checkpoint of an older version has none:
+                those of the file are taken, as far as they are rows.
+        """
+        if saved is None:
+            text = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
+            saved = [line.split(",") for line in text.splitlines()]
+        self.rows = [list(row) for row in saved if _is_row(row) and int(row[0]) <= step]
         with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *kept])
+            csv.writer(file).writerows([COLUMNS, *self.rows])
+
+    def values_at(self, step: int, prefix: str) -> dict[str, float]:
+        """What was logged at a step under names with this prefix, which is left out."""
+        return {
+            name.removeprefix(prefix): float(value)
+            for at, _, name, value, _ in self.rows
+            if int(at) == step and name.startswith(prefix)
+        }
+
+
+def table_of(trainer: Trainer) -> TableLogger:
+    """The table of a run, which each of its trainers has."""
+    return next(logger for logger in trainer.loggers if isinstance(logger, TableLogger))
+
+
+def _is_row(row: Sequence[str]) -> bool:
+    """Whether these are the fields of a row, not of the header or of what is left of a row."""
+    try:
+        step, epoch, name, value, when = row
+        int(step), int(epoch), float(value), float(when)
+    except ValueError:
+        return False
+    return "/" in name
