@@ -108,7 +108,7 @@ class RunResults:
     @cached_property
     def texts(self) -> list[str] | None:
         """The texts of the scored reviews, in their order."""
-        return None if self.reviews is None else list(self.reviews.reviews["text"])
+        return None if self.reviews is None else self.reviews.texts()
 
     @cached_property
     def tokenizer(self) -> HeadTailTokenizer:
