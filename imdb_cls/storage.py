@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from imdb_cls.errors import UserError, missing
+
 # How often a lock is tried, and the seconds between.
 _TRIES, _PAUSE_S = 20, 0.02
 # File systems allow 255 bytes for a name. A process id, a hash or an ending may follow.
@@ -80,6 +82,28 @@ def lock(file: IO[Any]) -> bool:
             return True
         time.sleep(_PAUSE_S)
     return False
+
+
+def may_write(path: Path) -> bool:
+    """Whether this user may make the file or directory `path`, or write to it."""
+    absolute = path.absolute()
+    # Path.exists() raises where one may not look.
+    there = next(p for p in (absolute, *absolute.parents) if os.path.exists(p))  # noqa: PTH110
+    return os.access(there, os.W_OK | (os.X_OK * there.is_dir()))
+
+
+def check_writable(path: Path) -> None:
+    """Raises UserError if this user may not write there: before the work is done, not after."""
+    if not may_write(path):
+        raise UserError(f"{path} cannot be written: Permission denied: set output=…")
+
+
+def read_file(path: Path) -> bytes:
+    """Raises UserError if there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise UserError(f"{path}: {missing(path, 'file')}") from None
 
 
 def sha256_of(path: Path) -> str:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from imdb_cls.errors import translated
+from imdb_cls.errors import UserError, translated
+from imdb_cls.names import LABELS
 
 Rows = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
@@ -40,7 +41,7 @@ class OnnxEngine:
     depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        """Raises UserError if the file is damaged."""
+        """Raises UserError if the file is damaged, or no fast model."""
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -54,7 +55,14 @@ class OnnxEngine:
                 # The fused kernel is slower than an addition and a normalization one by one.
                 disabled_optimizers=["SkipLayerNormFusion"],
             )
-        self.name = f"onnx {file.suffixes[-2].lstrip('.')}"
+        inputs = [(i.name, i.type, len(i.shape)) for i in self._session.get_inputs()]
+        outputs = [o.shape[1:] for o in self._session.get_outputs()]
+        if inputs != [("input_ids", "tensor(int64)", 2)] or outputs != [[len(LABELS)]]:
+            raise UserError(
+                f"{file} takes {', '.join(name for name, *_ in inputs)} and gives {outputs}: a fast"
+                " model takes input_ids alone, and gives two logits"
+            )
+        self.file, self.name = file, f"onnx {file.stem.rpartition('.')[2]}"
         self.threads = threads or cores()
 
     def log_odds(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> LogOdds:
@@ -62,7 +70,8 @@ class OnnxEngine:
 
         def one(row: np.int64) -> None:
             tokens = np.asarray(ids(np.array([row])), dtype=np.int64)
-            (logits,) = self._session.run(None, {"input_ids": tokens})
+            with translated(f"{self.file} is no model for these tokens", Exception):
+                (logits,) = self._session.run(None, {"input_ids": tokens})
             found[row] = float(logits[0, 1]) - float(logits[0, 0])
 
         # The longest go first, so that the cores finish at about the same time.

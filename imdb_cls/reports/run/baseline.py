@@ -10,7 +10,7 @@ import numpy as np
 
 from imdb_cls.data.cache import has, writing
 from imdb_cls.data.splits import Split, Splits
-from imdb_cls.reports.run.predictions import Floats
+from imdb_cls.runs.predictions import Floats
 
 # Part of the cache's key: raise it when the code below changes what it gives.
 _VERSION = 1

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.reports.run.predictions import Floats, Predictions
 from imdb_cls.reports.run.results import RunResults
+from imdb_cls.runs.predictions import Floats, Predictions
 
 
 @dataclass(frozen=True)
