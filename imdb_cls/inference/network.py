@@ -1,6 +1,7 @@
 """The trained network in torch, on any device and in any precision."""
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from imdb_cls.errors import UserError, translated
 from imdb_cls.inference.engine import Advance, Ids, Lengths, LogOdds, Rows
 from imdb_cls.inference.padding import eval_batches, pad
 from imdb_cls.inference.shape import Shape
+from imdb_cls.storage import read_file
 
 WEIGHTS = "model.safetensors"
 # The key of the checksum in the file's own metadata.
@@ -82,8 +84,8 @@ def read_weights(directory: Path) -> dict[str, torch.Tensor]:
     """The weights in a directory's model.safetensors, by their names. Raises UserError if the file
     is damaged: that of a run has a checksum of them."""
     file = directory / WEIGHTS
-    with file.open("rb"):  # safetensors calls a file that may not be read missing
-        pass
+    if not os.access(file, os.R_OK):  # safetensors would call it missing
+        read_file(file)
     with translated(f"{file} is damaged", SafetensorError, OSError), safe_open(file, "pt") as found:
         weights = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118
         expected = (found.metadata() or {}).get(CHECKSUM)

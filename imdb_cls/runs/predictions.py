@@ -78,8 +78,10 @@ def read(path: Path) -> Predictions | None:
 
     if not path.exists():
         return None
-    with translated(f"{path} is damaged", KeyError, ValueError, TypeError, pa.ArrowException):
-        table = pq.read_table(io.BytesIO(read_file(path)))
+    content = read_file(path)
+    kinds = (KeyError, ValueError, TypeError, OSError, pa.ArrowException)
+    with translated(f"{path} is damaged", *kinds):
+        table = pq.read_table(io.BytesIO(content))
         columns = {name: table[name].to_numpy().astype(kind) for name, kind in _COLUMNS.items()}
         found = Predictions(**columns)
         if not (np.isin(found.label, (0, 1)).all() and (found.tokens > 0).all()):

@@ -128,7 +128,9 @@ class Run:
     def raw_config(self) -> DictConfig:
         """config.yaml without Hydra's part, unchecked. Raises UserError if it is damaged."""
         values = read_yaml(self.config_file)
-        values.pop("hydra", None)
+        # Its last part: without it the file was cut, and defaults would stand in for what is lost.
+        if values.pop("hydra", None) is None:
+            raise UserError(f"{self.config_file} is damaged: its end, the part hydra, is missing")
         # They were resolved when it was written. Those of a stranger could read our environment.
         if "${" in str(values):
             raise UserError(f"{self.config_file} is damaged: a run's config has no ${{…}} in it")
