@@ -18,6 +18,13 @@ _DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
 )
+# What was tried, and what helps. For the others it is room.
+_REMEDIES = {
+    **dict.fromkeys((errno.EACCES, errno.EPERM), ("read or write", "allow it")),
+    **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), ("write", "move it away")),
+    errno.ENAMETOOLONG: ("use", "take a shorter name"),
+    errno.EROFS: ("write", "mount it for writing"),
+}
 
 # What a path can lead to.
 _KINDS = (
@@ -61,9 +68,24 @@ def translated(message: str, *kinds: type[Exception]) -> Iterator[None]:
         raise UserError(f"{message}: {one_line(error)}") from None
 
 
+# What a terminal or a browser would obey: control characters have a visible sign each in Unicode;
+# the direction of writing can be reversed, and half a character (of a file's name) shown nowhere.
+_SIGNS = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n\r"},
+    0x7F: 0x2421,
+    **dict.fromkeys([*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+    **dict.fromkeys(range(0xD800, 0xE000), 0xFFFD),
+}
+
+
+def printable(text: str) -> str:
+    """A text whose control characters can be seen and do nothing."""
+    return text.translate(_SIGNS)
+
+
 def one_line(message: object, limit: int = 300) -> str:
     """A message, such as an exception of a library, on one line of at most `limit` characters."""
-    text = " ".join(str(message).split()) or type(message).__name__
+    text = printable(" ".join(str(message).split())) or type(message).__name__
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -77,11 +99,10 @@ def as_user_error(error: BaseException) -> UserError | None:
         if isinstance(cause, UserError):
             return cause
         if isinstance(cause, OSError) and cause.errno in _DISK:
-            denied = cause.errno in (errno.EACCES, errno.EPERM)
-            tried, mend = ("read or write", "allow it") if denied else ("write", "make room")
+            tried, mend = _REMEDIES.get(cause.errno, ("write", "make room"))
             return UserError(
                 f"cannot {tried} {cause.filename or 'the disk'}: {cause.strerror}: {mend}, or"
-                " choose another place (of a run: hydra.run.dir=… and cache_dir=…)"
+                " choose another place (output=…; of a run: hydra.run.dir=… and cache_dir=…)"
             )
         cause = cause.__cause__ or cause.__context__
     return None

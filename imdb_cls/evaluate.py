@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imdb_cls import cli
-from imdb_cls.storage import write_json
+from imdb_cls.storage import check_writable, shortened, write_json
 from imdb_cls.terminal import Screen, quiet_libraries
 
 if TYPE_CHECKING:
@@ -64,27 +64,28 @@ def evaluate(given: Arguments) -> None:
     from imdb_cls.data.tokens import tokenize
     from imdb_cls.model.evaluation import evaluate_split
     from imdb_cls.model.open import open_labeller
-    from imdb_cls.runs.reviews import splits_of
+    from imdb_cls.runs.reviews import cache_of, splits_of
     from imdb_cls.runs.run import Run
 
     run = Run.open(given.run, complete=True)
     config = run.config()
-    cache = Path(config.cache_dir)
+    cache = cache_of(config)
     if given.input:
         reviews = sources.load_files(given.input, given.layout, cache)
         split = splits.whole(reviews)
         left_out = len(reviews) - len(split)
-        name, what = f"{Path(given.input).stem[:80]}-{split.fingerprint[:8]}", given.input
+        name, what = f"{shortened(Path(given.input).stem, 60)}-{split.fingerprint[:8]}", given.input
     else:
         split, name, what = splits_of(run).test, "test", "the run's own test split"
         left_out = 0
 
+    directory = Path(given.output or run.path / "evaluations" / name).expanduser()
+    check_writable(directory)
     model = open_labeller(run, given.device, given.precision, given.batch_size, allow_fast=False)
     tokens = tokenize(split, model.tokenizer, cache)
     screen = Screen()
     with screen.counted("scoring", len(tokens)) as advance:
         done = evaluate_split(model.engine, split, tokens, advance)
-    directory = Path(given.output or run.path / "evaluations" / name).expanduser()
     directory.mkdir(parents=True, exist_ok=True)
     done.write_predictions(directory / "predictions.parquet")
     record = {"input": given.input, "fingerprint": split.fingerprint, **done.metrics}

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from rich.console import Console
 
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.storage import replacing
-from imdb_cls.terminal import as_table
+from imdb_cls.terminal import PlainConsole, as_table
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
 _SCHEMA = pa.schema({"label": pa.string(), "score": pa.float64()})
@@ -79,7 +78,7 @@ def _to_table(predictions: list[Prediction]) -> None:
         {"review": one_line(p.text, _SHOWN), "label": p.label, "score": f"{p.score:.4f}"}
         for p in predictions
     ]
-    Console(highlight=False).print(as_table(rows, "", boxed=True))
+    PlainConsole().print(as_table(rows, "", boxed=True))
 
 
 def _to_lines(predictions: list[Prediction]) -> None:

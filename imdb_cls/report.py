@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
+from imdb_cls.storage import check_writable
 from imdb_cls.terminal import quiet_libraries
 
 USAGE = """
@@ -34,6 +35,7 @@ def report(given: Arguments) -> None:
 
     runs = list({run.path.resolve(): run for run in map(Run.open, given.runs)}.values())
     output = _writable(given.output)
+    check_writable(output or (runs[0].report_file if len(runs) == 1 else Path("compare.html")))
     if len(runs) == 1:
         from imdb_cls.reports.run.page import write
 

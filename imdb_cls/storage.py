@@ -13,17 +13,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
+from imdb_cls.errors import UserError, missing
+
 # How often a lock is tried, and the seconds between.
 _TRIES, _PAUSE_S = 20, 0.02
+# File systems allow 255 bytes for a name. A process id, a hash or an ending may follow.
+_NAME_BYTES = 200
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to. At the end that file takes its name; after an error
-    it is deleted."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    """Gives a path beside `path` to write to. At the end that file takes its name, with the mode
+    that the umask wants, whoever wrote it; after an error it is deleted."""
+    partial = _partial(path)
+    # A process that was killed, and had our number, may have left one.
+    partial.unlink(missing_ok=True)
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         yield partial
+        partial.chmod(mode)
         # The bytes must be on the disk before the name is, or a power cut leaves an empty file.
         with partial.open("rb") as file:
             os.fsync(file.fileno())
@@ -35,13 +44,26 @@ def replacing(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def replacing_directory(path: Path) -> Iterator[Path]:
     """The same for a directory of files."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial = _partial(path)
+    shutil.rmtree(partial, ignore_errors=True)
     try:
+        partial.mkdir()
         yield partial
+        for file in partial.iterdir():
+            file.chmod(partial.stat().st_mode & 0o666)
         shutil.rmtree(path, ignore_errors=True)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def shortened(name: str, most: int = _NAME_BYTES) -> str:
+    """The beginning of a name, in at most so many bytes of UTF-8."""
+    return os.fsencode(name)[:most].decode(errors="ignore")
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{shortened(path.name)}.{os.getpid()}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -87,7 +109,49 @@ def held(path: Path) -> bool:
     return False
 
 
+def may_write(path: Path) -> bool:
+    """Whether this user may make the file or directory `path`, or write to it."""
+    absolute = path.absolute()
+    # Path.exists() raises where one may not look.
+    there = next(p for p in (absolute, *absolute.parents) if os.path.exists(p))  # noqa: PTH110
+    return os.access(there, os.W_OK | (os.X_OK * there.is_dir()))
+
+
+def check_writable(path: Path) -> None:
+    """Raises UserError if this user may not write there: before the work is done, not after."""
+    if not may_write(path):
+        raise UserError(f"{path} cannot be written: Permission denied: set output=…")
+
+
+def read_file(path: Path) -> bytes:
+    """Raises UserError if there is no such file."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        raise UserError(f"{path}: {missing(path, 'file')}") from None
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(path: Path, sealed: Path) -> None:
+    """Writes the checksum of the file `path` beside `sealed`, the name that it will have. The
+    checksum comes first: what has none, or another one, was not written to its end."""
+    write_text(seal_of(sealed), f"{sha256_of(path)}  {sealed.name}\n")
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether a file has the bytes that it was sealed with."""
+    try:
+        expected = seal_of(path).read_text(encoding="utf-8").split()[:1]
+        return path.is_file() and expected == [sha256_of(path)]
+    except (FileNotFoundError, IsADirectoryError, UnicodeDecodeError):
+        return False
+
+
+def seal_of(path: Path) -> Path:
+    """What `sha256sum --check` reads."""
+    return path.with_name(f"{path.name}.sha256")

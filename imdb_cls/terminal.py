@@ -23,6 +23,7 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
+from imdb_cls.errors import one_line, printable
 from imdb_cls.names import SCALARS
 
 # Warnings of libraries that a user can do nothing about.
@@ -36,6 +37,7 @@ _SILENCED = (
     r".*There is a wandb run already in progress.*",
     r".*barrier\(\): using the device under current context.*",
     r".*It is recommended to use .* when logging on epoch level in distributed setting.*",
+    r".*Glyph .* missing from .*",
 )
 
 # Without a handler, logging would print once more what Screen.warn has printed.
@@ -100,6 +102,24 @@ def quiet_loaded_libraries(bars: bool) -> None:
         disable_progress_bars()
 
 
+class PlainConsole(Console):
+    """A console that shows every text as it is: nothing in brackets or between colons is a command
+    to it, and control characters are signs. Only rich's own Text has a style."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **options)
+
+
+def notice(text: str) -> None:
+    """Says on stderr, and in a run's log, what happened beside what was asked for."""
+    if is_rank_zero():
+        print(one_line(text, limit=1000), file=sys.stderr)
+        logging.getLogger("imdb_cls").warning(one_line(text, limit=1000))
+
+
 class Screen:
     """stdout, with bars, rules and boxes where it is a terminal, and with plain lines elsewhere.
 
@@ -108,20 +128,20 @@ class Screen:
     """
 
     def __init__(self, progress: str = "auto") -> None:
-        self.console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        self.console = PlainConsole(soft_wrap=not sys.stdout.isatty())
         self.bar = progress == "bar" or (progress == "auto" and self.console.is_terminal)
         self.log = logging.getLogger("imdb_cls")
 
     def say(self, text: str) -> None:
         """Prints a line, and logs it: a run's log is train.log."""
         if is_rank_zero():
-            self.console.print(text, markup=False)
-            self.log.info(text)
+            self.console.print(text)
+            self.log.info(printable(text))
 
     def rule(self, title: str) -> None:
         """Marks where something new begins: by a line across a terminal, or by the title alone."""
         if self.console.is_terminal:
-            self.console.rule(Text(title), align="left")
+            self.console.rule(Text(printable(title)), align="left")
         else:
             self.say(title)
 
@@ -130,10 +150,11 @@ class Screen:
         if not is_rank_zero():
             return
         if self.console.is_terminal:
-            self.console.print(Panel(text, title=title, border_style="yellow", title_align="left"))
+            about = Text(printable(title))
+            self.console.print(Panel(text, title=about, border_style="yellow", title_align="left"))
         else:
-            self.console.print(f"WARNING {title}: {text}", markup=False)
-        self.log.warning("%s: %s", title, text)
+            self.console.print(f"WARNING {title}: {text}")
+        self.log.warning(printable(f"{title}: {text}"))
 
     @contextmanager
     def counted(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -160,13 +181,13 @@ class Screen:
 def progress_bar(console: Console) -> Progress:
     """A bar with a task's description, how far it is, when it will end, and its field `figures`."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("ETA"),
         TimeRemainingColumn(elapsed_when_finished=False),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[figures]}", markup=False),
         console=console,
         expand=True,
     )
@@ -184,7 +205,7 @@ def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = 
     for number, column in enumerate(rows[0]):
         table.add_column(column, justify="right" if number and right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(Text(value) for value in row.values()))
+        table.add_row(*row.values())
     return table
 
 
@@ -193,7 +214,7 @@ def show_plan(console: Console, facts: dict[str, str], warnings: Sequence[str] =
     rows = [{"plan": name, "": fact} for name, fact in facts.items()]
     console.print(as_table(rows, "", boxed=console.is_terminal, right=False))
     for warning in warnings:
-        console.print(f"WARNING {warning}", markup=False)
+        console.print(f"WARNING {warning}")
 
 
 def summary_rows(metrics: dict[str, Any], reference: dict[str, Any] | None) -> list[dict[str, str]]:

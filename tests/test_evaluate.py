@@ -250,7 +250,7 @@ def test_a_half_written_run_is_refused_with_what_finishes_it(copy: Path, missing
 def test_a_damaged_model_is_refused(copy: Path) -> None:
     weights = copy / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100_000])
-    with pytest.raises(UserError, match=r"model cannot be read"):
+    with pytest.raises(UserError, match=r"model.safetensors is damaged"):
         evaluate(Arguments(run=str(copy)))
 
 

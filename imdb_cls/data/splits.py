@@ -2,12 +2,14 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import datasets
 import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.config import DataConfig
+from imdb_cls.data.cache import check_unharmed
 from imdb_cls.data.reviews import LEFT_OUT
 from imdb_cls.errors import UserError
 from imdb_cls.names import LABELS
@@ -34,6 +36,17 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def check_unharmed(self) -> None:
+        """Raises UserError if the mapped file was damaged since: the system ends a process that
+        reads behind the end of one."""
+        for used in self.reviews.cache_files:
+            check_unharmed(Path(used["filename"]))
+
+    def texts(self) -> list[str]:
+        """All its texts, in memory."""
+        self.check_unharmed()
+        return list(self.reviews["text"])
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imdb_cls.errors import translated
+from imdb_cls.errors import UserError, translated
 from imdb_cls.names import LABELS
 
 Rows = npt.NDArray[np.int64]
@@ -50,7 +50,7 @@ class OnnxEngine(Engine):
     depend on the others (an int8 model takes its scales from all reviews that it is given)."""
 
     def __init__(self, file: Path, threads: int | None = None) -> None:
-        """Raises UserError if the file is damaged."""
+        """Raises UserError if the file is damaged, or no fast model."""
         import onnxruntime
 
         onnxruntime.disable_telemetry_events()
@@ -65,6 +65,13 @@ class OnnxEngine(Engine):
                 # The fused kernel is slower than an addition and a normalization one by one.
                 disabled_optimizers=["SkipLayerNormFusion"],
             )
+        inputs = [(i.name, i.type, len(i.shape)) for i in self._session.get_inputs()]
+        outputs = [o.shape[1:] for o in self._session.get_outputs()]
+        if inputs != [("input_ids", "tensor(int64)", 2)] or outputs != [[len(LABELS)]]:
+            raise UserError(
+                f"{file} takes {', '.join(name for name, *_ in inputs)} and gives {outputs}: a fast"
+                " model takes input_ids alone, and gives two logits"
+            )
         self._file, self.threads = file, threads or cores()
 
     @property
@@ -77,7 +84,8 @@ class OnnxEngine(Engine):
 
         def one(row: np.int64) -> None:
             tokens = np.asarray(ids(np.array([row])), dtype=np.int64)
-            (logits,) = self._session.run(None, {"input_ids": tokens})
+            with translated(f"{self._file} is no model for these tokens", Exception):
+                (logits,) = self._session.run(None, {"input_ids": tokens})
             found[row] = logits[0]
 
         # The longest go first, so that the cores finish at about the same time.

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from imdb_cls.errors import UserError
 from imdb_cls.inference.engine import Engine, Logits, LogOdds, has_gpu, open_fast
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
@@ -44,7 +45,13 @@ class Labeller:
         """[texts, labels], calibrated, in the order given."""
         ids = self.tokenizer(texts)["input_ids"]
         lengths = np.array([len(row) for row in ids], dtype=np.int32)
-        return self.engine.logits(lengths, lambda rows: [ids[row] for row in rows])
+        found = self.engine.logits(lengths, lambda rows: [ids[row] for row in rows])
+        if not np.isfinite(found).all():
+            raise UserError(
+                f"the model ({self.engine.name}) gives no numbers but NaN or infinity: its weights"
+                " are damaged, or its training diverged: train it again, with a lower learning rate"
+            )
+        return found
 
     def probabilities(self, texts: list[str]) -> npt.NDArray[np.float64]:
         """[texts]: of POSITIVE, in the order given."""

@@ -1,17 +1,26 @@
 """The trained network in torch, on any device and in any precision."""
 
+import hashlib
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from transformers import DistilBertForSequenceClassification
+from safetensors import SafetensorError, safe_open
+from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
-from imdb_cls.errors import translated
+from imdb_cls.errors import UserError, translated
 from imdb_cls.inference.engine import Advance, Engine, Ids, Lengths, Logits, Rows
 from imdb_cls.inference.padding import eval_batches, pad
+from imdb_cls.inference.shape import Shape
 from imdb_cls.names import LABELS
+from imdb_cls.storage import read_file
+
+WEIGHTS = "model.safetensors"
+# The key of the checksum in the file's own metadata.
+CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,67 @@ class TorchEngine(Engine):
 
 
 def load_trained(path: Path) -> DistilBertForSequenceClassification:
-    """The network of a run's model/ directory, in eval mode. Raises UserError if it is damaged."""
-    with translated(f"{path} cannot be read", OSError, ValueError, RuntimeError, SafetensorError):
-        return DistilBertForSequenceClassification.from_pretrained(path)
+    """The network of a run's model/ directory, in eval mode. Nothing but config.json and
+    model.safetensors is read. Raises UserError if they are damaged."""
+    shape, weights = Shape.read(path), read_weights(path)
+    check_fit(shape, weights, path)
+    with torch.device("meta"):  # drawing weights at random would take longer than to read them
+        network = DistilBertForSequenceClassification(to_config(shape))
+    embeddings = network.distilbert.embeddings
+    torch.nn.Module.to_empty(network, device="cpu")
+    if hasattr(embeddings, "position_ids"):  # which no file has
+        positions = torch.arange(shape.max_position_embeddings)[None]
+        embeddings.register_buffer("position_ids", positions, persistent=False)
+    with translated(f"{path / WEIGHTS} does not fit its {Shape.FILE}", RuntimeError):
+        network.load_state_dict(weights)
+    network.train(False)
+    return network
+
+
+def to_config(shape: Shape) -> DistilBertConfig:
+    """What transformers makes a network from."""
+    values = {name: value for name, value in vars(shape).items() if name != "model_type"}
+    return DistilBertConfig(**values)
+
+
+def read_weights(directory: Path) -> dict[str, torch.Tensor]:
+    """The weights in a directory's model.safetensors, by their names. Raises UserError if the file
+    is damaged: that of a run has a checksum of them."""
+    file = directory / WEIGHTS
+    if not os.access(file, os.R_OK):  # safetensors would call it missing
+        read_file(file)
+    with translated(f"{file} is damaged", SafetensorError, OSError), safe_open(file, "pt") as found:
+        weights = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118
+        expected = (found.metadata() or {}).get(CHECKSUM)
+    if expected not in (None, checksum(weights)):
+        raise UserError(f"{file} is damaged: its weights do not have the checksum that it states")
+    return weights
+
+
+def checksum(weights: dict[str, torch.Tensor]) -> str:
+    """SHA-256 of the weights with their names, types and shapes."""
+    digest = hashlib.sha256()
+    for name, weight in sorted(weights.items()):
+        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
+        digest.update(weight.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def check_fit(shape: Shape, weights: dict[str, torch.Tensor], directory: Path) -> None:
+    """Raises UserError if a network of this shape would be larger or smaller than its weights. It
+    is asked before the network is made: a million layers fill the memory."""
+    layers = {int(n[1]) for name in weights if (n := re.search(r"\.layer\.(\d+)\.", name))}
+    embedded = "distilbert.embeddings.{}_embeddings.weight".format
+    sizes = {
+        embedded("word"): (shape.vocab_size, shape.dim),
+        embedded("position"): (shape.max_position_embeddings, shape.dim),
+        "distilbert.transformer.layer.0.ffn.lin1.weight": (shape.hidden_dim, shape.dim),
+    }
+    wrong = [n for n, size in sizes.items() if n in weights and tuple(weights[n].shape) != size]
+    if wrong or (layers and len(layers) != shape.n_layers):
+        found = f"{len(layers)} layers, not {shape.n_layers}"
+        if wrong:
+            found = f"{wrong[0]} is {list(weights[wrong[0]].shape)}, not {list(sizes[wrong[0]])}"
+        raise UserError(f"{directory / WEIGHTS} does not fit its {Shape.FILE}: {found}")
+    if not layers:
+        raise UserError(f"{directory / WEIGHTS} has no layers: it holds no DistilBERT")

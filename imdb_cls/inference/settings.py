@@ -1,12 +1,16 @@
 """What a model needs to know to label as its run did: model/inference.json."""
 
-import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from imdb_cls.errors import UserError, translated
-from imdb_cls.storage import write_json
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.storage import sha256_of, write_json
+from imdb_cls.typed import filled, read_object
+
+# The least and the most tokens of a review.
+LENGTHS = (8, 512)
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Settings:
     (Guo et al. 2017), fitted on val."""
     fast: str | None = None
     """The file of the fast model for CPUs, if there is one that labels as this one does."""
+    sha256: dict[str, str] = field(default_factory=dict, compare=False)
+    """Checksums of files beside this one."""
 
     @classmethod
     def read(cls, model: Path) -> "Settings":
@@ -32,15 +38,40 @@ class Settings:
                 f"{model} has no {cls.FILE}: it is from before models were calibrated:"
                 " train it again"
             )
-        with translated(f"{file} is damaged", ValueError, KeyError, TypeError):
-            values = json.loads(file.read_text(encoding="utf-8"))
-            fast = values["fast"]
-            return cls(
-                int(values["max_length"]),
-                float(values["head_fraction"]),
-                float(values["temperature"]),
-                None if fast is None else str(fast),
-            )
+        settings = filled(cls, read_object(file), file)
+        settings._check(model)
+        return settings
 
     def write(self, model: Path) -> None:
-        write_json(model / self.FILE, asdict(self))
+        """Writes them, with the checksums of the model's files as they are now."""
+        sealed = {n: sha256_of(model / n) for n in self._sealed if (model / n).is_file()}
+        write_json(model / self.FILE, asdict(replace(self, sha256=sealed)))
+
+    @property
+    def _sealed(self) -> list[str]:
+        """The files that have a checksum here. That of the weights is in their own file."""
+        return ["tokenizer.json", *filter(None, [self.fast])]
+
+    def _check(self, model: Path) -> None:
+        """Raises UserError for a value that no run of ours writes, and a file that is damaged."""
+        file = model / self.FILE
+        low, high = LENGTHS
+        if not low <= self.max_length <= high:
+            raise UserError(
+                f"{file}: max_length={self.max_length} must lie between {low} and {high}"
+            )
+        if not 0 <= self.head_fraction <= 1:
+            raise UserError(f"{file}: head_fraction={self.head_fraction} must lie between 0 and 1")
+        if not self.temperature > 0:
+            raise UserError(f"{file}: temperature={self.temperature} must be above 0")
+        if self.fast is not None and not re.fullmatch(r"\w[\w.-]*\.onnx", self.fast):
+            raise UserError(
+                f"{file}: fast={one_line(self.fast, 60)}: allowed is an .onnx file beside it"
+            )
+        for name in self._sealed:
+            digest = self.sha256.get(name)
+            if digest and (model / name).is_file() and sha256_of(model / name) != digest:
+                raise UserError(
+                    f"{model / name} is damaged, or another file: its SHA-256 is not the one in"
+                    f" {self.FILE}"
+                )

@@ -8,6 +8,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from imdb_cls.errors import UserError, translated
+from imdb_cls.inference.shape import Shape
+from imdb_cls.storage import read_file
 
 # Part of the key of cached tokens: raise it when the code below gives other tokens.
 _VERSION = 1
@@ -37,14 +39,26 @@ class HeadTailTokenizer:
     @classmethod
     def load(cls, directory: Path, max_length: int, head_fraction: float) -> "HeadTailTokenizer":
         """From the tokenizer.json of a directory, whose own truncation and padding are turned off.
-        Raises UserError if it is damaged, or not a BERT's."""
-        file = directory / "tokenizer.json"
+        Raises UserError if it is damaged, not a BERT's, or not the one of the network beside it."""
+        file, shape = directory / "tokenizer.json", Shape.read(directory)
+        if max_length > shape.max_position_embeddings:
+            raise UserError(
+                f"max_length={max_length}: the model in {directory} has"
+                f" {shape.max_position_embeddings} positions only"
+            )
+        content = read_file(file)
         with translated(f"{file} is damaged", Exception):  # tokenizers raises nothing narrower
-            backend = Tokenizer.from_file(str(file))
+            backend = Tokenizer.from_buffer(content)
         missing = [token for token in SPECIAL.values() if backend.token_to_id(token) is None]
         if missing:
             raise UserError(
                 f"{file} lacks {', '.join(missing)}: a tokenizer of BERT's kind is needed"
+            )
+        highest = max(backend.get_vocab().values())
+        if highest >= shape.vocab_size:
+            raise UserError(
+                f"{file} has tokens up to the number {highest}, but the network of"
+                f" {Shape.FILE} knows {shape.vocab_size} only: they are of different models"
             )
         backend.no_truncation()
         backend.no_padding()

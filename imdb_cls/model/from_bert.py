@@ -4,10 +4,7 @@ DistilBERT (Sanh et al. 2019) is BERT's architecture without token types and poo
 review have type 0: the embedding of that type is added to those of the positions.
 """
 
-from typing import Any
-
 import torch
-from transformers import DistilBertConfig
 
 _RENAMED = (
     ("encoder.layer.", "transformer.layer."),
@@ -23,20 +20,6 @@ _RENAMED = (
 _POSITIONS = "embeddings.position_embeddings.weight"
 _TYPES = "embeddings.token_type_embeddings.weight"
 _DROPPED = ("pooler.", "cls.", "classifier.", "embeddings.position_ids", _TYPES)
-
-
-def convert_config(bert: dict[str, Any]) -> DistilBertConfig:
-    """A DistilBERT of the size that a BERT's config.json describes."""
-    return DistilBertConfig(
-        vocab_size=bert["vocab_size"],
-        max_position_embeddings=bert["max_position_embeddings"],
-        n_layers=bert["num_hidden_layers"],
-        n_heads=bert["num_attention_heads"],
-        dim=bert["hidden_size"],
-        hidden_dim=bert["intermediate_size"],
-        activation=bert["hidden_act"],
-        pad_token_id=bert["pad_token_id"],
-    )
 
 
 def convert_weights(bert: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,19 +1,27 @@
 """Makes the network from pretrained files, and writes the model/ directory of a run."""
 
-import json
 import os
 import re
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from transformers import DistilBertConfig, DistilBertForSequenceClassification
+from safetensors.torch import save_file
+from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError, translated
+from imdb_cls.inference.network import (
+    CHECKSUM,
+    WEIGHTS,
+    check_fit,
+    checksum,
+    read_weights,
+    to_config,
+)
+from imdb_cls.inference.shape import Shape
 from imdb_cls.inference.tokenizer import SPECIAL, HeadTailTokenizer
-from imdb_cls.model.from_bert import convert_config, convert_weights
+from imdb_cls.model.from_bert import convert_weights
 from imdb_cls.model.weights import Pretrained
 from imdb_cls.names import LABELS
 from imdb_cls.storage import write_json
@@ -33,24 +41,20 @@ def load_network(
 ) -> DistilBertForSequenceClassification:
     """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
     Raises UserError if the weights are no DistilBERT, or cannot be read."""
-    with translated(f"{pretrained.path}/config.json is damaged", ValueError):
-        described = json.loads((pretrained.path / "config.json").read_text(encoding="utf-8"))
-    kind = described.get("model_type")
-    if kind not in ("distilbert", "bert"):
-        raise UserError(f"{pretrained.path}: a '{kind}' model: allowed are distilbert and bert")
-    shape = convert_config(described) if kind == "bert" else DistilBertConfig.from_dict(described)
-    shape.dropout = config.dropout
-    shape.attention_dropout = config.attention_dropout
-    shape.seq_classif_dropout = config.classifier_dropout
-    shape._attn_implementation = kernels
-    shape.id2label = dict(enumerate(LABELS))
-    shape.label2id = {label: index for index, label in enumerate(LABELS)}
-    file = pretrained.path / "model.safetensors"
-    with translated(f"{file} is damaged", SafetensorError):
-        weights = load_file(file)
-    if kind == "bert":
-        weights = {f"distilbert.{n}": weight for n, weight in convert_weights(weights).items()}
-    network = DistilBertForSequenceClassification(shape)
+    shape, file = Shape.read(pretrained.path), pretrained.path / WEIGHTS
+    described = to_config(shape)
+    described.dropout = config.dropout
+    described.attention_dropout = config.attention_dropout
+    described.seq_classif_dropout = config.classifier_dropout
+    described._attn_implementation = kernels
+    described.id2label = dict(enumerate(LABELS))
+    described.label2id = {label: index for index, label in enumerate(LABELS)}
+    weights = read_weights(pretrained.path)
+    if shape.model_type == "bert":
+        with translated(f"{file} is no BERT: it lacks", KeyError):
+            weights = {f"distilbert.{n}": weight for n, weight in convert_weights(weights).items()}
+    check_fit(shape, weights, pretrained.path)
+    network = DistilBertForSequenceClassification(described)
     _load_encoder(network, weights, file)
     return network
 
@@ -77,8 +81,11 @@ def save(
     network: DistilBertForSequenceClassification, tokenizer: HeadTailTokenizer, path: Path
 ) -> None:
     """Writes the Hugging Face layout: config.json, model.safetensors and the tokenizer's files."""
+    weights = {name: w.detach().cpu().contiguous() for name, w in network.state_dict().items()}
+    metadata = {"format": "pt", CHECKSUM: checksum(weights)}
     try:
         network.save_pretrained(path)
+        save_file(weights, path / WEIGHTS, metadata)
     except SafetensorError as error:
         # It does not write through Python, and puts the disk's error into words.
         if number := re.search(r"os error (\d+)", str(error)):

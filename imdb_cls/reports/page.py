@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from imdb_cls.errors import printable
 from imdb_cls.reports.formats import setting
 from imdb_cls.reports.svg import level_colours, variable
 from imdb_cls.storage import write_text
@@ -80,7 +81,9 @@ def write(path: Path, directory: Path, content: Content) -> None:
     )
     environment.filters["variable"] = variable
     colours = {"light": level_colours(dark=False), "dark": level_colours(dark=True)}
-    write_text(path, environment.get_template("page.html").render(**content, **colours))
+    text = environment.get_template("page.html").render(**content, **colours)
+    # Reviews and names come from anywhere, and stand in plots too.
+    write_text(path, printable(text))
 
 
 def _unbroken(value: object) -> object:

@@ -24,6 +24,8 @@ _LEFT_OUT = r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->"
 
 _STYLE: Any = {
     "svg.fonttype": "none",
+    # A name may have dollars.
+    "text.parse_math": False,
     "font.size": 9,
     "text.color": INK,
     "axes.labelcolor": INK,

@@ -3,25 +3,22 @@
 import ast
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar, cast
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
 
-from imdb_cls.errors import one_line
+from imdb_cls.errors import UserError, one_line, translated
+from imdb_cls.typed import filled
 
-T = TypeVar("T", bound="_Record")
-
-
+STATUSES = ("running", "completed", "failed", "stopped")
 # Of a field that the file leaves out while it is None.
 _IF_KNOWN = {"if_known": True}
 
 
 @dataclass(kw_only=True)
 class _Record:
-    """A part of run.json. A key that an older run lacks is None; keys of other versions are left
-    out when it is read."""
-
-    @classmethod
-    def of(cls: type[T], values: dict[str, Any]) -> T:
-        return cls(**{name: values.get(name) for name in cls.names()})
+    """A part of run.json. A key that an older run lacks is None, or its default; keys of other
+    versions are left out when it is read."""
 
     @classmethod
     def names(cls) -> set[str]:
@@ -43,6 +40,13 @@ def plain_values(facts: Any) -> Any:
     if isinstance(facts, dict):
         return {name: plain_values(fact) for name, fact in facts.items()}
     return facts
+
+
+def check_time(time: str | None, where: str) -> None:
+    """Raises UserError for what is no time with a zone, in ISO 8601."""
+    with translated(f"{where} is damaged", ValueError):
+        if time is not None and datetime.fromisoformat(time).tzinfo is None:
+            raise ValueError(f"'{time}' has no time zone")
 
 
 @dataclass(kw_only=True)
@@ -93,7 +97,7 @@ class JobInfo(_Record):
     phase: str | None = field(default=None, metadata=_IF_KNOWN)
     """SecondaryStatus at that time."""
     seconds_billed: int | None = field(default=None, metadata=_IF_KNOWN)
-    final_metrics: dict[str, float] | None = field(default=None, metadata=_IF_KNOWN)
+    final_metrics: dict[str, Any] | None = field(default=None, metadata=_IF_KNOWN)
     """The last value of each metric that SageMaker found in the log."""
     cost_usd: float | None = field(default=None, metadata=_IF_KNOWN)
 
@@ -144,14 +148,18 @@ class RunInfo(_Record):
     """Whether the run of a job went on on this machine."""
 
     @classmethod
-    def of(cls, values: dict[str, Any]) -> "RunInfo":
-        info = super().of(values)
-        info.overrides, info.versions = info.overrides or [], info.versions or {}
-        if values.get("resolved"):
-            info.resolved = Resolved.of(values["resolved"])
-        if values.get("job"):
-            info.job = JobInfo.of(values["job"])
-        info.previous_jobs = [JobInfo.of(job) for job in values.get("previous_jobs") or []] or None
+    def of(cls, values: dict[str, Any], file: Path) -> "RunInfo":
+        """From the values in a file. Raises UserError for what no run of ours records."""
+        info = filled(cls, values, file, partial=True)
+        if info.status not in STATUSES:
+            raise UserError(
+                f"{file} is damaged: status={info.status}: allowed are {', '.join(STATUSES)}"
+            )
+        for name in ("started", "finished"):
+            check_time(getattr(info, name), f"{file}: {name}")
+        spent = [info.seconds or 0.0, *(info.parts or {}).values(), info.cost_usd or 0.0]
+        if min(spent) < 0:
+            raise UserError(f"{file} is damaged: {min(spent):g} seconds or USD were spent")
         return info
 
     @property

@@ -3,27 +3,27 @@
 import contextlib
 import csv
 import functools
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import yaml
-
+from imdb_cls.errors import UserError
 from imdb_cls.names import SCALARS
 from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.metrics import read_metrics
 from imdb_cls.runs.run import Run
+from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.storage import held
+from imdb_cls.terminal import notice
+from imdb_cls.typed import read_object
 
 Curves = dict[str, list[tuple[int, float]]]
 T = TypeVar("T")
 
 # Seconds that may pass between a run's first run.json and the lock on its train.log.
 _BEGINNING_S = 2.0
-# PyYAML's parser in C, where it was built, takes a tenth of the time.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T | None]]:
@@ -47,24 +47,35 @@ def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], 
     return decorated
 
 
+def _left_out_if_damaged(read: Callable[[Path], T | None]) -> Callable[[Path], T | None]:
+    """A decorator for files of which a sweep has many. A damaged one is left out, which is said
+    once; to a command on the run itself it is an error."""
+
+    def tolerant(path: Path) -> T | None:
+        try:
+            return read(path)
+        except UserError as error:
+            say_once(f"left out: {error}")
+            return None
+
+    return tolerant
+
+
+@functools.cache
+def say_once(text: str) -> None:
+    notice(text)
+
+
+@_left_out_if_damaged
 @_parsed_once(2048)
-def json_of(path: Path) -> dict[str, Any] | None:
-    """A JSON object; None if the file is half-written or no object."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
+def info_of(path: Path) -> RunInfo:
+    """A run.json."""
+    return RunInfo.of(read_object(path), path)
 
 
-@_parsed_once(1024)
-def yaml_of(path: Path) -> dict[str, Any] | None:
-    """A YAML mapping; None if the file is half-written or no mapping."""
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return content if isinstance(content, dict) else None
+json_of = _left_out_if_damaged(_parsed_once(2048)(read_object))
+yaml_of = _left_out_if_damaged(_parsed_once(1024)(read_yaml))
+_metrics_of = _left_out_if_damaged(_parsed_once(1024)(read_metrics))
 
 
 @_parsed_once(256)
@@ -92,7 +103,7 @@ def curve_of(path: Path, metric: str) -> list[float]:
 def metrics_of(run: Run) -> dict[str, float]:
     """The metrics of metrics.json under the names of metrics.csv, and the ends of accuracy's
     interval."""
-    content = json_of(run.metrics_file) or {}
+    content = _metrics_of(run.metrics_file) or {}
     metrics: dict[str, float] = {}
     for split in ("val", "test"):
         values = content.get(split) or {}

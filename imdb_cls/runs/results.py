@@ -11,7 +11,7 @@ from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
 from imdb_cls.runs.records import (
     curves_of,
-    json_of,
+    info_of,
     metrics_of,
     seconds_of,
     status_of,
@@ -19,11 +19,11 @@ from imdb_cls.runs.records import (
 )
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.same_but_seed import Recipe, recipe_ids
+from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import held
 
 # In the order of a summary.
 STATUSES = ("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed")
-_RECORDED = ("running", "completed", "failed", "stopped")
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,10 @@ def _record(directory: Path, typed: str) -> dict[str, Any]:
     if not directory.is_dir():
         raise UserError(_no_sweep(directory, typed))
     file = directory / "sweep.json"
-    record = json_of(file)
-    if record is None and file.exists():
-        raise UserError(f"{file} is damaged: move it away to read the runs beside it alone")
-    return record or {}
+    try:
+        return read_sweep(file) if file.exists() else {}
+    except UserError as error:
+        raise UserError(f"{error}: move it away to read the runs beside it alone") from None
 
 
 def _no_sweep(directory: Path, typed: str) -> str:
@@ -145,14 +145,13 @@ def _no_sweep(directory: Path, typed: str) -> str:
 
 
 def _runs(directory: Path) -> list[tuple[Run, RunInfo]]:
-    """Every run below it with its record. What is half-written, or no run, is left out."""
+    """Every run below it with its record. What is damaged, or no run, is left out."""
     found = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         if path.name.startswith(".") or not path.is_dir():
             continue
-        values = json_of(path / "run.json") or {}
-        if values.get("status") in _RECORDED and isinstance(values.get("started"), str):
-            found.append((Run(path), RunInfo.of(values)))
+        if (info := info_of(path / "run.json")) and info.started:
+            found.append((Run(path), info))
     return found
 
 

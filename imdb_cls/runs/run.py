@@ -5,7 +5,6 @@ report.html  train.log  model/  checkpoints/
 """
 
 import contextlib
-import json
 import os
 import shlex
 import sys
@@ -18,13 +17,17 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls.config import CONF_DIR, Config, parse
-from imdb_cls.errors import UserError, missing, one_line
+from imdb_cls.errors import UserError, missing, translated
 from imdb_cls.runs.fingerprint import code, git_commit, versions
 from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.runs.leftovers import is_partial, remove_leftovers
+from imdb_cls.runs.metrics import read_metrics
+from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.storage import held, write_json, write_text
+from imdb_cls.typed import read_object
 
 RUN_NAME = "IMDB_CLS_RUN"
 SWEEP_NAME = "IMDB_CLS_SWEEP"
@@ -93,6 +96,8 @@ class Run:
         run = cls(Path(path).expanduser().absolute())
         if not run.path.is_dir():
             raise UserError(f"{path}: {missing(run.path, 'directory')}")
+        if not os.access(run.path, os.R_OK | os.X_OK):
+            raise UserError(f"{path}: Permission denied: its owner must let you read it")
         absent = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
         if absent:
             never = run.config_file.is_file() and run._has_not_begun()
@@ -102,10 +107,7 @@ class Run:
             )
         if not held(run.log_file):
             remove_leftovers(run.path)
-        try:
-            status = run.info().status
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path}: run.json is damaged ({one_line(error)})") from None
+        status = run.info().status
         if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
             raise UserError(
                 f"{path} is not complete (status: {status}): finish it with {run.how_to_go_on()}"
@@ -141,33 +143,38 @@ class Run:
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
-        return parse(self.raw_config())
+        loaded = self.raw_config()
+        try:
+            return parse(loaded)
+        except UserError as error:
+            raise UserError(f"{self.config_file}: {error}") from None
 
     def raw_config(self) -> DictConfig:
         """config.yaml without Hydra's part, unchecked. Raises UserError if it is damaged."""
-        try:
-            loaded = OmegaConf.load(self.config_file)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{self.config_file} is damaged: {one_line(error)}") from None
-        if not isinstance(loaded, DictConfig):
-            raise UserError(f"{self.config_file} is damaged: it is not a mapping")
-        loaded.pop("hydra", None)
-        # It was written resolved. Another's ${oc.env:…} would put our environment into our files.
-        if "${" in OmegaConf.to_yaml(loaded):
-            raise UserError(f"{self.config_file} is damaged: it refers to values outside it by ${{")
-        return loaded
+        values = read_yaml(self.config_file)
+        # Its last part: without it the file was cut, and defaults would stand in for what is lost.
+        if values.pop("hydra", None) is None:
+            raise UserError(f"{self.config_file} is damaged: its end, the part hydra, is missing")
+        # They were resolved when it was written. Those of a stranger could read our environment.
+        if "${" in str(values):
+            raise UserError(f"{self.config_file} is damaged: a run's config has no ${{…}} in it")
+        with translated(f"{self.config_file} is damaged", OmegaConfBaseException):
+            return OmegaConf.create(values)
 
     def info(self) -> RunInfo:
-        """run.json. Raises ValueError or KeyError if it is damaged."""
-        return RunInfo.of(self._record())
+        """run.json. Raises UserError if it is damaged."""
+        return RunInfo.of(self._record(), self.record_file)
 
     def metrics(self) -> dict[str, Any]:
-        """metrics.json."""
-        return dict(json.loads(self.metrics_file.read_text(encoding="utf-8")))
+        """metrics.json. Raises UserError if it is missing or damaged."""
+        return read_metrics(self.metrics_file)
 
     def best(self, metric: str) -> float:
         """`metric`, such as val/loss, at the best checkpoint."""
-        return float(self.metrics()["val"][metric.removeprefix("val/")])
+        found = self.metrics().get("val", {}).get(metric.removeprefix("val/"))
+        if found is None:
+            raise UserError(f"{self.metrics_file} is damaged: it lacks {metric}")
+        return float(found)
 
     def record(self, **facts: Any) -> None:
         """Adds facts to run.json, which is whole at every moment.
@@ -185,7 +192,7 @@ class Run:
         self.record(**{name: value for name, value in theirs.items() if name not in but})
 
     def _record(self) -> dict[str, Any]:
-        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
+        return read_object(self.record_file)
 
 
 class Clock:

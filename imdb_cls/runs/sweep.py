@@ -12,7 +12,9 @@ from imdb_cls.config.overrides import same_trial, without_place
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.records import info_of, say_once
 from imdb_cls.runs.run import Run
+from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import lock, write_json
 
 # What lies in the directory of a trial that died while it was being made.
@@ -39,8 +41,8 @@ class Sweep:
         return "/".join(self.path.absolute().parts[-2:])
 
     def info(self) -> dict[str, Any]:
-        """sweep.json."""
-        return dict(json.loads(self.record_file.read_text(encoding="utf-8")))
+        """sweep.json. Raises UserError if it is damaged."""
+        return read_sweep(self.record_file)
 
     def record(self, **facts: Any) -> None:
         """Adds facts to sweep.json, which is whole at every moment."""
@@ -56,8 +58,8 @@ class Sweep:
             run = Run(path)
             if path.name.startswith(".") or not run.record_file.is_file():
                 continue
-            with contextlib.suppress(ValueError):
-                yield run, run.info()
+            if info := info_of(run.record_file):
+                yield run, info
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
         """The run with this fingerprint, a completed one if there is one.
@@ -125,8 +127,10 @@ def identity(overrides: list[str], where: str, settings: Any) -> str:
 def begun(default: Path, identity: str) -> Sweep | None:
     """The latest sweep with this identity beside the directory that a new one would get."""
     for record in sorted(default.parents[1].glob("*/*/sweep.json"), reverse=True):
-        with contextlib.suppress(ValueError, OSError):
-            found = Sweep(record.parent)
+        found = Sweep(record.parent)
+        try:
             if found.info().get("identity") == identity:
                 return found
+        except UserError as error:
+            say_once(f"left out: {error}")
     return None

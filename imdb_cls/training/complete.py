@@ -8,7 +8,6 @@ import contextlib
 import importlib.util
 import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imdb_cls.errors import UserError, as_user_error, one_line
@@ -55,9 +54,10 @@ def export_fast_model(run: Run, screen: Screen, splits: "Splits") -> None:
     if missing:
         raise UserError(f"no fast model for CPUs without {missing[0]}: pip install {missing[0]}")
     from imdb_cls.model.onnx.fast import AGREEMENT, export
+    from imdb_cls.runs.reviews import cache_of
 
     quiet_loaded_libraries(bars=False)
-    fast = export(run, splits.val, Path(run.config().cache_dir), screen)
+    fast = export(run, splits.val, cache_of(run.config()), screen)
     write_json(run.metrics_file, {**run.metrics(), "fast": fast})
     if fast["kind"]:
         screen.say(

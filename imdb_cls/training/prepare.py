@@ -8,7 +8,6 @@ import pytorch_lightning as pl
 from imdb_cls.config import Config
 from imdb_cls.config.steps import training_steps, warmup_steps
 from imdb_cls.data.splits import Splits
-from imdb_cls.errors import UserError
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.device import Device, choose_device
@@ -53,11 +52,6 @@ def prepare_run(
     pl.seed_everything(config.seed, workers=True, verbose=False)
     kernels = attention(config.model, device.accelerator, config.data.max_length)
     network = load_network(resolved.pretrained, config.model, kernels)
-    positions = int(network.config.max_position_embeddings)
-    if config.data.max_length > positions:
-        raise UserError(
-            f"data.max_length={config.data.max_length}: this model has {positions} positions only"
-        )
     module = SentimentClassifier(
         network, config.model, warmup, total, config.seed, config.trainer.log_every_n_steps
     )

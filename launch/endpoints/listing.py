@@ -3,9 +3,7 @@
 import contextlib
 from datetime import UTC, datetime
 
-from rich.console import Console
-
-from imdb_cls.terminal import Screen, as_table
+from imdb_cls.terminal import PlainConsole, Screen, as_table
 from launch.aws.client import AWS, explained
 from launch.aws.instances import find
 from launch.endpoints import describe, names, prices, scaling
@@ -49,7 +47,7 @@ def show(aws: AWS, target: Target, screen: Screen) -> None:
 
 def _print(screen: Screen, rows: list[dict[str, str]], title: str) -> None:
     boxed = screen.console.is_terminal
-    console = screen.console if boxed else Console(highlight=False, width=_WIDE)
+    console = screen.console if boxed else PlainConsole(width=_WIDE)
     console.print(as_table(rows, title, boxed=boxed, right=False))
 
 

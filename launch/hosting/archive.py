@@ -15,7 +15,7 @@ from launch.aws.unpack import unpacked
 
 _PACKAGE = Path(__file__).parents[2] / "imdb_cls"
 # What labelling needs of the package: the room for it, and the files on which that stands.
-_SOURCES = ("__init__.py", "errors.py", "names.py", "storage.py", "inference/*.py")
+_SOURCES = ("__init__.py", "errors.py", "names.py", "storage.py", "typed.py", "inference/*.py")
 # Hugging Face's toolkit imports code/inference.py with code/ on its path.
 _ENTRY = '''"""What the inference toolkit calls."""
 

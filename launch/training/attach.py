@@ -3,7 +3,7 @@
 import contextlib
 import sys
 
-from imdb_cls.errors import UserError
+from imdb_cls.errors import UserError, printable
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import complete
@@ -76,12 +76,13 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
             screen.say(line)
         return run.best(run.config().metric)
     reason = description.get("FailureReason") or description["SecondaryStatus"]
-    print(f"error: {description['TrainingJobName']}: {reason}", file=sys.stderr)
+    print(printable(f"error: {description['TrainingJobName']}: {reason}"), file=sys.stderr)
     lines: list[str] = []
     with contextlib.suppress(UserError):  # without its log the cause still helps
         lines = list(Log(aws, description["TrainingJobName"]).new_lines())
     if lines:
-        print("the end of its log:", *lines[-_LAST_LINES:], sep="\n  ", file=sys.stderr)
+        last = map(printable, lines[-_LAST_LINES:])
+        print("the end of its log:", *last, sep="\n  ", file=sys.stderr)
     sys.exit(1)
 
 

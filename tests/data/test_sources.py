@@ -38,7 +38,7 @@ def identity(path: Path) -> tuple[int, int]:
 
 
 def arrow_files(cache: Path) -> dict[str, tuple[int, int]]:
-    return {path.name: identity(path) for path in (cache / "reviews").iterdir()}
+    return {path.name: identity(path) for path in (cache / "reviews").glob("*.arrow")}
 
 
 def test_the_packaged_reviews_are_25000_half_of_them_positive(packaged: datasets.Dataset) -> None:

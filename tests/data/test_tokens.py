@@ -1,8 +1,9 @@
 """Long reviews keep both their ends, and nothing is tokenized twice."""
 
+import os
+import pickle
 from pathlib import Path
 
-import datasets
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -11,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from imdb_cls.config import DataConfig, PretrainedConfig
 from imdb_cls.data import sources, splits, tokens
 from imdb_cls.data.splits import Split
+from imdb_cls.errors import UserError
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.weights import locate
 
@@ -100,29 +102,56 @@ def test_the_table_holds_what_the_tokenizer_gives(
     assert table.labels.tolist() == split.reviews["label"][:]
 
 
-def arrow_files(cache: Path) -> dict[str, tuple[int, int]]:
+def token_files(cache: Path) -> dict[str, tuple[int, int]]:
     """The cached files with what changes when one is written anew."""
-    found = (cache / "tokens").iterdir()
+    found = (cache / "tokens").glob("*.int32")
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in found}
 
 
 def test_the_cache_is_reused(fast: Tokenizer, split: Split, tmp_path: Path) -> None:
     tokenizer = HeadTailTokenizer(fast, 32, 0.25)
     first = tokens.tokenize(split, tokenizer, tmp_path)
-    before = arrow_files(tmp_path)
+    before = token_files(tmp_path)
     again = tokens.tokenize(split, tokenizer, tmp_path)
     assert len(before) == 1
-    assert arrow_files(tmp_path) == before
-    assert again.table.cache_files == first.table.cache_files
+    assert token_files(tmp_path) == before
+    assert again.file == first.file
     rows = np.arange(40)
     assert [x.tolist() for x in again.ids(rows)] == [x.tolist() for x in first.ids(rows)]
 
 
-def test_tokens_are_memory_mapped(fast: Tokenizer, split: Split, tmp_path: Path) -> None:
-    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path).table
-    (file,) = table.cache_files
-    assert Path(file["filename"]).parent == tmp_path / "tokens"
-    assert isinstance(table.data, datasets.table.MemoryMappedTable)
+def test_only_counts_are_held_in_memory(fast: Tokenizer, split: Split, tmp_path: Path) -> None:
+    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path)
+    assert table.file.parent == tmp_path / "tokens"
+    assert {len(v) for v in vars(table).values() if isinstance(v, np.ndarray)} == {len(split)}
+
+
+def test_tokens_stay_when_the_cache_is_deleted(
+    fast: Tokenizer, split: Split, tmp_path: Path
+) -> None:
+    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path)
+    before = [ids.tolist() for ids in table.ids(np.arange(40))]
+    table.file.unlink()
+    assert [ids.tolist() for ids in table.ids(np.arange(40))] == before
+
+
+def test_another_process_reads_the_same_tokens(
+    fast: Tokenizer, split: Split, tmp_path: Path
+) -> None:
+    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path)
+    sent = pickle.loads(pickle.dumps(table))
+    rows = np.array([39, 0])
+    assert [x.tolist() for x in sent.ids(rows)] == [x.tolist() for x in table.ids(rows)]
+
+
+def test_tokens_that_are_cut_short_in_use_are_one_line(
+    fast: Tokenizer, split: Split, tmp_path: Path
+) -> None:
+    """A mapped file would end the process (SIGBUS)."""
+    table = tokens.tokenize(split, HeadTailTokenizer(fast, 32, 0.25), tmp_path)
+    os.truncate(table.file, 1000)
+    with pytest.raises(UserError, match="was cut short while it was in use"):
+        table.ids(np.array([39]))
 
 
 def test_every_truncation_and_every_split_has_its_own_cache(
@@ -136,7 +165,7 @@ def test_every_truncation_and_every_split_has_its_own_cache(
         table = tokens.tokenize(part, tokenizer, tmp_path)
         expected = tokenizer(part.reviews["text"][:])["input_ids"]
         assert [ids.tolist() for ids in table.ids(np.arange(len(part)))] == expected
-    assert len(arrow_files(tmp_path)) == 4
+    assert len(token_files(tmp_path)) == 4
 
 
 def test_another_vocabulary_has_its_own_cache(fast: Tokenizer) -> None:

@@ -112,8 +112,7 @@ def test_weights_of_another_size_are_refused(copy: Path) -> None:
 
 def test_weights_of_fewer_layers_are_refused(copy: Path) -> None:
     change_config(copy, n_layers=3)
-    message = refusal(copy)
-    assert "lacks 16 weights, distilbert.transformer.layer.2." in message
+    assert "does not fit its config.json: 2 layers, not 3" in refusal(copy)
 
 
 def test_weights_of_more_layers_are_refused(copy: Path) -> None:
@@ -228,6 +227,6 @@ def test_a_damaged_trained_model_is_refused(
         config.write_text("{")
     else:
         (weights if damage == "no weights" else config).unlink()
-    with pytest.raises(UserError, match=f"{path} cannot be read") as caught:
+    with pytest.raises(UserError, match=f"^{path}/.*") as caught:
         load_trained(path)
     assert "\n" not in str(caught.value)

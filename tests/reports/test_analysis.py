@@ -18,9 +18,9 @@ from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.reports.run.label_errors import Pool, suspects
 from imdb_cls.reports.run.mcnemar import Paired, holm, paired
 from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
-from imdb_cls.reports.run.predictions import Predictions
 from imdb_cls.reports.run.results import RunResults, read_with_reviews
 from imdb_cls.reports.run.texts import spans
+from imdb_cls.runs.predictions import Predictions
 from imdb_cls.runs.run import Run
 
 
@@ -201,7 +201,7 @@ def test_the_baseline_is_trained_once(
     # Other reviews are another file; a damaged one is made again.
     monkeypatch.undo()
     assert isinstance(baseline(reviews, reviews.val, tmp_path), Baseline)
-    files = sorted((tmp_path / "baselines").iterdir())
+    files = sorted((tmp_path / "baselines").glob("*.npz"))
     assert len(files) == 2
     for file in files:
         file.write_bytes(b"PK\x03\x04 nothing")

@@ -11,6 +11,7 @@ from imdb_cls.runs.fingerprint import SHAPES_NUMBERS, code
 PACKAGE = Path(imdb_cls.__file__).parent
 # Of the rooms that a run's numbers come from: what only finds, shows, exports or sends something.
 NO_PART_OF_IT = {
+    "data/cache.py",
     *("data/arrow.py", "data/files.py", "data/hub.py", "data/load.py", "data/packaged.py"),
     *("data/sources.py", "data/splits.py"),
     *("inference/contract.py", "inference/engine.py", "inference/handler.py"),

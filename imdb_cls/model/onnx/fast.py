@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import tokenize
+from imdb_cls.errors import UserError
 from imdb_cls.inference.engine import OnnxEngine
 from imdb_cls.inference.labeller import probability
 from imdb_cls.inference.network import load_trained
@@ -20,6 +20,7 @@ from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.onnx import graph
 from imdb_cls.model.onnx.encoder import Encoder
 from imdb_cls.model.open import settings_of
+from imdb_cls.runs import predictions
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
 
@@ -39,7 +40,10 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     settings = settings_of(run)
     tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     tokens = tokenize(val, tokenizer, cache)
-    trained = np.asarray(pq.read_table(run.val_predictions_file)["probability"])
+    known = predictions.read(run.val_predictions_file)
+    if known is None or not known.is_of(val):
+        raise UserError(f"{run.val_predictions_file} is not of the run's val reviews")
+    trained = known.probability
     encoder = Encoder(load_trained(run.model_dir))
     tried: dict[str, float] = {}
     prefix = f".export-{os.getpid()}-"

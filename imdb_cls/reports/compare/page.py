@@ -62,7 +62,7 @@ def _link(run: Compared, output: Path) -> str:
     """The run's own page, or its directory, as seen from this one."""
     path, report = run.results.run.path, run.results.run.report_file
     target = report if report.is_file() else path
-    return quote(os.path.relpath(target, output.absolute().parent))
+    return quote(os.fsencode(os.path.relpath(target, output.absolute().parent)))
 
 
 def _chosen(run: Compared, metric: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from imdb_cls.reports.formats import p_value, percent, signed
 from imdb_cls.reports.page import Column, Content, Table
 from imdb_cls.reports.run.mcnemar import LEVEL, Paired, holm, paired
-from imdb_cls.reports.run.predictions import Bools
+from imdb_cls.runs.predictions import Bools
 
 # Nobody reads more pairs.
 _MOST = 45

@@ -3,15 +3,14 @@
 import hashlib
 import re
 import time
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from imdb_cls.data.cache import has, writing
 from imdb_cls.data.splits import Split, Splits
-from imdb_cls.reports.run.predictions import Floats
-from imdb_cls.storage import replacing
+from imdb_cls.runs.predictions import Floats
 
 # Part of the cache's key: raise it when the code below changes what it gives.
 _VERSION = 1
@@ -42,18 +41,18 @@ def baseline(splits: Splits, scored: Split, cache: Path) -> Baseline | str:
     prints = [part.fingerprint for part in (splits.train, splits.val, scored)]
     key = hashlib.sha256(repr((prints, _VERSION)).encode()).hexdigest()[:16]
     file = cache / "baselines" / f"{key}.npz"
-    known = _read(file)
-    if known is None:
+    if not has(file):
         try:
             known = train(splits.train, splits.val, scored)
         except ImportError as error:
             return f"it takes scikit-learn, which is not installed ({error})"
         except ValueError as error:  # no word is left in so few reviews
             return f"it could not be trained: {error}"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as partial, partial.open("wb") as stream:
+        with writing(file) as partial, partial.open("wb") as stream:
             np.savez(stream, **asdict(known))
-    return known
+        return known
+    with np.load(file, allow_pickle=False) as arrays:
+        return Baseline(**{name: a if a.ndim else a.item() for name, a in arrays.items()})
 
 
 def train(train: Split, val: Split, scored: Split) -> Baseline:
@@ -69,8 +68,8 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
         sublinear_tf=True,
         min_df=2 if len(train) >= _FEW else 1,
     )
-    seen = words.fit_transform(list(train.reviews["text"]))
-    held_out = words.transform(list(val.reviews["text"]))
+    seen = words.fit_transform(train.texts())
+    held_out = words.transform(val.texts())
     label, val_label = (np.asarray(part.reviews["label"][:]) for part in (train, val))
     # liblinear's primal solver draws nothing at random.
     models = [
@@ -79,18 +78,9 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
     ]
     best = max(models, key=lambda model: model.score(held_out, val_label))
     return Baseline(
-        probability=best.predict_proba(words.transform(list(scored.reviews["text"])))[:, 1],
+        probability=best.predict_proba(words.transform(scored.texts()))[:, 1],
         val_probability=best.predict_proba(held_out)[:, 1],
         strength=float(best.C),
         features=int(seen.shape[1]),
         seconds=round(time.perf_counter() - start, 3),
     )
-
-
-def _read(file: Path) -> Baseline | None:
-    try:
-        with np.load(file, allow_pickle=False) as known:
-            arrays = dict(known)
-        return Baseline(**{name: a if a.ndim else a.item() for name, a in arrays.items()})
-    except (OSError, TypeError, ValueError, zipfile.BadZipFile):
-        return None

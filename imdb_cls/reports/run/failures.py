@@ -8,8 +8,8 @@ from imdb_cls.reports.formats import percent
 from imdb_cls.reports.page import Content, Picture
 from imdb_cls.reports.run import plots
 from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
-from imdb_cls.reports.run.predictions import Predictions
 from imdb_cls.reports.run.results import RunResults
+from imdb_cls.runs.predictions import Predictions
 
 
 def failures(results: RunResults) -> Content | None:

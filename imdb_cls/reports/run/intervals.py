@@ -3,7 +3,7 @@
 import numpy as np
 
 from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Floats, Interval, Ints, Predictions
+from imdb_cls.runs.predictions import Floats, Interval, Ints, Predictions
 
 # The standard normal distribution has 97.5 % of its mass below it.
 Z = 1.959963984540054

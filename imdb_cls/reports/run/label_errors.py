@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.reports.run.predictions import Floats, Predictions
 from imdb_cls.reports.run.results import RunResults
+from imdb_cls.runs.predictions import Floats, Predictions
 
 
 @dataclass(frozen=True)
@@ -57,5 +57,5 @@ def pools_of(results: RunResults) -> list[Pool]:
     pools = [Pool("test" if own else "evaluated", results.scored, probability, results.texts)]
     if own and val is not None and splits is not None and val.is_of(splits.val):
         probability = baseline.val_probability if baseline else None
-        pools.append(Pool("val", val, probability, list(splits.val.reviews["text"])))
+        pools.append(Pool("val", val, probability, splits.val.texts()))
     return pools

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imdb_cls.reports.run.intervals import Z
-from imdb_cls.reports.run.predictions import Bools, Interval
+from imdb_cls.runs.predictions import Bools, Interval
 
 # A difference counts as real if its p-value is below this.
 LEVEL = 0.05

@@ -56,9 +56,9 @@ def _verdict(results: RunResults) -> str:
         known = results.curve(results.metric)
         so_far = f" The last {results.metric} was {known[-1][1]:.3f}." if known else ""
         return f"Not tested yet; the run's status is {results.status}.{so_far}"
+    samples = results.scores.get("samples", 0)
     said = (
-        f"{percent(results.scores['accuracy'])} of {results.scores['samples']:,} {results.what}"
-        " get the right label"
+        f"{percent(results.scores['accuracy'])} of {samples:,} {results.what} get the right label"
     )
     found = against_baseline(results)
     if found is None:

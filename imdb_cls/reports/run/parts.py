@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.reports.run.predictions import Bools, Interval, Predictions
+from imdb_cls.runs.predictions import Bools, Interval, Predictions
 
 # A part of fewer reviews says nothing.
 _FEWEST = 10

@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from imdb_cls.reports.curves import Points, draw, name_steps, smoothed
 from imdb_cls.reports.page import Picture
 from imdb_cls.reports.run.parts import Bin, Part
-from imdb_cls.reports.run.predictions import Interval
 from imdb_cls.reports.svg import FAINT, INK, SMALL, Plot, series
+from imdb_cls.runs.predictions import Interval
 
 _MOST_POINTS = 300
 _DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}

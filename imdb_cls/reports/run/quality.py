@@ -8,10 +8,10 @@ from imdb_cls.reports.formats import duration, with_interval
 from imdb_cls.reports.page import Column, Content, Table
 from imdb_cls.reports.run import plots
 from imdb_cls.reports.run.intervals import intervals
-from imdb_cls.reports.run.predictions import Interval
 from imdb_cls.reports.run.reference import interval, original
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.svg import series
+from imdb_cls.runs.predictions import Interval
 
 
 @dataclass(frozen=True)

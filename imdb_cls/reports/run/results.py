@@ -5,20 +5,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.model.open import settings_of
 from imdb_cls.names import lower_is_better
 from imdb_cls.reports.curves import logged
 from imdb_cls.reports.formats import duration
 from imdb_cls.reports.run import baseline as baselines
-from imdb_cls.reports.run import predictions
 from imdb_cls.reports.run.baseline import Baseline
 from imdb_cls.reports.run.intervals import intervals
-from imdb_cls.reports.run.predictions import Interval, Predictions
+from imdb_cls.runs import predictions
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.records import json_of, status_of, yaml_of
-from imdb_cls.runs.reviews import splits_of
+from imdb_cls.runs.predictions import Interval, Predictions
+from imdb_cls.runs.records import json_of, status_of
+from imdb_cls.runs.reviews import cache_of, splits_of
 from imdb_cls.runs.run import Run
 
 
@@ -108,30 +111,28 @@ class RunResults:
     @cached_property
     def texts(self) -> list[str] | None:
         """The texts of the scored reviews, in their order."""
-        return None if self.reviews is None else list(self.reviews.reviews["text"])
+        return None if self.reviews is None else self.reviews.texts()
 
     @cached_property
     def tokenizer(self) -> HeadTailTokenizer:
         """The run's, with its truncation. Raises UserError if it is damaged or missing."""
-        data = self.config["data"]
-        ends = int(data["max_length"]), float(data["head_fraction"])
+        settings = settings_of(self.run)
+        ends = settings.max_length, settings.head_fraction
         return HeadTailTokenizer.load(self.run.model_dir, *ends)
 
 
 def read(run: Run) -> RunResults:
     """Reads a run without its reviews."""
-    config = dict(yaml_of(run.config_file) or {})
-    config.pop("hydra", None)
-    metrics = json_of(run.metrics_file) or {}
+    metrics = run.metrics() if run.metrics_file.exists() else {}
     return RunResults(
         run=run,
         info=run.info(),
-        config=config,
+        config=dict(OmegaConf.to_container(run.raw_config())),  # type: ignore[arg-type]
         metrics=metrics,
         scores=metrics.get("test") or {},
         scored=predictions.read(run.predictions_file),
         val=predictions.read(run.val_predictions_file),
-        cache=Path(str(config.get("cache_dir") or "~/.cache/imdb_cls")).expanduser(),
+        cache=cache_of(run.config()),
     )
 
 

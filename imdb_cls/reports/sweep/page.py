@@ -1,5 +1,6 @@
 """sweep.html: a sweep on one page that needs no network."""
 
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def _link(trial: TrialResult) -> str | None:
     if trial.path is None:
         return None
     report = Run(trial.path).report_file
-    return f"{quote(trial.path.name)}/" + report.name * report.is_file()
+    return f"{quote(os.fsencode(trial.path.name))}/" + report.name * report.is_file()
 
 
 def _legend(board: Leaderboard) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from imdb_cls.reports.formats import dollars, predict_command, setting, whole_se
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row, counted, ranges
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.runs.results import SweepResults
-from imdb_cls.terminal import Screen, as_table
+from imdb_cls.terminal import PlainConsole, Screen, as_table
 
 # A pipe has no width.
 _PIPE = 10_000
@@ -49,8 +49,8 @@ def show(board: Leaderboard, screen: Screen) -> None:
     elif screen.console.is_terminal:
         screen.console.print(_fitting(board, title, screen.console))
     else:
-        wide = Console(file=screen.console.file, width=_PIPE, highlight=False)
-        wide.print(title, markup=False)
+        wide = PlainConsole(file=screen.console.file, width=_PIPE)
+        wide.print(title)
         wide.print(_table(board, "", Shape()))
     for line in _lines(board):
         screen.say(line)

@@ -1,5 +1,6 @@
 """predictions.parquet as arrays: what a model said of each review."""
 
+import io
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.data.splits import Split
+from imdb_cls.errors import translated
 from imdb_cls.inference.labeller import probability as sigmoid
+from imdb_cls.storage import read_file
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -69,14 +72,20 @@ class Predictions:
 
 
 def read(path: Path) -> Predictions | None:
-    """The predictions in a file; None if it is missing or damaged."""
+    """The predictions in a file; None if there is none. Raises UserError if it is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
-        table = pq.read_table(path)
-        return Predictions(
-            **{name: table[name].to_numpy().astype(kind) for name, kind in _COLUMNS.items()}
-        )
-    except (OSError, KeyError, pa.ArrowInvalid):
+    if not path.exists():
         return None
+    content = read_file(path)
+    kinds = (KeyError, ValueError, TypeError, OSError, pa.ArrowException)
+    with translated(f"{path} is damaged", *kinds):
+        table = pq.read_table(io.BytesIO(content))
+        columns = {name: table[name].to_numpy().astype(kind) for name, kind in _COLUMNS.items()}
+        found = Predictions(**columns)
+        if not (np.isin(found.label, (0, 1)).all() and (found.tokens > 0).all()):
+            raise ValueError("a label is neither 0 nor 1, or a review has no tokens")
+        if not ((found.probability >= 0) & (found.probability <= 1)).all():
+            raise ValueError("a probability is not between 0 and 1")
+        return found

@@ -1,0 +1,83 @@
+"""A model directory that is damaged, or that a stranger made, is one line."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imdb_cls.errors import UserError
+from imdb_cls.inference.labeller import Labeller
+from imdb_cls.inference.network import load_trained
+from imdb_cls.inference.settings import Settings
+from tests.support.damage import DAMAGES
+
+
+@pytest.fixture
+def model(fast_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(fast_run / "model", tmp_path / "model"))
+
+
+def change(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *(("max_length", value) for value in (0, 10**9, -1, "32", [32], True, 1.5)),
+        *(("head_fraction", value) for value in (7, -0.1, float("nan"), "0.25")),
+        *(("temperature", value) for value in (0, -1, float("inf"), float("nan"), "1")),
+        *(("fast", value) for value in ("../x.onnx", "/etc/x.onnx", "a/b.onnx", 7, "x.pt")),
+    ],
+)
+def test_impossible_settings_are_refused(model: Path, key: str, value: object) -> None:
+    change(model / "inference.json", **{key: value})
+    with pytest.raises(UserError, match=rf"inference\.json.*{key}"):
+        Settings.read(model)
+
+
+@pytest.mark.parametrize(
+    ("values", "part"),
+    [
+        ({"dim": 0}, "dim=0"),
+        ({"dim": "32"}, "dim='32' is not a whole number"),
+        ({"n_layers": 10**6}, "2 layers, not 1000000"),
+        ({"n_heads": 5}, "must be a multiple of n_heads"),
+        ({"vocab_size": 10**9}, "vocab_size=1000000000"),
+        ({"activation": "exec"}, "activation=exec"),
+        ({"quantization_config": {"quant_method": "gptq"}}, "quantization_config is set"),
+        ({"attn_implementation": "kernels-community/x"}, "attn_implementation is set"),
+        ({"auto_map": {"AutoModel": "a--b.c"}}, "auto_map is set"),
+        ({"model_type": "llama"}, "a 'llama' model"),
+    ],
+)
+def test_a_config_that_is_none_of_ours_is_refused_before_anything_is_loaded(
+    model: Path, values: dict[str, Any], part: str
+) -> None:
+    change(model / "config.json", **values)
+    with pytest.raises(UserError) as caught:
+        load_trained(model)
+    assert part in str(caught.value)
+
+
+def test_tokens_beyond_the_vocabulary_are_refused(model: Path) -> None:
+    change(model / "config.json", vocab_size=1000)
+    with pytest.raises(UserError, match="they are of different models"):
+        Labeller.open(model)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.fp32.onnx"])
+def test_a_damaged_file_is_named(model: Path, name: str, damage: str) -> None:
+    DAMAGES[damage](model / name)
+    with pytest.raises(UserError, match=name):
+        Labeller.open(model)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_weights_are_refused(model: Path, damage: str) -> None:
+    DAMAGES[damage](model / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors"):
+        load_trained(model)
