@@ -51,9 +51,9 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
-def lock(file: IO[Any]) -> bool:
-    """Locks an open file until this process closes it. Gives whether it could: a process that only
-    looks whether the file is locked holds a lock for a moment, which is waited for."""
+def lock(file: IO[Any] | int) -> bool:
+    """Locks an open file or directory until this process closes it. Gives whether it could: a
+    process that only looks whether it is locked holds a lock for a moment, which is waited for."""
     for _ in range(_TRIES):
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

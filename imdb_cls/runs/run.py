@@ -53,31 +53,32 @@ class Run:
         return os.environ.get(RUN_NAME) or "/".join(self.path.absolute().parts[-2:])
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, **facts: Any) -> "Run":
+    def create(cls, path: str | Path, config: Config, *, anew: bool = False, **facts: Any) -> "Run":
         """Begins a run in an empty directory: writes config.yaml and run.json (status running).
 
         Args:
+            anew: whether it takes the place of the run that is there.
             facts: what else is known of it, as RunInfo names it.
 
         Raises:
             UserError: the directory holds something already.
         """
         run = cls(path)
-        run.check_free()
+        if not anew:
+            run.check_free()
         run.path.mkdir(parents=True, exist_ok=True)
         write_text(run.config_file, to_yaml(config))
-        run.record(
-            **RunInfo(
-                status="running",
-                command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
-                started=now(),
-                seed=config.seed,
-                code=code(),
-                versions=versions(),
-                git_commit=git_commit(),
-                **facts,
-            ).as_json()
+        info = RunInfo(
+            status="running",
+            command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
+            started=now(),
+            seed=config.seed,
+            code=code(),
+            versions=versions(),
+            git_commit=git_commit(),
+            **facts,
         )
+        write_json(run.record_file, info.as_json())
         return run
 
     @classmethod
@@ -110,10 +111,20 @@ class Run:
         """Raises UserError if something lies here already: a run is never written over another."""
         if self.path.is_dir() and any(self.path.iterdir()):
             what = "a run" if self.record_file.is_file() else "files"
+            if self._has_live_job():
+                raise UserError(
+                    f"hydra.run.dir={self.path} holds a job already, which may still be running:"
+                    f" {self.how_to_go_on()}"
+                )
             raise UserError(
                 f"hydra.run.dir={self.path} holds {what} already:"
                 " choose another directory, or go on with resume=<run directory>"
             )
+
+    def _has_live_job(self) -> bool:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return self.info().is_live_job
+        return False
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
