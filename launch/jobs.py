@@ -167,8 +167,8 @@ def list_jobs(given: Arguments) -> None:
         )
     rows = [_row(result["TrainingJob"]) for result in found]
     if not rows:
-        named = f" with '{given.name}' in their names" if given.name else ""
-        return screen.say(f"no jobs of runs{named} in {aws.region}")
+        named = f"with '{given.name}' in their names" if given.name else "of runs"
+        return screen.say(f"no jobs {named} in {aws.region}")
     boxed = screen.console.is_terminal
     return screen.console.print(as_table(rows, aws.region, boxed=boxed, right=False))
 

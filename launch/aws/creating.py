@@ -10,8 +10,8 @@ from imdb_cls.errors import UserError
 from launch.aws.client import AWS, ConnectionLost, explained
 from launch.aws.limits import Request
 
-# What SageMaker says of a name that something has already.
-_TAKEN = ("already existing", "must be unique", "already exists")
+# What SageMaker says of a name that something has already, and of an endpoint that is changing.
+_TAKEN = ("already existing", "must be unique", "already exists", "in-progress")
 
 
 class Unsettled(Exception):
@@ -74,6 +74,15 @@ def create(
         raise Unsettled(error) from None
     finally:
         client.meta.events.unregister(event, note)
+
+
+def create_unless_there(call: Callable[..., Any], request: Request) -> None:
+    """Creates something whose name says what it is made of: what has the name is the same."""
+    try:
+        call(**request)
+    except ClientError as error:
+        if not _is_taken(error):
+            raise
 
 
 def _is_taken(error: ClientError) -> bool:
