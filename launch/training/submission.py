@@ -63,6 +63,7 @@ def assemble(
     notes = secret.choose_mode(config)
     channels = _data(resolved, staging, image.python)
     if own_config:
+        (staging / "config").mkdir()
         write_text(staging / "config" / "config.yaml", to_yaml(config))
         channels.append(of_directory("config", staging / "config"))
     given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides

@@ -76,13 +76,13 @@ class Door:
     ) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
         self.seen.append(operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-        if self.dropped and operation == self.losing:
-            self.dropped -= 1
-            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return []
-        if self.lost and operation == self.losing:
-            list(self.aws(environ, lambda *answer: None))
-            how, self.lost = self.lost, None
+        if operation == self.losing and (self.dropped or self.lost):
+            how = "cut" if self.dropped else self.lost
+            if self.dropped:
+                self.dropped -= 1
+            else:
+                list(self.aws(environ, lambda *answer: None))
+                self.lost = None
             if how == "cut":
                 environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             return _error(start_response, "500 Internal Server Error", "InternalFailure", "")
