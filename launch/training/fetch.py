@@ -71,7 +71,8 @@ def fetch_anew(path: Path, aws: AWS, description: Description) -> Run:
         path.mkdir(exist_ok=True)
         write_text(run.config_file, to_yaml(of_this_machine(left.config())))
         facts = left.info()
-        facts.job, facts.job_name = _job_of(description, aws.region), name
+        facts.backend, facts.job_name = "sagemaker", name
+        facts.job = _job_of(description, aws.region)
         write_json(run.record_file, facts.as_json())
         _keep(run, files)
     run.record(**_ending(run, description))

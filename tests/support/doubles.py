@@ -181,7 +181,12 @@ class Following:
     def attach(self) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
         return started([*self.python, "-c", IMPATIENT, "attach", str(self.run)])
 
-    def has_it_all(self) -> bool:
-        record = read(self.run, "run.json")
-        assert files_of(self.run) == FILES
+    @property
+    def name(self) -> str:
+        """The job's, as it is on record."""
+        return str(read(self.run.parent, "request.json")["TrainingJobName"])
+
+    def has_it_all(self, run: Path | None = None) -> bool:
+        record = read(run or self.run, "run.json")
+        assert files_of(run or self.run) == FILES
         return (record["status"], record["job"]["status"]) == ("completed", "Completed")
