@@ -75,10 +75,10 @@ def write_json(path: Path, values: Any) -> None:
     write_text(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
-def lock(file: IO[Any]) -> bool:
-    """Locks an open file until this process closes it. Gives whether it could: a process that only
-    looks whether the file is locked holds a lock for a moment, which is waited for. On a file
-    system without locks it warns, and counts as locked."""
+def lock(file: IO[Any] | int) -> bool:
+    """Locks an open file or directory until this process closes it. Gives whether it could: a
+    process that only looks whether it is locked holds a lock for a moment, which is waited for. On
+    a file system without locks it warns, and counts as locked."""
     for _ in range(_TRIES):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,8 +89,7 @@ def lock(file: IO[Any]) -> bool:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             warnings.warn(
-                f"{file.name}: this file system has no locks: start no second command on the same"
-                " directory",
+                "this file system has no locks: start no second command on the same directory",
                 stacklevel=2,
             )
         return True

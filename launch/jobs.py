@@ -1,5 +1,6 @@
 """SageMaker jobs of runs: python -m launch.jobs list | attach | stop | fetch | metrics …"""
 
+import re
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -7,21 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls import cli
-from imdb_cls.errors import UserError, nearest
+from imdb_cls.errors import UserError, missing, nearest
 from imdb_cls.terminal import Screen, as_table
 
+_POLL_S = 3.0
+# As AWS allows it.
+_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 USAGE = """
-usage: python -m launch.jobs COMMAND [RUN] [key=value …]
+usage: python -m launch.jobs COMMAND [JOB] [key=value …]
 
-  list             the latest jobs in the account
-  attach RUN       follow the job of a run directory to its end and fetch what it left
-  stop RUN         stop it; a checkpoint is saved, and fetch brings it back
-  fetch RUN        fetch what it left, without waiting
+  list             the latest jobs of runs in the account
+  attach JOB       follow a job to its end and fetch what it left
+  stop JOB         stop it; a checkpoint is saved, and fetch brings it back
+  fetch JOB        fetch what it left, without waiting
   metrics RUN      its metrics as CloudWatch has them: a table, and a csv beside it
 
-  region=NAME      list: the AWS region (the profile's)
-  name=TEXT        list: jobs with this in their names (imdb-cls)
+JOB is a run directory or, where that is lost, the name of its job.
+
+  region=NAME      list, and of a name: the AWS region (the profile's)
+  name=TEXT        list: only jobs with this in their names
   last=N           list: how many (20)
+  output=DIR       attach, fetch: the run directory to make for a name (outputs/<name>)
   output=FILE      metrics: the csv (RUN/cloudwatch.csv)
 """
 
@@ -29,7 +36,7 @@ usage: python -m launch.jobs COMMAND [RUN] [key=value …]
 @dataclass
 class Arguments:
     region: str | None = None
-    name: str = "imdb-cls"
+    name: str | None = None
     last: int | None = 20
     output: str | None = None
     words: list[str] = field(default_factory=list)
@@ -37,8 +44,8 @@ class Arguments:
 
 def run(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
-    command, *runs = given.words or [""]
-    if command == "list" and not runs:
+    command, *words = given.words or [""]
+    if command == "list" and not words:
         return list_jobs(given)
     if command not in ("attach", "stop", "fetch", "metrics"):
         known = ("list", "attach", "stop", "fetch", "metrics")
@@ -46,34 +53,70 @@ def run(given: Arguments) -> None:
             f"unknown command '{' '.join(given.words)}': allowed are {', '.join(known)}."
             f"{nearest(command, known)}"
         )
-    if len(runs) != 1:
-        raise UserError(f"{command} takes one run directory: python -m launch.jobs {command} RUN")
-    return _on_run(command, runs[0], given)
-
-
-def _on_run(command: str, path: str, given: Arguments) -> None:
-    from launch.training import attach, fetch, follow
-
+    if len(words) != 1:
+        takes = "one run directory" + ("" if command == "metrics" else ", or the name of a job")
+        raise UserError(f"{command} takes {takes}: python -m launch.jobs --help")
     if command == "metrics":
-        return _metrics(path, given)
+        return _metrics(words[0], given)
+    if not Path(words[0]).expanduser().is_dir() and re.fullmatch(_NAME, words[0]):
+        return _on_name(command, words[0], given)
+    return _on_run(command, words[0])
+
+
+def _on_run(command: str, path: str) -> None:
+    from launch.training import attach, fetch, follow, reconcile
 
     found = attach.open_remote(path)
     aws, screen = attach.aws_of(found), Screen()
-    job = str(found.info().job_name)
     if command == "attach":
-        attach.attach(found, aws, screen, poll_seconds=3.0)
+        attach.attach(found, aws, screen, poll_seconds=_POLL_S)
     elif command == "stop":
-        attach.stop(aws, job)
-        screen.say(f"{job} is being stopped; then: python -m launch.jobs fetch {path}")
+        attach.stop_run(found, aws, screen)
     else:
-        description = follow.describe(aws, job)
-        if description["TrainingJobStatus"] not in follow.OVER:
+        fetch.check_newest(found)
+        description = reconcile.look(found, aws)
+        if description is None or description["TrainingJobStatus"] not in follow.OVER:
+            how = description["SecondaryStatus"] if description else "AWS does not know it"
             raise UserError(
-                f"{job} is not over ({description['SecondaryStatus']}):"
-                f" python -m launch.jobs attach {path}"
+                f"{found.info().job_name} is not over ({how}): python -m launch.jobs attach {path}"
             )
         fetch.fetch(found, aws, description)
         attach.ended(found, aws, description, screen)
+
+
+def _on_name(command: str, name: str, given: Arguments) -> None:
+    """The same for a job whose run directory is lost."""
+    from imdb_cls.runs.run import RUN_NAME
+    from launch.aws.client import connect
+    from launch.aws.instances import find
+    from launch.training import attach, fetch, follow
+
+    screen = Screen()
+    try:
+        aws = connect(given.region)
+        description = follow.describe(aws, name)
+    except UserError as error:
+        absent = missing(Path(name), "directory")
+        raise UserError(f"{name}: {absent} As the name of a job: {error}") from None
+    if RUN_NAME not in description.get("Environment", {}):
+        raise UserError(f"{name} is not the job of a run: it has no variable {RUN_NAME}")
+    if command == "stop":
+        return attach.stop_live(aws, description, name, screen)
+    if command == "attach":
+        price = find(description["ResourceConfig"]["InstanceType"]).price
+        try:
+            description = follow.follow(aws, name, screen.console, _POLL_S, price)
+        except KeyboardInterrupt:
+            screen.say(f"detached; the job goes on: python -m launch.jobs attach {name}")
+            sys.exit(130)
+    elif description["TrainingJobStatus"] not in follow.OVER:
+        raise UserError(
+            f"{name} is not over ({description['SecondaryStatus']}):"
+            f" python -m launch.jobs attach {name}"
+        )
+    place = Path(given.output or f"outputs/{name}").expanduser().absolute()
+    found = fetch.fetch_anew(place, aws, description)
+    attach.ended(found, aws, description, screen)
     return None
 
 
@@ -105,23 +148,29 @@ def _metrics(path: str, given: Arguments) -> None:
 def list_jobs(given: Arguments) -> None:
     """The latest jobs, the newest first."""
     from launch.aws.client import connect, explained
+    from launch.training.request import TAG
 
     aws, screen = connect(given.region), Screen()
+    filters = [{"Name": f"Tags.{TAG}", "Operator": "Exists"}]
+    if given.name:
+        filters.append({"Name": "TrainingJobName", "Operator": "Contains", "Value": given.name})
     with explained("listing jobs"):
         found = aws.listed(
             "sagemaker",
-            "list_training_jobs",
-            "TrainingJobSummaries",
-            NameContains=given.name,
+            "search",
+            "Results",
+            Resource="TrainingJob",
+            SearchExpression={"Filters": filters},
             SortBy="CreationTime",
             SortOrder="Descending",
             PaginationConfig={"MaxItems": given.last or 20},
         )
-    rows = [_row(summary) for summary in found]
+    rows = [_row(result["TrainingJob"]) for result in found]
     if not rows:
-        screen.say(f"no jobs with '{given.name}' in their names in {aws.region}")
-        return
-    screen.console.print(as_table(rows, aws.region, boxed=screen.console.is_terminal, right=False))
+        named = f"with '{given.name}' in their names" if given.name else "of runs"
+        return screen.say(f"no jobs {named} in {aws.region}")
+    boxed = screen.console.is_terminal
+    return screen.console.print(as_table(rows, aws.region, boxed=boxed, right=False))
 
 
 def _row(summary: dict[str, Any]) -> dict[str, str]:

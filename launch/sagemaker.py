@@ -15,7 +15,9 @@ from imdb_cls.terminal import Screen, quiet_loaded_libraries
 from imdb_cls.training.resolve import Recompose, resolve
 from launch.hosting import account
 from launch.hosting.account import Account
+from launch.training import resume
 from launch.training.attach import attach
+from launch.training.reconcile import reconcile
 from launch.training.submission import check_early, check_for_all
 from launch.training.submit import Submitter
 
@@ -32,26 +34,56 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     Raises:
         UserError: whatever a user can mend; jobs that were sent go on.
     """
-    backend = config.backend
-    assert backend is not None
-    around = Sweep.around(path)
-    if around is None:
-        Run(path).check_free()
+    run, around = Run(path), Sweep.around(path)
+    if config.resume:
+        run = _resumed(config, path, overrides)
+    goes_on = not (config.resume or around) and _is_unsettled(run, config, overrides)
+    if not (config.resume or around or goes_on):
+        run.check_free()
     check_early(config, overrides)
-    screen = Screen(config.trainer.progress)
+    backend, screen = config.backend, Screen(config.trainer.progress)
+    assert backend is not None
     quiet_loaded_libraries(bars=screen.bar)
     with _opened(backend, around) as opened:
         submitter = Submitter(opened, screen)
-        if around and not backend.dry_run:
+        sent: Run | float = run
+        if goes_on:
+            reconcile(run, opened.client)
+        elif config.resume:
+            sent = resume.resume(config, run, overrides, submitter)
+        elif around and not backend.dry_run:
             sent = _join(config, path, recompose, overrides, submitter)
         else:
-            sent = _send(config, Run(path), recompose, overrides, submitter)
+            sent = _send(config, run, recompose, overrides, submitter)
         if not isinstance(sent, Run):
             return sent
         if not backend.wait:
             screen.say(f"submitted; follow it with python -m launch.jobs attach {sent.path}")
             return float("nan")
         return attach(sent, opened.client, screen, opened.poll_seconds)
+
+
+def _resumed(config: Config, path: Path, overrides: list[str]) -> Run:
+    """The run that resume=… names. The config gets the backend that it was begun with."""
+    assert config.resume is not None
+    run = Run.open(config.resume)
+    if path.resolve() != run.path.resolve():
+        raise UserError(
+            f"resume={config.resume} goes on in its own directory: leave hydra.run.dir out"
+        )
+    resume.check(run, config.resume)
+    assert config.backend is not None
+    config.backend = resume.backend_of(run, config.backend, overrides)
+    return run
+
+
+def _is_unsettled(run: Run, config: Config, overrides: list[str]) -> bool:
+    """Whether the same command began a job here, and nobody knows whether it was made."""
+    assert config.backend is not None
+    if config.backend.dry_run or not run.record_file.is_file():
+        return False
+    info = Run.open(run.path).info()
+    return info.is_unsettled and info.overrides == overrides
 
 
 def _send(

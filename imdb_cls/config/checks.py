@@ -109,7 +109,6 @@ def _check_backend(config: Config, backend: BackendConfig) -> None:
             f"backend.max_wait_seconds={backend.max_wait_seconds} includes the training: it must be"
             f" at least backend.max_seconds={backend.max_seconds}",
         ),
-        (config.resume, "resume=… goes on on this machine: leave +backend out"),
         (config.container, "container is set inside a job only: leave it out"),
         (
             config.trainer.num_nodes > 1,

@@ -79,6 +79,10 @@ class JobInfo(_Record):
     name: str | None = field(default=None, metadata=_IF_KNOWN)
     """Of an earlier attempt; that of the run itself is RunInfo.job_name."""
     region: str
+    account: str | None = field(default=None, metadata=_IF_KNOWN)
+    """The number of the AWS account."""
+    request: dict[str, Any] | None = field(default=None, metadata=_IF_KNOWN)
+    """The request for it, until AWS is known to have got it."""
     instance_type: str
     instance_count: int
     spot: bool
@@ -188,6 +192,11 @@ class RunInfo(_Record):
         """Whether, as far as is known here, a remote job is at work on the run. A rehearsal's is
         not: it ended with its command."""
         return bool(self.job_name) and not self.rehearsal and self.status == "running"
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether nobody knows yet if AWS has got the request for its job."""
+        return self.is_live_job and self.required_job().request is not None
 
     @property
     def cost_usd(self) -> float | None:

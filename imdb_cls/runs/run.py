@@ -57,34 +57,36 @@ class Run:
         return os.environ.get(RUN_NAME) or "/".join(self.path.absolute().parts[-2:])
 
     @classmethod
-    def create(cls, path: str | Path, config: Config, **facts: Any) -> "Run":
+    def create(cls, path: str | Path, config: Config, *, anew: bool = False, **facts: Any) -> "Run":
         """Begins a run in an empty directory: writes config.yaml and run.json (status running).
 
         Args:
+            anew: whether it takes the place of the run that is there.
             facts: what else is known of it, as RunInfo names it.
 
         Raises:
             UserError: the directory holds something already.
         """
         run = cls(path)
-        run.check_free(config)
+        if not anew:
+            run.check_free(config)
         run.path.mkdir(parents=True, exist_ok=True)
         write_text(run.config_file, to_yaml(config))
+        info = RunInfo(
+            status="running",
+            command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
+            started=now(),
+            seed=config.seed,
+            code=code(),
+            versions=versions(),
+            git_commit=git_commit(),
+            **facts,
+        )
         try:
-            run.record(
-                **RunInfo(
-                    status="running",
-                    command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
-                    started=now(),
-                    seed=config.seed,
-                    code=code(),
-                    versions=versions(),
-                    git_commit=git_commit(),
-                    **facts,
-                ).as_json()
-            )
+            write_json(run.record_file, info.as_json())
         except BaseException:
-            run.config_file.unlink()
+            if not anew:
+                run.config_file.unlink()
             raise
         return run
 
@@ -131,6 +133,11 @@ class Run:
             free = self.config_file.read_text("utf-8", "replace") == to_yaml(config)
         if not free:
             what = "a run" if self.record_file.is_file() else "files"
+            if self._has_live_job():
+                raise UserError(
+                    f"hydra.run.dir={self.path} holds a job already, which may still be running:"
+                    f" {self.how_to_go_on()}"
+                )
             raise UserError(
                 f"hydra.run.dir={self.path} holds {what} already:"
                 " choose another directory, or go on with resume=<run directory>"
@@ -140,6 +147,11 @@ class Run:
         """Whether nothing is here but what a process writes before run.json."""
         beginnings = (self.config_file.name, self.log_file.name)
         return all(path.name in beginnings or is_partial(path.name) for path in self.path.iterdir())
+
+    def _has_live_job(self) -> bool:
+        with contextlib.suppress(UserError):
+            return self.record_file.is_file() and self.info().is_live_job
+        return False
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""

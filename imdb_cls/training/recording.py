@@ -9,6 +9,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from imdb_cls.container import job_name
 from imdb_cls.errors import UserError, as_user_error
 from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Clock, Run, now
@@ -50,7 +51,9 @@ def recording(run: Run, clock: Clock) -> Iterator[None]:
             yield
         except (Stopped, KeyboardInterrupt) as stop:
             log.info("stopped by %s", stop or "SIGINT")
-            print(f"stopped: go on with python -m imdb_cls.train resume={run.path}", flush=True)
+            # Of a job the path is that of its container.
+            how = "" if job_name() else f": go on with python -m imdb_cls.train resume={run.path}"
+            print(f"stopped{how}", flush=True)
             end = {"status": "stopped"}
             raise
         except Pruned as pruned:

@@ -12,6 +12,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.terminal import Screen
 from launch.aws import s3, waiting
 from launch.aws.client import AWS, explained, unless_gone
+from launch.aws.creating import Unsettled, create, create_unless_there
 from launch.batches import reviews
 from launch.batches.plan import BatchPlan
 
@@ -75,10 +76,21 @@ def _begin(plan: BatchPlan, aws: AWS, screen: Screen, last: Description | None) 
     model = plan.requests.model
     _delete_model(aws, model["ModelName"])
     with explained("creating the model"):
-        client.create_model(**model)
+        create_unless_there(client.create_model, model)
+    request = {**plan.requests.job, "TransformJobName": name}
+
+    def is_there() -> bool:
+        describe = client.describe_transform_job
+        return unless_gone(describe, TransformJobName=name) is not None
+
     try:
-        with explained("submitting the job"):
-            client.create_transform_job(**{**plan.requests.job, "TransformJobName": name})
+        create(aws, "CreateTransformJob", request, is_there, "submitting the job")
+    except Unsettled as error:
+        # It needs its model.
+        raise error.advising(
+            "it may have been made, and is billed then: the same command finds it, with stop=true"
+            " it stops it"
+        ) from None
     except UserError:
         _delete_model(aws, model["ModelName"])
         raise

@@ -1,16 +1,13 @@
 """From a plan to an endpoint in service, whatever an earlier attempt left."""
 
 import sys
-from collections.abc import Callable
-from typing import Any
-
-from botocore.exceptions import ClientError
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import now
 from imdb_cls.terminal import Screen
 from launch.aws import waiting
 from launch.aws.client import AWS, ConnectionLost, explained
+from launch.aws.creating import Unsettled, create, create_unless_there
 from launch.aws.limits import Request
 from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.describe import Description
@@ -91,23 +88,47 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
     requests, store, client = plan.requests, plan.model.account.store, aws.client("sagemaker")
     if store.put(plan.model.archive):
         screen.say(f"uploaded {plan.model.archive.size / 1e6:.1f} MB to s3://{store.bucket}")
+    before = record.read(plan.model.run)
     try:
         with explained("creating the model"):
-            _unless_there(client.create_model, requests.model)
+            create_unless_there(client.create_model, requests.model)
         with explained("creating the endpoint's configuration"):
-            _unless_there(client.create_endpoint_config, requests.config)
+            create_unless_there(client.create_endpoint_config, requests.config)
         if there:
             _update(plan, aws, there)
         else:
-            with explained("creating the endpoint"):
-                _unless_there(client.create_endpoint, requests.endpoint)
+            # On record before it exists, so that it is found in its region whatever happens next.
+            _write(plan, aws, arn="")
+            _create(plan, aws, "CreateEndpoint", requests.endpoint, "creating the endpoint")
     except ConnectionLost:
-        raise  # it may have been made
+        raise  # the part may have been made, and the next deploy finds it
+    except Unsettled as error:
+        raise error.advising(
+            f"it may have been made all the same, and is billed then: python -m launch.endpoint"
+            f" status {plan.model.run.path} finds out, deploy goes on, delete takes it away"
+        ) from None
     except UserError:
         # Nothing that was made for it stays behind.
         remove.parts(aws, plan.endpoint, keep=_in_use(aws, there) if there else ())
+        if before is None:
+            record.forget(plan.model.run)
+        else:
+            record.write(plan.model.run, before)
         raise
     _record(plan, aws)
+
+
+def _create(plan: EndpointPlan, aws: AWS, operation: str, request: Request, doing: str) -> None:
+    """Creates or updates the endpoint."""
+
+    def is_there() -> bool:
+        found = describe.endpoint(aws, plan.endpoint)
+        on_its_way = found is not None and found["EndpointStatus"] in describe.CHANGING
+        return on_its_way or (
+            found is not None and found["EndpointConfigName"] == request["EndpointConfigName"]
+        )
+
+    create(aws, operation, request, is_there, doing)
 
 
 def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
@@ -123,21 +144,13 @@ def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
     with explained("updating the endpoint"):
         # The tags come first: an endpoint that is being updated is not updated a second time.
         client.add_tags(ResourceArn=there["EndpointArn"], Tags=endpoint["Tags"])
-        client.update_endpoint(
-            EndpointName=plan.endpoint,
-            EndpointConfigName=endpoint["EndpointConfigName"],
-            # It keeps as many machines as autoscaling has come to.
-            RetainAllVariantProperties=stays_scaled,
-        )
-
-
-def _unless_there(create: Callable[..., Any], request: Request) -> None:
-    """Creates something whose name says what it is made of: what has the name is the same."""
-    try:
-        create(**request)
-    except ClientError as error:
-        if "already existing" not in error.response["Error"].get("Message", ""):
-            raise
+    request = {
+        "EndpointName": plan.endpoint,
+        "EndpointConfigName": endpoint["EndpointConfigName"],
+        # It keeps as many machines as autoscaling has come to.
+        "RetainAllVariantProperties": stays_scaled,
+    }
+    _create(plan, aws, "UpdateEndpoint", request, "updating the endpoint")
 
 
 def _wait(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
@@ -178,12 +191,16 @@ def _watch(plan: EndpointPlan, aws: AWS, screen: Screen) -> Description | None:
 
 
 def _record(plan: EndpointPlan, aws: AWS) -> None:
-    """Writes down which endpoint the run has; not in a rehearsal, whose endpoint ends with it."""
-    there = None if plan.model.account.rehearsal else describe.endpoint(aws, plan.endpoint)
-    if there is None:
+    """Writes down which endpoint the run has."""
+    if there := describe.endpoint(aws, plan.endpoint):
+        _write(plan, aws, there["EndpointArn"])
+
+
+def _write(plan: EndpointPlan, aws: AWS, arn: str) -> None:
+    """Not in a rehearsal, whose endpoint ends with it."""
+    if plan.model.account.rehearsal:
         return
-    run, arn, config = plan.model.run, there["EndpointArn"], plan.requests.config
+    run, name = plan.model.run, plan.requests.config["EndpointConfigName"]
     earlier = record.read(run)
-    created = earlier.created if earlier and earlier.arn == arn else now()
-    name = config["EndpointConfigName"]
+    created = earlier.created if earlier and earlier.arn in ("", arn) else now()
     record.write(run, Record(aws.region, plan.endpoint, arn, name, created))

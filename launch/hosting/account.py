@@ -21,6 +21,7 @@ _NO_ACCOUNT = "000000000000"
 @dataclass(frozen=True)
 class Account:
     region: str
+    number: str
     role: str
     store: Store
     aws: AWS | None
@@ -102,7 +103,7 @@ def account_of(config: AwsConfig, aws: AWS | None) -> Account:
     if aws:
         owner = None if config.bucket else number
         check_bucket(aws, store.bucket, owner, config.key("bucket"))
-    return Account(region, role, store, aws, config.poll_seconds, config.rehearse)
+    return Account(region, number, role, store, aws, config.poll_seconds, config.rehearse)
 
 
 def account_for(run: Run, config: AwsConfig) -> Account:

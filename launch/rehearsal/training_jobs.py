@@ -101,6 +101,7 @@ class TrainingJobs:
             **self.jobs.operations,
             "CreateTrainingJob": self._create,
             "StopTrainingJob": self._stop,
+            "Search": self._search,
         }
 
     def _create(self, request: Request, region: str) -> Request:
@@ -116,3 +117,19 @@ class TrainingJobs:
             raise job.not_stoppable()
         job.stop.set()
         return {}
+
+    def _search(self, request: Request, region: str) -> Request:
+        """Finds jobs by a tag that they have, and by a part of their names."""
+        part, tags = "", set()
+        for wanted in request["SearchExpression"]["Filters"]:
+            if wanted["Name"] == "TrainingJobName":
+                part = wanted["Value"]
+            else:
+                tags.add(wanted["Name"].removeprefix("Tags."))
+        found = [
+            {"TrainingJob": job.describe()}
+            for job in self.jobs.all()
+            if (job.region, part in job.name) == (region, True)
+            and tags <= {tag["Key"] for tag in job.request.get("Tags", [])}
+        ]
+        return {"Results": found[::-1]}

@@ -10,7 +10,7 @@ from imdb_cls.runs.run import Run
 from imdb_cls.sweeps.trial import Trial
 from launch.aws.client import ConnectionLost
 from launch.sweeps.live_job import LiveJob
-from launch.training.follow import describe
+from launch.training.reconcile import lost, reconcile
 from launch.training.submit import Submitter
 
 
@@ -43,7 +43,8 @@ def begin(
 
 
 def _go_on(trial: Trial, submitter: Submitter, run: Run) -> Outcome | LiveJob:
-    """Gives the job that is at work on a trial, or sends one that goes on from the checkpoint."""
+    """Gives the job that is at work on a trial, which is sent if AWS has not got it, or sends one
+    that goes on from the checkpoint."""
     info = run.info()
     if info.job_name is None:
         reason = "begun on this machine: go on with it here, or give another hydra.sweep.dir"
@@ -51,10 +52,12 @@ def _go_on(trial: Trial, submitter: Submitter, run: Run) -> Outcome | LiveJob:
     if info.is_live_job:
         aws = submitter.account.client
         job = LiveJob(run, aws, trial.config.metric)
-        if not job.look(describe(aws, job.name)):
+        there = reconcile(run, aws)
+        if there is None:
+            lost(run)
+        elif not job.look(there):
             return job
-        done = job.ended()
-        if done.status == "completed":
+        elif (done := job.ended()).status == "completed":
             return done
     return _send(trial, submitter, run.info())
 

@@ -8,9 +8,13 @@ from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import complete
 from launch.aws.client import AWS, connect, explained
-from launch.training.fetch import fetch
-from launch.training.follow import Description, Log, follow
+from launch.aws.waiting import look_until_over
+from launch.training.ending import own_lines, reason_of
+from launch.training.fetch import check_newest, fetch
+from launch.training.follow import OVER, Description, Log, follow
+from launch.training.reconcile import alone, look, lost, reconcile, release
 
+_AS_JOB = "python -m imdb_cls.train +backend=sagemaker"
 # So many of the last lines of a failed job's log are shown again below the cause.
 _LAST_LINES = 20
 
@@ -39,15 +43,20 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
         UserError: AWS refuses, an expired login for instance; the job goes on.
     """
     info = run.info()
-    job, price = str(info.job_name), run.info().required_job().price_per_hour
-    again = f"the job itself is not touched: python -m launch.jobs attach {run.path}"
+    job, price = str(info.job_name), info.required_job().price_per_hour
+    check_newest(run)
     try:
+        _find(run, aws, screen, poll_seconds)
         description = follow(aws, job, screen.console, poll_seconds, price)
     except KeyboardInterrupt:
         _detached(run, aws, job, screen)
         sys.exit(130)
     except UserError as error:
-        raise UserError(f"{error}; {again}") from None
+        if not run.info().is_live_job:
+            raise
+        again = f"python -m launch.jobs attach {run.path}"
+        said = str(error) if again in str(error) else f"{error}; the job is not touched: {again}"
+        raise type(error)(said) from None
     try:
         fetch(run, aws, description)
     except UserError as error:
@@ -57,6 +66,19 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
             screen.say(f"not fetched; once more: python -m launch.jobs fetch {run.path}")
         sys.exit(130)
     return ended(run, aws, description, screen)
+
+
+def _find(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> None:
+    """Sends the job if it was never made. Raises UserError if AWS has it no more."""
+    found: list[Description | None] = []
+
+    def look() -> bool:
+        found.append(reconcile(run, aws))
+        return True
+
+    look_until_over(look, poll_seconds, screen.say)
+    if found[0] is None:
+        raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
 
 
 def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float:
@@ -75,14 +97,17 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
         for line in complete(run, screen):
             screen.say(line)
         return run.best(run.config().metric)
-    reason = description.get("FailureReason") or description["SecondaryStatus"]
-    print(printable(f"error: {description['TrainingJobName']}: {reason}"), file=sys.stderr)
+    reason = printable(reason_of(description))
+    print(f"error: {description['TrainingJobName']}: {reason}", file=sys.stderr)
     lines: list[str] = []
     with contextlib.suppress(UserError):  # without its log the cause still helps
-        lines = list(Log(aws, description["TrainingJobName"]).new_lines())
+        lines = own_lines(Log(aws, description["TrainingJobName"]).new_lines())
     if lines:
         last = map(printable, lines[-_LAST_LINES:])
         print("the end of its log:", *last, sep="\n  ", file=sys.stderr)
+    if not run.info().rehearsal:
+        screen.say(f"go on as a job: {_AS_JOB} resume={run.path}")
+    screen.say(f"go on here: python -m imdb_cls.train resume={run.path}")
     sys.exit(1)
 
 
@@ -98,3 +123,33 @@ def _detached(run: Run, aws: AWS, job: str, screen: Screen) -> None:
 def stop(aws: AWS, job: str) -> None:
     with explained(f"stopping {job}"):
         aws.client("sagemaker").stop_training_job(TrainingJobName=job)
+
+
+def stop_run(run: Run, aws: AWS, screen: Screen) -> None:
+    """Stops the job of a run, or gives up one that was never made. Raises UserError if it is over
+    already."""
+    job = str(run.info().job_name)
+    with alone(run):
+        there = look(run, aws)
+        if there is None and run.info().is_unsettled:
+            release(run)
+            return screen.say(f"{job} was never made, and is given up")
+    if there is None:
+        raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
+    stop_live(aws, there, run.path, screen)
+    return None
+
+
+def stop_live(aws: AWS, there: Description, word: object, screen: Screen) -> None:
+    """
+    Args:
+        word: the run directory, or the name of the job.
+
+    Raises:
+        UserError: it is over.
+    """
+    job, fetched = there["TrainingJobName"], f"python -m launch.jobs fetch {word}"
+    if there["TrainingJobStatus"] in OVER:
+        raise UserError(f"{job} is in status {there['TrainingJobStatus']} already: {fetched}")
+    stop(aws, job)
+    screen.say(f"{job} is being stopped; then: {fetched}")

@@ -8,12 +8,17 @@ from typing import Any
 
 from imdb_cls.config import Config
 from imdb_cls.errors import UserError
+from imdb_cls.runs.info import JobInfo
 from imdb_cls.runs.leftovers import remove_leftovers
-from imdb_cls.runs.run import Run
+from imdb_cls.runs.run import Run, to_yaml
+from imdb_cls.storage import write_json, write_text
 from launch.aws import s3
 from launch.aws.client import AWS, explained
+from launch.aws.instances import find
 from launch.aws.unpack import unpacked
+from launch.training.ending import reason_of
 from launch.training.follow import Description, cost, trained_seconds
+from launch.training.request import of_this_machine
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 # The facts of run.json that the client knows better than the job.
@@ -23,6 +28,17 @@ _OURS = (
 )
 
 
+def check_newest(run: Run) -> None:
+    """Raises UserError if the run of a job has gone on on this machine since."""
+    info = run.info()
+    if info.resumed_here:
+        done = f"it is {info.status}: " if info.status == "completed" else ""
+        raise UserError(
+            f"{run.path} went on on this machine, and what its job left is older:"
+            f" {done}{run.how_to_go_on()}"
+        )
+
+
 def fetch(run: Run, aws: AWS, description: Description) -> None:
     """Brings back what there is of the model, the files of the run and its checkpoints, and records
     how the job ended. It can be called again if it broke off.
@@ -30,20 +46,67 @@ def fetch(run: Run, aws: AWS, description: Description) -> None:
     Raises:
         UserError: an archive is damaged or unsafe, or the run has gone on on this machine since.
     """
-    if run.info().resumed_here:
-        raise UserError(f"{run.path} went on on this machine: what its job left is older")
+    check_newest(run)
     remove_leftovers(run.path)
     with tempfile.TemporaryDirectory(prefix=f".fetch-{os.getpid()}-", dir=run.path) as temporary:
-        staging = Path(temporary)
-        files = _download(aws, description, staging)
-        found = files / "run"
-        theirs = Run(found)
-        for path in sorted(found.iterdir()):
-            if path.name not in (theirs.record_file.name, theirs.config_file.name):
-                _move(path, run.path / path.name)
-        _logger_files(run.config(), files)
-        run.record_of(theirs, but=_OURS)
+        _keep(run, _download(aws, description, Path(temporary)))
     run.record(**_ending(run, description))
+
+
+def fetch_anew(path: Path, aws: AWS, description: Description) -> Run:
+    """The same where there is no run directory any more: makes one of what the job left.
+
+    Raises:
+        UserError: an archive is damaged or unsafe, or the job left too little.
+    """
+    run, name = Run(path), description["TrainingJobName"]
+    if run.record_file.is_file() and run.info().job_name == name:
+        fetch(run, aws, description)
+        return run
+    run.check_free()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=path.parent) as temporary:
+        files = _download(aws, description, Path(temporary))
+        left = Run(files / "run")
+        if not (left.record_file.is_file() and left.config_file.is_file()):
+            raise UserError(f"{name} left no run: {reason_of(description)}")
+        path.mkdir(exist_ok=True)
+        write_text(run.config_file, to_yaml(of_this_machine(left.config())))
+        facts = left.info()
+        facts.backend, facts.job_name = "sagemaker", name
+        facts.job = _job_of(description, aws.region)
+        write_json(run.record_file, facts.as_json())
+        _keep(run, files)
+    run.record(**_ending(run, description))
+    return run
+
+
+def _keep(run: Run, files: Path) -> None:
+    """Moves what was downloaded to where a run on this machine has it."""
+    theirs = Run(files / "run")
+    for path in sorted(theirs.path.iterdir()):
+        if path.name not in (theirs.record_file.name, theirs.config_file.name):
+            _move(path, run.path / path.name)
+    _logger_files(run.config(), files)
+    run.record_of(theirs, but=_OURS)
+
+
+def _job_of(description: Description, region: str) -> JobInfo:
+    """What a record says of a job, from AWS."""
+    resources = description["ResourceConfig"]
+    return JobInfo(
+        region=region,
+        account=description["TrainingJobArn"].split(":")[4],
+        instance_type=resources["InstanceType"],
+        instance_count=resources["InstanceCount"],
+        spot=bool(description.get("EnableManagedSpotTraining")),
+        image=description["AlgorithmSpecification"]["TrainingImage"],
+        output=f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}"
+        f"/{description['TrainingJobName']}",
+        checkpoints=description.get("CheckpointConfig", {}).get("S3Uri"),
+        price_per_hour=find(resources["InstanceType"]).price,
+        ceiling_usd=None,
+    )
 
 
 def _ending(run: Run, description: Description) -> dict[str, Any]:
@@ -58,7 +121,7 @@ def _ending(run: Run, description: Description) -> dict[str, Any]:
     ended = description.get("TrainingEndTime")
     facts: dict[str, Any] = {"status": status, "job": job}
     if status != "completed":
-        facts["reason"] = description.get("FailureReason") or description["SecondaryStatus"]
+        facts["reason"] = reason_of(description)
         facts["finished"] = ended.isoformat(timespec="seconds") if ended else None
     return facts
 

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from imdb_cls.training.resolve import ResolvedConfig
 from launch.training import metrics
 
 ROOT = str(container.ROOT)
+# The tag of every job of ours.
+TAG = "imdb_cls"
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PIP_QUIET": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 RUN = f"{ROOT}/checkpoints/run"
 _DATA = f"{ROOT}/input/data"
@@ -102,6 +104,20 @@ def job_overrides(
 
     kept = [o for o in without_place(given) if key_of(o) not in fixed]
     return [*kept, *(f"{key}={quoted(value)}" for key, value in fixed.items())]
+
+
+def of_this_machine(config: Config) -> Config:
+    """The config of a run in a container as one of a run here: without what job_overrides has added
+    for the container."""
+    cache = os.environ.get("IMDB_CLS_CACHE", Config.cache_dir)
+    config = replace(config, container=None, cache_dir=cache)
+    config.data.splits = config.model.pretrained.path = None
+    config.trainer.num_nodes, config.trainer.devices = 1, "auto"
+    if config.logger.wandb:
+        config.logger.wandb.dir = None
+    if config.logger.tensorboard:
+        config.logger.tensorboard = type(config.logger.tensorboard)()
+    return config
 
 
 def command(job: Job) -> tuple[str, list[str]]:
@@ -219,7 +235,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         },
         tags=[
             Tag(key=key, value=value)
-            for key, value in {"imdb_cls": job.fingerprint, **backend.tags}.items()
+            for key, value in {**backend.tags, TAG: job.fingerprint}.items()
         ],
     ).with_metric_definitions(
         [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]

@@ -43,12 +43,14 @@ def assemble(
     *,
     sweep: str | None = None,
     continues: str | None = None,
+    changes: list[str] | None = None,
 ) -> Submission:
     """
     Args:
         staging: a directory for the files that are to be sent.
         sweep: the name of the sweep that the run is a trial of.
         continues: the checkpoints of an earlier job of this run.
+        changes: of a run that goes on with its own config, the overrides that change it.
 
     Raises:
         UserError: whatever a user can mend.
@@ -56,17 +58,22 @@ def assemble(
     config, backend = resolved.config, resolved.config.backend
     assert backend is not None
     check_config(config)
-    machines, own_config = Machines.of(config), _travels_whole(overrides)
+    machines, own_config = Machines.of(config), _travels_whole(overrides) or changes is not None
     image = images.for_training(backend.image, machines.instance, account.region)
     notes = secret.choose_mode(config)
     channels = _data(resolved, staging, image.python)
     if own_config:
+        (staging / "config").mkdir()
         write_text(staging / "config" / "config.yaml", to_yaml(config))
         channels.append(of_directory("config", staging / "config"))
     given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
     names = {channel.name for channel in channels}
     ours = request.job_overrides(
-        [] if own_config else given, resolved, names, machines.processes, account.region
+        (changes or []) if own_config else given,
+        resolved,
+        names,
+        machines.processes,
+        account.region,
     )
     job = Job(
         name=backend.job_name or plan.new_job_name(),

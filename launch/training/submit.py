@@ -5,23 +5,18 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo, RunInfo
-from imdb_cls.runs.run import RUN_NAME, Run
+from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen
 from imdb_cls.training.resolve import ResolvedConfig
-from launch.aws.client import AWS, ConnectionLost, explained
+from launch.aws.creating import Unsettled
 from launch.hosting.account import Account
-from launch.training import secret
-from launch.training.request import Request
+from launch.training import reconcile, secret
 from launch.training.submission import Submission, assemble
-
-# boto3 may repeat CreateTrainingJob after a lost answer for as long as that.
-_LOST_ANSWER = timedelta(minutes=10)
 
 
 class Submitter:
@@ -40,12 +35,14 @@ class Submitter:
         *,
         sweep: str | None = None,
         before: RunInfo | None = None,
+        changes: list[str] | None = None,
     ) -> Iterator[Submission]:
         """Gives a job that can be sent for as long as this lasts.
 
         Args:
             sweep: the name of the sweep that the run is a trial of.
             before: the record of an earlier job of the run, to go on from its checkpoints.
+            changes: as `assemble` takes them.
 
         Raises:
             UserError: whatever a user can mend before anything is sent.
@@ -60,6 +57,7 @@ class Submitter:
                 Path(staging),
                 sweep=sweep,
                 continues=continues,
+                changes=changes,
             )
             if not self._shown:
                 self._shown = True
@@ -91,28 +89,27 @@ class Submitter:
         aws, store = self.account.client, self.account.store
         secret.send(submission.resolved.config, aws)
         uploaded = sum(len(store.put(channel)) for channel in submission.channels)
-        if before:
-            for path in run.path.iterdir():
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        # The name is on record before the job exists, whatever happens next.
-        self._record(submission, run, overrides, before)
-        attach = f"python -m launch.jobs attach {run.path}"
-        try:
-            _create(submission.request, aws)
-        except KeyboardInterrupt:
-            print(f"the job may have been created: {attach}", flush=True)
-            raise
-        except ConnectionLost as error:
-            raise UserError(
-                f"{error}; the job may have been created all the same: {attach}"
-            ) from None
-        except UserError:
+        run.path.mkdir(parents=True, exist_ok=True)
+        with reconcile.alone(run):
+            if before and run.info() != before:
+                raise UserError(f"{run.path}: another process has gone on with it: try again")
+            # The name is on record before the job exists, whatever happens next.
+            self._record(submission, run, overrides, before)
+            try:
+                reconcile.send(run, aws)
+            except KeyboardInterrupt:
+                print(reconcile.still_unsettled(run), flush=True)
+                raise
+            except Unsettled as error:
+                raise error.advising(reconcile.still_unsettled(run)) from None
+            except UserError:
+                if before:
+                    write_json(run.record_file, before.as_json())
+                else:
+                    reconcile.release(run)
+                raise
             if before:
-                run.record(**before.as_json())
-            else:
-                run.record_file.unlink(missing_ok=True)
-                run.config_file.unlink(missing_ok=True)
-            raise
+                _clear(run)
         return uploaded
 
     def _record(
@@ -122,6 +119,7 @@ class Submitter:
         Run.create(
             run.path,
             submission.resolved.config,
+            anew=before is not None,
             overrides=overrides,
             fingerprint=job.fingerprint,
             resolved=submission.resolved.record,
@@ -134,6 +132,8 @@ class Submitter:
             previous_jobs=_previous(before) if before else None,
             job=JobInfo(
                 region=self.account.region,
+                account=self.account.number,
+                request=submission.request,
                 instance_type=plan.machines.instance.name,
                 instance_count=plan.backend.instance_count,
                 spot=plan.backend.spot,
@@ -151,16 +151,8 @@ def _previous(before: RunInfo) -> list[JobInfo]:
     return [*(before.previous_jobs or []), last]
 
 
-def _create(made: Request, aws: AWS) -> None:
-    client, name = aws.client("sagemaker"), made["TrainingJobName"]
-    taken = f"choose another backend.job_name than {name}, or leave it out"
-    with explained("submitting the job", ResourceInUse=taken):
-        try:
-            client.create_training_job(**made)
-        except client.exceptions.ResourceInUse:
-            there = client.describe_training_job(TrainingJobName=name)
-            new = datetime.now(UTC) - there["CreationTime"] < _LOST_ANSWER
-            run = there.get("Environment", {}).get(RUN_NAME)
-            # It is this job if the first answer was lost on its way and boto3 asked again.
-            if not (new and run == made["Environment"][RUN_NAME]):
-                raise
+def _clear(run: Run) -> None:
+    """Deletes what an earlier job left here. Its checkpoints are in S3."""
+    for path in run.path.iterdir():
+        if path not in (run.record_file, run.config_file):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

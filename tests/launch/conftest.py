@@ -9,13 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from botocore.config import Config as BotoConfig
 
 from imdb_cls.runs.run import Run
+from launch.aws import client
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
 from tests.support import few_wheels
-from tests.support.called import call
-from tests.support.doubles import Actor, Door, Following, words_of
+from tests.support.called import Said, call
+from tests.support.doubles import Actor, Door, Following, Submit, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
 from tests.support.local_aws import BUCKET, REGION, Put, local_aws
 from tests.support.once import once
@@ -28,11 +30,11 @@ from tests.support.rehearsed import REHEARSED, SMALL, outside
 @pytest.fixture
 def put(aws: LocalAWS) -> Put:
     """Puts an object into BUCKET."""
-    client = aws.client("s3", REGION)
+    s3 = aws.client("s3", REGION)
 
     def run(key: str, content: bytes | str) -> None:
         body = content.encode() if isinstance(content, str) else content
-        client.put_object(Bucket=BUCKET, Key=key, Body=body)
+        s3.put_object(Bucket=BUCKET, Key=key, Body=body)
 
     return run
 
@@ -45,6 +47,23 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{found.port}")
     yield found
     found.shut()
+
+
+@pytest.fixture
+def submit(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submit:
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+    def run(*overrides: str, name: str = "run") -> Said:
+        return call("imdb_cls.train", *words_of(tiny, tmp_path / name, *overrides))
+
+    return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asks AWS twice, and no more."""
+    few = BotoConfig(retries={"mode": "standard", "total_max_attempts": 2})
+    monkeypatch.setattr(client, "_CLIENT", client._CLIENT.merge(few))
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,15 @@
 """python -m launch.jobs, beside attach."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from imdb_cls.runs.run import Run
 from tests.support.called import Said
 from tests.support.doubles import Following
-from tests.support.local_aws import REGION
+from tests.support.local_aws import REGION, minimal_request
 from tests.support.runs import read
 
 
@@ -23,13 +25,69 @@ def test_fetch_waits_for_nobody_and_can_be_repeated(following: Following) -> Non
     assert following.has_it_all()
 
 
-def test_list_shows_the_jobs_of_the_account(following: Following) -> None:
+def test_list_shows_every_job_of_a_run_whatever_its_name(following: Following) -> None:
     following.send()
+    client = following.door.aws.client("sagemaker", REGION)
+    request = read(following.run.parent, "request.json")
+    client.create_training_job(**request | {"TrainingJobName": "mine"})
+    client.create_training_job(**minimal_request("of-others"))
     said = following.jobs("list")
     assert (said.code, said.err) == (0, "")
-    row = next(line for line in said.out.splitlines() if following.job.name in line)
-    assert row.split()[1] == "Training"
+    rows = [line.split()[:2] for line in said.out.splitlines()[2:]]
+    assert [name for name, _ in rows] == ["mine", following.name]
+    assert {status for _, status in rows} <= {"Starting", "Downloading", "Training"}
     assert "no jobs with 'of-others'" in following.jobs("list", "name=of-others").out
+
+
+def test_a_lost_directory_loses_nothing(following: Following, tmp_path: Path) -> None:
+    """Attach, stop and fetch take the name of a job, too."""
+    following.send()
+    lost = following.run.rename(tmp_path / "lost")
+    line = following.jobs("fetch", following.name).line
+    assert f"is not over (Training): python -m launch.jobs attach {following.name}" in line
+    following.actor.may_end.set()
+    place = tmp_path / "made" / "again"
+    for command in ("attach", "fetch"):
+        said = following.jobs(command, following.name, f"output={place}")
+        assert (said.code, said.err) == (0, "")
+        assert f"run directory: {place}" in said.out
+    assert following.has_it_all(place)
+    before, after = read(lost, "run.json"), read(place, "run.json")
+    for fact in ("fingerprint", "resolved", "seed", "job_name", "backend"):
+        assert after[fact] == before[fact], fact
+    job = {**before["job"], "ceiling_usd": None}
+    assert after["job"] == {**after["job"], **job}
+    # It is a run of this machine: nothing in it leads into the container.
+    assert "/opt/ml" not in (place / "config.yaml").read_text()
+    assert Run.open(place, complete=True).config().cache_dir == os.environ["IMDB_CLS_CACHE"]
+
+
+def test_a_job_that_left_no_run_says_so(following: Following, tmp_path: Path) -> None:
+    request = read(following.run.parent, "request.json")
+    client = following.door.aws.client("sagemaker", REGION)
+    client.create_training_job(**request)
+    following.job.enter("Failed", "CapacityError: no p3")
+    line = following.jobs("fetch", following.name, f"output={tmp_path}/new").line
+    assert f"{following.name} left no run: CapacityError: no p3" in line
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_job_that_is_over_is_not_stopped(following: Following) -> None:
+    following.actor.may_end.set()
+    following.send()
+    assert following.actor.idle.wait(30)
+    for word in (str(following.run), following.name):
+        line = following.jobs("stop", word).line
+        over = f"is in status Completed already: python -m launch.jobs fetch {word}"
+        assert f"{following.name} {over}" in line
+    assert "StopTrainingJob" not in following.door.seen
+
+
+def test_a_job_of_somebody_else_is_left_alone(following: Following) -> None:
+    client = following.door.aws.client("sagemaker", REGION)
+    client.create_training_job(**minimal_request("of-others"))
+    for command in ("attach", "stop", "fetch"):
+        assert "of-others is not the job of a run" in following.jobs(command, "of-others").line
 
 
 def test_metrics_of_a_job_that_has_none_is_one_line(following: Following) -> None:
@@ -45,7 +103,7 @@ def test_metrics_of_a_job_that_has_none_is_one_line(following: Following) -> Non
     [
         (["atach", "x"], "Did you mean 'attach'?"),
         ([], "allowed are list, attach, stop, fetch, metrics"),
-        (["attach"], "attach takes one run directory"),
+        (["attach"], "attach takes one run directory, or the name of a job"),
         (["attach", "no-such-run"], "no-such-run: no such directory"),
         (["stop", "{local}"], "ran on this machine: there is no job"),
         (["list", "last=0"], "last=0"),

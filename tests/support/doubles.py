@@ -22,6 +22,9 @@ from tests.support.processes import started
 from tests.support.rehearsed import IMPATIENT
 from tests.support.runs import FILES, files_of, read
 
+Submit = Callable[..., Said]
+"""Submits the tiny run as a job, in this process, into tmp_path/<name>: the fixture `submit`."""
+
 LINES = ["Starting training script", "step=1 epoch=0 train/loss=0.5", "", "ünïcode"]
 
 
@@ -38,11 +41,21 @@ class Door:
     refusals: list[tuple[str, str, int]] = field(default_factory=list)
     """Operation, error code, and how often still."""
     lost: str | None = None
-    """How the next answer to CreateTrainingJob gets lost: cut, or a 500."""
+    """How the next answer to `losing` gets lost: cut, or a 500."""
+    losing: str = "CreateTrainingJob"
+    dropped: int = 0
+    """So many further requests for `losing` never arrive."""
+    after: dict[str, Callable[[], object]] = field(default_factory=dict)
+    """What happens once an operation has been answered."""
     seen: list[str] = field(default_factory=list)
     """Operations, or methods and paths."""
     port: int = 0
     _server: BaseWSGIServer | None = None
+
+    @property
+    def jobs(self) -> list[str]:
+        """The names of all jobs of the account."""
+        return [job.name for job in self.aws.training.jobs.all()]
 
     def open(self) -> None:
         server = make_server("127.0.0.1", self.port, self, threaded=True, request_handler=_Silent)
@@ -63,17 +76,23 @@ class Door:
     ) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
         self.seen.append(operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        if operation == self.losing and (self.dropped or self.lost):
+            how = "cut" if self.dropped else self.lost
+            if self.dropped:
+                self.dropped -= 1
+            else:
+                list(self.aws(environ, lambda *answer: None))
+                self.lost = None
+            if how == "cut":
+                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return _error(start_response, "500 Internal Server Error", "InternalFailure", "")
         for number, (refused, code, times) in enumerate(self.refusals):
             if refused == operation and times:
                 self.refusals[number] = (refused, code, times - 1)
                 return _error(start_response, "400 Bad Request", code, "Planted refusal.")
-        if self.lost and operation == "CreateTrainingJob":
-            list(self.aws(environ, lambda *answer: None))
-            how, self.lost = self.lost, None
-            if how == "cut":
-                environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            return _error(start_response, "500 Internal Server Error", "InternalFailure", "")
-        return self.aws(environ, start_response)
+        answer = list(self.aws(environ, start_response))
+        self.after.pop(operation, lambda: None)()
+        return answer
 
 
 def _error(
@@ -130,7 +149,7 @@ class Actor:
                 archive.unlink()
         for path in (self.left / "checkpoints").iterdir():
             s3.upload_file(str(path), BUCKET, f"{base}/checkpoints/run/checkpoints/{path.name}")
-        for name in ("run.json", "train.log", "metrics.csv"):
+        for name in ("config.yaml", "run.json", "train.log", "metrics.csv"):
             s3.upload_file(str(self.left / name), BUCKET, f"{base}/checkpoints/run/{name}")
 
 
@@ -162,7 +181,12 @@ class Following:
     def attach(self) -> "contextlib.AbstractContextManager[subprocess.Popen[str]]":
         return started([*self.python, "-c", IMPATIENT, "attach", str(self.run)])
 
-    def has_it_all(self) -> bool:
-        record = read(self.run, "run.json")
-        assert files_of(self.run) == FILES
+    @property
+    def name(self) -> str:
+        """The job's, as it is on record."""
+        return str(read(self.run.parent, "request.json")["TrainingJobName"])
+
+    def has_it_all(self, run: Path | None = None) -> bool:
+        record = read(run or self.run, "run.json")
+        assert files_of(run or self.run) == FILES
         return (record["status"], record["job"]["status"]) == ("completed", "Completed")

@@ -9,6 +9,7 @@ import pytest
 from imdb_cls.errors import UserError
 from launch.batches import options
 from launch.rehearsal.server import NotStarted, Running
+from tests.support.doubles import Door
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, REGION, ROLE, Put
 from tests.support.processes import Command
@@ -107,6 +108,40 @@ def test_a_job_that_failed_says_why_and_is_tried_anew(answering: Account, review
     names = [job.name for job in answering.aws.transforms.jobs.all()]
     assert names == [failed.name, f"{failed.name}-2"]
     assert (answering.run / f"{failed.name}.jsonl").read_text().count("\n") == len(TEXTS)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateTransformJob"])
+def test_a_job_whose_answer_was_lost_is_not_lost(
+    account: Account, door: Door, reviews: Path, operation: str
+) -> None:
+    door.losing, door.lost = operation, "cut"
+    if operation == "CreateTransformJob":
+        door.refuse(operation, "ResourceLimitExceeded")
+    said = account.batch(reviews, "text=review", "wait=false")
+    assert (said.code, said.err) == (0, "")
+    (job,) = account.aws.transforms.jobs.all()
+    assert account.there()["models"] == [job.name]
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("made", [True, False])
+def test_a_job_of_which_nobody_knows_keeps_its_model(
+    account: Account, door: Door, reviews: Path, made: bool
+) -> None:
+    door.losing = "CreateTransformJob"
+    if made:
+        door.lost = "cut"
+        for refused in ("CreateTransformJob", "DescribeTransformJob"):
+            door.refuse(refused, "ExpiredTokenException")
+    else:
+        door.dropped = 2
+    line = account.batch(reviews, "text=review", "wait=false").line
+    assert "it may have been made, and is billed then: the same command finds it" in line
+    assert len(account.there()["models"]) == 1
+    assert account.batch(reviews, "text=review", "wait=false").code == 0
+    (job,) = account.aws.transforms.jobs.all()
+    assert account.there()["models"] == [job.name]
 
 
 def test_a_job_goes_on_without_its_command_until_it_is_stopped(

@@ -220,6 +220,47 @@ def test_an_update_that_aws_refuses_changes_nothing(account: Account, door: Door
     assert account.whole()
 
 
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("operation", ["CreateEndpoint", "UpdateEndpoint"])
+@pytest.mark.parametrize("code", ["ResourceLimitExceeded", "ExpiredTokenException"])
+def test_an_endpoint_whose_answer_was_lost_is_asked_for_when_the_retry_is_refused(
+    account: Account, door: Door, operation: str, code: str
+) -> None:
+    if operation == "UpdateEndpoint":
+        assert account.deploy("instance_type=ml.m5.large").code == 0
+    door.losing, door.lost = operation, "cut"
+    door.refuse(operation, code)
+    said = account.deploy()
+    assert (said.code, said.err) == (0, "")
+    assert account.whole()
+    assert account.request("configs")["ProductionVariants"][0]["InstanceType"] == "ml.m5.xlarge"
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("made", [True, False])
+def test_an_endpoint_of_which_nobody_knows_is_on_record(
+    account: Account, door: Door, made: bool
+) -> None:
+    door.losing = "CreateEndpoint"
+    if made:
+        door.lost = "cut"
+        door.after["CreateEndpointConfig"] = lambda: door.refuse(
+            "DescribeEndpoint", "ExpiredTokenException"
+        )
+        door.refuse("CreateEndpoint", "ExpiredTokenException")
+    else:
+        door.dropped = 2
+    line = account.deploy().line
+    assert f"is billed then: python -m launch.endpoint status {account.run} finds out" in line
+    record = account.record()
+    assert record
+    assert (record["region"], record["name"]) == (REGION, account.name)
+    # Its parts are there for it.
+    assert [len(found) for found in account.there().values()] == [made, 1, 1]
+    assert account.deploy().code == 0
+    assert account.whole()
+
+
 def test_who_scales_nothing_needs_no_rights_for_it(account: Account, door: Door) -> None:
     door.refuse("DescribeScalableTargets", "AccessDeniedException", times=99)
     door.refuse("RegisterScalableTarget", "AccessDeniedException", times=99)

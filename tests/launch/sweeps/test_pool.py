@@ -13,8 +13,10 @@ import pytest
 
 from imdb_cls.runs.results import read as results
 from launch.rehearsal.training_jobs import TrainingJob
+from launch.training import reconcile
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door
+from tests.support.hosted import Killed, kill
 from tests.support.local_aws import BUCKET, ROLE
 from tests.support.runs import FILES, files_of, read
 from tests.support.sweeps import statuses
@@ -176,6 +178,73 @@ def test_a_quota_below_max_parallel_is_found_out(
     assert (done.code, done.err, stage.most) == (0, "", 1)
     assert "so 1 at once" in done.out
     assert statuses(tmp_path / "sweep") == {"0": "completed", "1": "completed"}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_request_that_never_arrived_is_sent_again_under_its_name(
+    stage: Stage, sweep: Sweep, tmp_path: Path
+) -> None:
+    stage.door.dropped = 2
+    names = []
+    stage.door.after["DescribeTrainingJob"] = lambda: names.append(
+        read(tmp_path / "sweep" / "0", "run.json")["job_name"]
+    )
+    done = sweep("seed=1,2")
+    assert (done.code, done.err, len(stage.jobs)) == (0, "", 2)
+    assert stage.jobs[0].name == names[0]
+    assert statuses(tmp_path / "sweep") == {"0": "completed", "1": "completed"}
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("lost", ["the request", "the answer"])
+def test_a_trial_whose_job_may_exist_is_not_sent_under_another_name(
+    stage: Stage, sweep: Sweep, tmp_path: Path, lost: str
+) -> None:
+    """Nothing is known of it after this command; the same command finds out and goes on."""
+    stage.door.dropped, stage.door.lost = (1, None) if lost == "the request" else (0, "cut")
+    for operation in ("CreateTrainingJob", "DescribeTrainingJob"):
+        stage.door.refuse(operation, "ExpiredTokenException")
+    line = sweep("seed=1,2").line
+    assert "have expired" in line
+    assert f"python -m launch.jobs attach {tmp_path}/sweep/0" in line
+    name = read(tmp_path / "sweep" / "0", "run.json")["job_name"]
+    done = sweep("seed=1,2")
+    assert (done.code, done.err, len(stage.jobs)) == (0, "", 2)
+    assert stage.jobs[0].name == name
+    assert statuses(tmp_path / "sweep") == {"0": "completed", "1": "completed"}
+
+
+def test_a_job_that_aws_has_no_more_is_sent_anew(
+    stage: Stage, sweep: Sweep, tmp_path: Path
+) -> None:
+    stage.gate.clear()
+    assert sweep("seed=1", "backend.wait=false").code == 0
+    (first,) = stage.jobs
+    stage.door.aws.training.jobs.delete({"TrainingJobName": first.name}, first.region)
+    stage.gate.set()
+    done = sweep("seed=1")
+    assert (done.code, done.err) == (0, "")
+    (second,) = stage.jobs
+    assert second.request["CheckpointConfig"] == first.request["CheckpointConfig"]
+    assert statuses(tmp_path / "sweep") == {"0": "completed"}
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_retry_that_is_killed_while_it_is_sent_keeps_what_came_before(
+    stage: Stage, sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage.ends["0"] = ("Failed", "no capacity")
+    assert sweep("seed=1").code == 1
+    kept = files_of(tmp_path / "sweep" / "0")
+    stage.ends.clear()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(reconcile, "send", lambda run, aws: kill())
+        sweep("seed=1")
+    assert files_of(tmp_path / "sweep" / "0") == kept
+    assert (sweep("seed=1").code, len(stage.jobs)) == (0, 2)
+    record = read(tmp_path / "sweep" / "0", "run.json")
+    assert record["job_name"] == stage.jobs[1].name
+    assert [job["name"] for job in record["previous_jobs"]] == [stage.jobs[0].name]
 
 
 def test_what_no_job_can_do_without_is_one_line_before_anything_starts(

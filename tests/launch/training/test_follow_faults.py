@@ -40,6 +40,7 @@ def test_a_failed_job_says_why_and_what_it_left_is_here(following: Following, re
     first, *rest = said.err.splitlines()
     assert first == f"error: {following.job.name}: {reason}"
     assert [line.strip() for line in rest][1:] == [*LINES, "the last line"]
+    assert f"+backend=sagemaker resume={following.run}" in said.out
     assert "Failed, 90 s billed" in said.out
     record = read(following.run, "run.json")
     assert (record["status"], record["reason"]) == ("failed", reason)

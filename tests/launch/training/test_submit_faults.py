@@ -1,41 +1,12 @@
 """What can go wrong between here and a job: one line says it, and nothing half-done is left."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from botocore.config import Config as BotoConfig
 
-from tests.support.called import Said, call
-from tests.support.doubles import Door, words_of
+from tests.support.doubles import Door, Submit
 from tests.support.local_aws import BUCKET, REGION, minimal_request
 from tests.support.runs import read
-
-Submit = Callable[..., Said]
-
-
-@pytest.fixture
-def submit(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submit:
-    """Submits the tiny run as a job, in this process, into tmp_path/<name>."""
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-
-    def run(*overrides: str, name: str = "run") -> Said:
-        return call("imdb_cls.train", *words_of(tiny, tmp_path / name, *overrides))
-
-    return run
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    from launch.aws import client
-
-    few = BotoConfig(retries={"mode": "standard", "total_max_attempts": 2})
-    monkeypatch.setattr(client, "_CLIENT", client._CLIENT.merge(few))
-
-
-def jobs_of(door: Door) -> list[str]:
-    """The names of all jobs of the account behind the door."""
-    return [job.name for job in door.aws.training.jobs.all()]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +24,7 @@ def test_what_the_account_does_not_have_is_named(
     line = submit(override).line
     assert all(part in line for part in parts), line
     assert list(tmp_path.iterdir()) == []
-    assert jobs_of(door) == ["taken"]
+    assert door.jobs == ["taken"]
 
 
 def test_without_credentials_it_says_what_to_do(
@@ -84,7 +55,7 @@ def test_a_refused_request_leaves_nothing_but_the_inputs(
     assert part in line
     assert "Planted refusal." in line
     assert list(tmp_path.iterdir()) == []
-    assert jobs_of(door) == []
+    assert door.jobs == []
 
 
 def test_throttling_is_waited_out(door: Door, submit: Submit) -> None:
@@ -92,7 +63,7 @@ def test_throttling_is_waited_out(door: Door, submit: Submit) -> None:
     said = submit()
     assert (said.code, said.err) == (0, "")
     assert door.seen.count("CreateTrainingJob") == 3
-    assert len(jobs_of(door)) == 1
+    assert len(door.jobs) == 1
 
 
 def test_throttling_for_ever_is_one_line(
@@ -123,7 +94,7 @@ def test_a_lost_answer_is_no_failure(
     said = submit(f"backend.job_name={name}")
     assert (said.code, said.err) == (0, "")
     assert door.seen.count("CreateTrainingJob") == 2
-    assert jobs_of(door) == [read(tmp_path / "run", "run.json")["job_name"]]
+    assert door.jobs == [read(tmp_path / "run", "run.json")["job_name"]]
 
 
 def test_a_second_job_uploads_nothing(door: Door, submit: Submit) -> None:
@@ -139,4 +110,4 @@ def test_a_second_job_uploads_nothing(door: Door, submit: Submit) -> None:
     assert (second.code, stored()) == (0, [])
     assert "uploaded" not in second.out
     assert second.out.count("in S3 already") == 4
-    assert len(jobs_of(door)) == 2
+    assert len(door.jobs) == 2

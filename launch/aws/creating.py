@@ -1,0 +1,92 @@
+"""Asks AWS for what is paid, so that it is made once and is known, whatever is lost on the way."""
+
+from collections.abc import Callable
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ClientError
+
+from imdb_cls.errors import UserError
+from launch.aws.client import AWS, ConnectionLost, explained
+from launch.aws.limits import Request
+
+# What SageMaker says of a name that something has already, and of an endpoint that is changing.
+_TAKEN = ("already existing", "must be unique", "already exists", "in-progress")
+
+
+class Unsettled(Exception):
+    """What was asked for may have been made, and may be made yet.
+
+    Args:
+        cause: the last thing that AWS said, or that nothing came.
+    """
+
+    def __init__(self, cause: UserError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+    def advising(self, advice: str) -> UserError:
+        """The cause with what to do about it."""
+        return type(self.cause)(f"{self.cause}; {advice}")
+
+
+def create(
+    aws: AWS,
+    operation: str,
+    request: Request,
+    is_there: Callable[[], bool],
+    doing: str,
+    **hints: str,
+) -> None:
+    """Sends a request to SageMaker. A refusal says nothing of an earlier attempt whose answer was
+    lost: AWS is then asked.
+
+    Args:
+        is_there: asks AWS whether what the request asks for is there, and is not somebody else's.
+        doing, hints: as `explained` takes them.
+
+    Raises:
+        UserError: AWS refuses, and nothing was made.
+        Unsettled: nobody knows.
+    """
+    client, unanswered, settled = aws.client("sagemaker"), False, False
+
+    def note(response: Any = None, **others: Any) -> None:
+        nonlocal unanswered
+        unanswered = unanswered or response is None or response[0].status_code >= 500
+
+    event = f"needs-retry.sagemaker.{operation}"
+    client.meta.events.register(event, note)
+    try:
+        with explained(doing, **hints):
+            try:
+                getattr(client, xform_name(operation))(**request)
+            except ClientError as error:
+                if (unanswered or _is_taken(error)) and is_there():
+                    return
+                settled = not unanswered
+                raise
+    except ConnectionLost as error:
+        raise Unsettled(error) from None
+    except UserError as error:
+        if settled:
+            raise
+        raise Unsettled(error) from None
+    finally:
+        client.meta.events.unregister(event, note)
+
+
+def create_unless_there(call: Callable[..., Any], request: Request) -> None:
+    """Creates something whose name says what it is made of: what has the name is the same."""
+    try:
+        call(**request)
+    except ClientError as error:
+        if not _is_taken(error):
+            raise
+
+
+def _is_taken(error: ClientError) -> bool:
+    said = error.response["Error"].get("Message", "")
+    return error.response["Error"]["Code"] == "ResourceInUse" or any(
+        part in said for part in _TAKEN
+    )
