@@ -237,9 +237,10 @@ def test_a_retry_that_is_killed_while_it_is_sent_keeps_what_came_before(
     assert sweep("seed=1").code == 1
     kept = files_of(tmp_path / "sweep" / "0")
     stage.ends.clear()
-    with monkeypatch.context() as patch, pytest.raises(Killed):
+    with monkeypatch.context() as patch:
         patch.setattr(reconcile, "send", lambda run, aws: kill())
-        sweep("seed=1")
+        with pytest.raises(Killed):
+            sweep("seed=1")
     assert files_of(tmp_path / "sweep" / "0") == kept
     assert (sweep("seed=1").code, len(stage.jobs)) == (0, 2)
     record = read(tmp_path / "sweep" / "0", "run.json")
