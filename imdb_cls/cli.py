@@ -65,9 +65,8 @@ def one_line_errors() -> Iterator[None]:
     """Ends the process on an error, as every command does."""
     # Python would search for garbage before it ends: a fifth of a short command's time.
     atexit.register(gc.freeze)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # a terminal without our letters shows others
-            stream.reconfigure(errors="replace")
+    if isinstance(sys.stdout, TextIOWrapper):  # where our letters are not known, others are shown
+        sys.stdout.reconfigure(errors="replace")
     try:
         yield
     except BrokenPipeError:

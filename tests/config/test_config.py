@@ -287,7 +287,7 @@ def test_an_unknown_key_is_refused_with_the_nearest_right_one(key: str, near: st
     [
         (["data.negative=[1,2]"], "data.negative=['1', '2'] data.positive=[]: give both"),
         (["data.negative=[1,2]", "data.positive=[2.0]"], "'2' is both negative and positive"),
-        (["data.negative=[no]", "data.positive=[NO]"], "'no' is both negative and positive"),
+        (["data.negative=[bad]", "data.positive=[BAD]"], "'bad' is both negative and positive"),
         (["data.label=text"], "data.text and data.label are both 'text'"),
         (["data.separator=colon"], "data.separator=colon: allowed are auto, comma"),
         (["data.train=[]"], "data.train=[] is no path"),

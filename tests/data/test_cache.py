@@ -9,6 +9,7 @@ import pytest
 
 from imdb_cls.config import PretrainedConfig
 from imdb_cls.data import sources, splits, tokens
+from imdb_cls.data.reviews import Layout
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
@@ -42,14 +43,14 @@ def tokenizer() -> HeadTailTokenizer:
 
 
 def whole(file: Path, cache: Path) -> Split:
-    return splits.whole(sources.load_file(file, "text", "label", cache))
+    return splits.whole(sources.load_files(file, Layout(), cache))
 
 
 def read_all(file: Path, cache: Path, tokenizer: HeadTailTokenizer) -> list[object]:
     """What a run takes from the cache: reviews, their tokens, and the baseline's labels."""
     split = whole(file, cache)
     ids = tokens.tokenize(split, tokenizer, cache).ids(np.arange(len(split)))
-    scored = baseline(Splits(split, split, split, "", 0), split, cache)
+    scored = baseline(Splits(split, split, split, "", 0, 0), split, cache)
     assert not isinstance(scored, str)
     return [split.texts(), [row.tolist() for row in ids], scored.probability.tolist()]
 

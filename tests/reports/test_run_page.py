@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from imdb_cls.data import sources
+from imdb_cls.data.reviews import Layout
 from imdb_cls.data.splits import whole
 from imdb_cls.evaluate import Arguments, evaluate
 from imdb_cls.reports.run.page import write, write_evaluation
@@ -198,7 +199,7 @@ def test_an_evaluation_has_a_page_of_its_own(
         rows.writerow(("text", "label"))
         rows.writerows((text, number % 2) for number, text in enumerate(texts))
     evaluate(Arguments(run=str(reported.path), input=str(file), output=str(tmp_path / "out")))
-    split = whole(sources.load_file(str(file), "text", "label", cache))
+    split = whole(sources.load_files(str(file), Layout(), cache))
     own = Page(write_evaluation(tmp_path / "out", reported, split).read_text(encoding="utf-8"))
     assert "How did training go?" not in own.headings
     assert str(file) in own.words

@@ -13,6 +13,7 @@ import pytest
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo, Resolved
 from imdb_cls.runs.run import Run
+from imdb_cls.typed import filled
 from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.training_jobs import TrainingJob
@@ -62,14 +63,19 @@ def begin(path: Path, *overrides: str) -> Run:
         parsed(*(overrides or ("logger=none",))),
         overrides=["+backend=sagemaker", "seed=1"],
         fingerprint="ours",
-        resolved=Resolved.of({"data_fingerprint": "0"}),
+        resolved=filled(Resolved, {"data_fingerprint": "0"}, "", partial=True),
         device="ml.p3.2xlarge",
         precision="16-mixed (auto)",
         backend="sagemaker",
         job_name="job-1",
         logger_id=None,
         rehearsal=False,
-        job=JobInfo.of({"region": REGION, "instance_type": "ml.p3.2xlarge", "price_per_hour": 3.6}),
+        job=filled(
+            JobInfo,
+            {"region": REGION, "instance_type": "ml.p3.2xlarge", "price_per_hour": 3.6},
+            "",
+            partial=True,
+        ),
     )
 
 
