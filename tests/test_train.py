@@ -285,7 +285,7 @@ def test_a_config_that_reads_our_environment_is_refused(trained: Path, tmp_path:
     run = Run(shutil.copytree(trained, tmp_path / "copy"))
     text = run.config_file.read_text()
     run.config_file.write_text(text.replace("cache_dir: ", "cache_dir: ${oc.env:HOME}"))
-    with pytest.raises(UserError, match=r"config\.yaml is damaged: it refers to values outside"):
+    with pytest.raises(UserError, match=r"config\.yaml is damaged: a run's config has no "):
         run.config()
 
 

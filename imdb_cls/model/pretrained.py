@@ -1,5 +1,6 @@
 """Makes the network from pretrained files, and writes the model/ directory of a run."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -77,6 +78,17 @@ def _load_encoder(
         )
 
 
+def _sort_metadata(file: Path) -> None:
+    """Puts the keys of the metadata in order: safetensors' own is another each time, and equal
+    networks are to be equal files."""
+    with file.open("r+b") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = json.loads(stream.read(size))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        stream.seek(8)
+        stream.write(json.dumps(header, separators=(",", ":")).encode().ljust(size))
+
+
 def save(
     network: DistilBertForSequenceClassification, tokenizer: HeadTailTokenizer, path: Path
 ) -> None:
@@ -86,6 +98,7 @@ def save(
     try:
         network.save_pretrained(path)
         save_file(weights, path / WEIGHTS, metadata)
+        _sort_metadata(path / WEIGHTS)
     except SafetensorError as error:
         # It does not write through Python, and puts the disk's error into words.
         if number := re.search(r"os error (\d+)", str(error)):

@@ -40,7 +40,7 @@ def test_an_interrupted_spot_job_goes_on_where_it_was(rehearsal: Path) -> None:
     said = read(rehearsal, "seen.json")["said"]
     (resumed,) = [line for line in said.splitlines() if line.startswith("going on after step ")]
     assert 10 <= int(resumed.split()[-1]) < 30
-    assert said.index("stopped: go on with") < said.index(resumed)
+    assert said.index("\nstopped\n") < said.index(resumed)
 
 
 def test_its_record_is_that_of_the_local_run_and_its_jobs(local_run: Path, rehearsal: Path) -> None:

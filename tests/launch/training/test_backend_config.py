@@ -107,7 +107,6 @@ def parse_with(**settings: object) -> Config:
 
 
 CONTRADICTIONS = {
-    "resume=runs/1": "resume=… goes on on this machine",
     "container=/opt/ml": "container is set inside a job only",
     "trainer.num_nodes=2": "follows backend.instance_count",
     "trainer.accelerator=mps": "SageMaker has no Apple GPU",

@@ -266,5 +266,5 @@ def test_a_trials_values_name_its_sweep(tmp_path: Path) -> None:
     run = Run(tmp_path / "2026-11-24" / "3")
     run.path.mkdir(parents=True)
     for sweep, named in (("2026-11-24/15-04-11", {"Sweep": "2026-11-24/15-04-11"}), (None, {})):
-        run.record(sweep=sweep)
+        run.record(status="running", sweep=sweep)
         assert dimensions(run, "local") == {"Run": "2026-11-24/3", "Job": "local", **named}
