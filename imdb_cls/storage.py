@@ -89,7 +89,8 @@ def lock(file: IO[Any] | int) -> bool:
             if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
                 raise
             warnings.warn(
-                "this file system has no locks: start no second command on the same directory",
+                f"{getattr(file, 'name', 'a directory')}: this file system has no locks: start no"
+                " second command on the same directory",
                 stacklevel=2,
             )
         return True

@@ -197,10 +197,10 @@ def test_a_run_that_was_killed_before_it_began_begins_again_in_its_place(
 def test_a_run_that_cannot_be_recorded_leaves_nothing(
     train_here: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Run, **facts: object) -> None:
+    def full(path: Path, values: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Run, "record", full)
+    monkeypatch.setattr("imdb_cls.runs.run.write_json", full)
     with pytest.raises(OSError, match="No space left"):
         train_here()
     assert files_of(tmp_path) == set()

@@ -39,7 +39,7 @@ def test_it_leaves_the_files_of_a_local_run(local_run: Path, rehearsal: Path) ->
 def test_an_interrupted_spot_job_goes_on_where_it_was(rehearsal: Path) -> None:
     said = read(rehearsal, "seen.json")["said"]
     (resumed,) = [line for line in said.splitlines() if line.startswith("going on after step ")]
-    assert 10 <= int(resumed.split()[-1]) < 30
+    assert 10 <= int(resumed.split()[-1]) < 60
     assert said.index("\nstopped\n") < said.index(resumed)
 
 
