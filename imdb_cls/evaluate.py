@@ -53,7 +53,9 @@ class Arguments:
         """Raises UserError for what cannot be a layout."""
         from imdb_cls.data.reviews import Layout
 
-        sides = (tuple(filter(None, side.split(","))) for side in (self.negative, self.positive))
+        # As data.negative is written, or without its brackets.
+        named = (side.strip("[]").split(",") for side in (self.negative, self.positive))
+        sides = (tuple(label for label in labels if label) for labels in named)
         return Layout(self.text, self.label, self.separator, *sides).checked()
 
 

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from typing import BinaryIO
 
 from imdb_cls import cli
@@ -97,13 +96,13 @@ def lines(stream: BinaryIO) -> Iterator[str]:
     """A review a line; empty lines at the end are none. Raises UserError for an empty line between
     others, bytes that are not UTF-8, or no line."""
     from imdb_cls.data.reviews import checked_text
-    from imdb_cls.data.signatures import check_is_text
+    from imdb_cls.data.signatures import recognized
 
     number, blank = 0, 0
     for number, line in enumerate(stream, start=1):
         where = f"line {number} of standard input"
-        if number == 1:
-            check_is_text(line, Path("standard input"))
+        if number == 1 and (found := recognized(line)):
+            raise UserError(f"standard input: {found[0]}, and not lines of text in UTF-8")
         try:
             text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError as error:

@@ -1,5 +1,6 @@
 """What a config must not say: values that a rule refuses, and values that contradict each other."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from imdb_cls.config.knobs import check_knobs
@@ -61,7 +62,7 @@ def _check_source(data: DataConfig) -> None:
     for name in ("train", "val", "test"):
         if data.source != "files" and isinstance(getattr(data, name), list):
             raise UserError(f"data.{name}: a list of files is for data=files")
-    _check_columns(data)
+    _check_reading(data)
     needed = _NEEDED.get(data.source)
     if needed and not getattr(data, needed):
         raise UserError(
@@ -69,11 +70,20 @@ def _check_source(data: DataConfig) -> None:
         )
 
 
-def _check_columns(data: DataConfig) -> None:
-    if data.text == data.label:
-        raise UserError(f"data.text and data.label are both '{data.text}': two columns are needed")
-    with translated(f"data.negative={data.negative} data.positive={data.positive}", ValueError):
-        label_values(data.negative, data.positive)
+def check_columns(
+    text: str, label: str | None, negative: Sequence[str], positive: Sequence[str], prefix: str = ""
+) -> None:
+    """Raises UserError if columns and labels cannot be told apart. `prefix` stands before their
+    names where a user writes them."""
+    if text == label:
+        raise UserError(f"{prefix}text and {prefix}label are both '{text}': two columns are needed")
+    given = f"{prefix}negative={list(negative)} {prefix}positive={list(positive)}"
+    with translated(given, ValueError):
+        label_values(negative, positive)
+
+
+def _check_reading(data: DataConfig) -> None:
+    check_columns(data.text, data.label, data.negative, data.positive, "data.")
     if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
         raise UserError(
             "data.negative, data.positive and data.separator mean nothing to a source of"

@@ -15,6 +15,7 @@ ACCELERATORS = ("auto", "cpu", "gpu", "mps")
 _SEED = between(0, 2**32 - 1)
 _PROBABILITY = between(0, 0.99)
 _COUNT = at_least(1)
+SEPARATOR = one_of("auto", *SEPARATORS, *SEPARATORS.values())
 # SageMaker stops a job after 28 days.
 _LONGEST_JOB_S = 28 * 24 * 3600
 
@@ -33,7 +34,7 @@ class DataConfig:
     splits: str | None = None
     text: str = "text"
     label: str = "label"
-    separator: str = knob("auto", one_of("auto", *SEPARATORS, *SEPARATORS.values()))
+    separator: str = knob("auto", SEPARATOR)
     negative: list[str] = field(default_factory=list)
     positive: list[str] = field(default_factory=list)
     train_size: int | None = knob(None, _COUNT)

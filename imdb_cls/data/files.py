@@ -21,13 +21,13 @@ _SECRET = re.compile(r"sig|token|key|secret|passw|credential", re.IGNORECASE)
 
 def read(named: Named, layout: Layout | None = None) -> Iterator[Review]:
     """The reviews of all files that are named, in their order. Raises UserError as `located`,
-    `read_file` do."""
+    `read_path` do."""
     with located(named) as paths:
         for path in paths:
-            yield from read_file(path, layout or Layout())
+            yield from read_path(path, layout or Layout())
 
 
-def read_file(path: Path, layout: Layout) -> Iterator[Review]:
+def read_path(path: Path, layout: Layout) -> Iterator[Review]:
     """The reviews of one file. Raises UserError as formats.rows and checked_review do."""
     for where, row in formats.rows(path, layout):
         yield checked_review(row, where, layout)

@@ -6,9 +6,11 @@ from functools import cached_property
 from typing import Any
 
 from imdb_cls.config import DataConfig
-from imdb_cls.config.knobs import check_value, one_of
-from imdb_cls.errors import UserError, nearest, translated
-from imdb_cls.names import SEPARATORS, label_values, plain_label
+from imdb_cls.config.checks import check_columns
+from imdb_cls.config.knobs import check_value
+from imdb_cls.config.schema import SEPARATOR
+from imdb_cls.errors import UserError, nearest
+from imdb_cls.names import label_values, plain_label
 
 LEFT_OUT = -1
 """The label of a review that is neither negative nor positive, and is not used."""
@@ -45,13 +47,10 @@ class Layout:
         return cls(config.text, config.label, config.separator, *own)
 
     def checked(self) -> "Layout":
-        """The layout itself. Raises UserError for one that contradicts itself, in the words of the
-        commands that take it as arguments; conf/ has checks of its own."""
-        check_value("separator", self.separator, one_of("auto", *SEPARATORS, *SEPARATORS.values()))
-        if self.text == self.label:
-            raise UserError(f"text and label are both '{self.text}': two columns are needed")
-        with translated("negative=… positive=…", ValueError):
-            label_values(self.negative, self.positive)
+        """The layout itself, given as arguments of a command. Raises UserError for one that
+        contradicts itself."""
+        check_value("separator", self.separator, SEPARATOR)
+        check_columns(self.text, self.label, self.negative, self.positive)
         return self
 
     @property

@@ -34,21 +34,24 @@ SHORTEST = 64
 
 def check_is_text(head: bytes, path: Path) -> None:
     """Raises UserError, with what helps, if the bytes that a file begins with are of no text."""
+    if found := recognized(head):
+        what, command = found
+        raise UserError(f"{path}: {what}, in spite of its name: {_remedy(command, path)}")
+
+
+def recognized(head: bytes) -> tuple[str, str] | None:
+    """What such a beginning is, if it is no text in UTF-8, and the command that helps."""
     for magic, what, command in _SIGNATURES:
         if head.startswith(magic):
-            raise UserError(f"{path}: {what}, in spite of its name: {_remedy(command, path)}")
+            return what, command
     if head.startswith(_ZIP):
-        excel = b"xl/" in head or b"[Content_Types].xml" in head
-        what, remedy = (
-            ("an Excel workbook", "save it as CSV UTF-8")
-            if excel
-            else ("a zip archive", _remedy("python -m zipfile -e {file} {new}", path))
-        )
-        raise UserError(f"{path}: {what}, in spite of its name: {remedy}")
+        if b"xl/" in head or b"[Content_Types].xml" in head:
+            return "an Excel workbook", ""
+        return "a zip archive", "python -m zipfile -e {file} {new}"
     for encoding, nulls in (("UTF-16LE", head[1::2]), ("UTF-16BE", head[::2])):
         if len(nulls) > 1 and nulls.count(0) > len(nulls) // 2:
-            command = f"iconv -f {encoding} -t UTF-8 {{file}} > {{new}}{{ending}}"
-            raise UserError(f"{path}: {encoding}, not UTF-8: {_remedy(command, path)}")
+            return encoding, f"iconv -f {encoding} -t UTF-8 {{file}} > {{new}}{{ending}}"
+    return None
 
 
 def conversion(path: Path, line: bytes) -> str:
@@ -65,7 +68,7 @@ def _remedy(command: str, path: Path) -> str:
     if path.suffix.lower() == ".gz":
         return f"gzip -dc {shlex.quote(str(path))} > {shlex.quote(str(path.with_suffix('')))}"
     if not command:
-        return "save it as CSV, JSON lines or Parquet"
+        return "save it as CSV in UTF-8, JSON lines or Parquet"
     # Endings stay outside the quotes that a shell may need, which changes nothing for it.
     new = path.with_name(f"{path.name.removesuffix(path.suffix)}-converted")
     return command.format(

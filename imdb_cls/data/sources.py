@@ -45,7 +45,7 @@ def load_files(named: files.Named, layout: Layout, cache: Path) -> datasets.Data
 
 def _cached_file(path: Path, layout: Layout, cache: Path) -> datasets.Dataset:
     key = json.dumps([sha256_of(path), formats.ending(path), *layout.key])
-    return cached(files.read_file(path, layout), cache, path.stem, key)
+    return cached(files.read_path(path, layout), cache, path.stem, key)
 
 
 def _parts(

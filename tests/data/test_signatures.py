@@ -95,4 +95,7 @@ def test_an_archive_and_a_workbook_are_told_apart(tmp_path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
         archive.writestr("xl/workbook.xml", "<workbook/>")
-    assert "an Excel workbook, in spite of its name: save it as CSV UTF-8" in refusal(path)
+    assert (
+        "an Excel workbook, in spite of its name: save it as CSV in UTF-8, JSON lines or Parquet"
+        in refusal(path)
+    )
