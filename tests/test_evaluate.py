@@ -206,6 +206,37 @@ def test_reviews_that_cannot_be_evaluated_are_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
 
+@pytest.mark.parametrize("written", ["1,2.0", "[1,2]"])
+def test_labels_of_ones_own_leave_other_reviews_out(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], written: str
+) -> None:
+    rows = [("good", 5), ("bad", 1), ("so so", 3), ("dull", 2)]
+    file = write_rows(tmp_path / "stars.csv", ["text", "stars"], rows)
+    layout = {"label": "stars", "negative": written, "positive": "5"}
+    metrics, columns = evaluated(capsys, run=run, input=file, output=tmp_path / "out", **layout)
+    assert (metrics["samples"], metrics["left_out"]) == (3, 1)
+    assert columns["label"].tolist() == [1, 0, 0]
+    assert columns["index"].tolist() == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"negative": "1"}, "positive=[]: give both, negative and positive"),
+        ({"negative": "1,2", "positive": "2"}, "'2' is both negative and positive"),
+        ({"label": "text"}, "text and label are both 'text'"),
+        ({"separator": "colon"}, "separator=colon: allowed are auto, comma"),
+    ],
+)
+def test_a_layout_that_contradicts_itself_is_refused(
+    run: Path, tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    file = write_rows(tmp_path / "in.csv", ["text", "label"], [("good", 1), ("bad", 0)])
+    with pytest.raises(UserError) as error:
+        evaluate(Arguments(run=str(run), input=str(file), **given))
+    assert said in str(error.value)
+
+
 def test_a_missing_file_or_column_is_refused(run: Path, tmp_path: Path) -> None:
     file = write_rows(tmp_path / "in.csv", ["text", "lable"], [("good", 1), ("bad", 0)])
     with pytest.raises(UserError, match=r"no column 'label' among text, lable.*'lable'.*label=…"):

@@ -316,12 +316,20 @@ def test_what_cannot_be_meant_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_mark_before_the_first_line_and_empty_last_lines_are_no_text() -> None:
+    typed = io.BytesIO(b"\xef\xbb\xbfgood\r\n bad \n\n \n\r\n")
+    assert list(command_module.lines(typed)) == ["good", " bad "]
+
+
 @pytest.mark.parametrize(
     ("typed", "part"),
     [
-        (b"good\n\xff\xfe\n", "not UTF-8"),
+        (b"good\nbad\n\xff\xfe\n", "line 3 of standard input: not UTF-8"),
         (b"good\n\nbad\n", "line 2 of standard input is empty"),
         (b"", "no reviews on standard input"),
+        (b"\n \n\n", "no reviews on standard input"),
+        ("good\nbad\n".encode("utf-16"), "standard input: UTF-16, and not lines of text"),
+        (b"\x1f\x8b\x08\x00", "standard input: compressed with gzip"),
     ],
 )
 def test_bad_standard_input_is_one_line_and_exit_code_2(
