@@ -100,13 +100,15 @@ def _check_flags(arguments: list[str]) -> None:
             )
 
 
-def _run_dir(resume: str | None, fresh: str) -> str:
+def _run_dir(resume: object, fresh: str) -> str:
     """The resolver of hydra.run.dir: a run that is resumed goes on in its own directory."""
     if not resume:
         return fresh
+    if isinstance(resume, bool):
+        raise UserError("resume=true: name the run directory that is to go on")
     from imdb_cls.runs.run import Run
 
-    return str(Run.open(resume).path)
+    return str(Run.open(str(resume)).path)
 
 
 class MadeDirectories(Callback):

@@ -56,6 +56,10 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         (["model.warmup_steps=500"], ["model.warmup_steps=500", "471 steps"]),
         (["data=files"], ["data.train=…"]),
         (["resume=nowhere"], ["nowhere: no such directory"]),
+        (["resume=2020"], ["2020: no such directory"]),
+        (["resume=true"], ["resume=true: name the run directory"]),
+        (["logger=null"], ["logger=null: allowed are cloudwatch, none, tensorboard, wandb"]),
+        (["é"], ["cannot read 'é'", "key=value"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value[0], str) else None,
 )
