@@ -126,13 +126,28 @@ def test_what_was_kept_is_there_after_wandb_sync(
     assert b"val/accuracy" in b"".join(server.streamed)
 
 
-def test_where_no_server_is_the_run_goes_on_offline(
-    trained: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("WANDB_BASE_URL", "http://127.0.0.1:9", "wandb"),
+        ("WANDB_API_KEY", "short", "API key must have 40+ characters"),
+    ],
+    ids=["no server", "no key"],
+)
+def test_where_nobody_takes_it_the_run_goes_on_offline(
+    trained: Path,
+    place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variable: str,
+    value: str,
+    said: str,
 ) -> None:
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv(variable, value)
     logged(trained)
     assert kept(place) == ["offline-run"]
-    assert len(warnings(capsys)) == 1
+    (line,) = warnings(capsys)
+    assert said in line
 
 
 def test_the_end_of_wandbs_own_process_is_not_the_end_of_a_run(
@@ -228,16 +243,6 @@ def test_project_and_the_rest_are_those_of_wandbs_variables(
     # What the config says counts more, as an argument does.
     ours = ("p", "e", "n", "g")
     assert settings(project="p", entity="e", name="n", group="g") == ours
-
-
-def test_a_key_that_is_none_has_the_run_go_on_offline(
-    trained: Path, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("WANDB_API_KEY", "short")
-    logged(trained)
-    assert kept(place) == ["offline-run"]
-    (line,) = warnings(capsys)
-    assert "API key must have 40+ characters" in line
 
 
 def test_what_wandb_cannot_use_is_one_line(server: WandbServer, trained: Path) -> None:
