@@ -12,6 +12,7 @@ import pytest
 from botocore.config import Config as BotoConfig
 
 from imdb_cls.runs.run import Run
+from launch import jobs
 from launch.aws import client
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
@@ -45,6 +46,7 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     found = Door(aws)
     found.open()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{found.port}")
+    monkeypatch.setattr(jobs, "_POLL_S", 0.05)
     yield found
     found.shut()
 

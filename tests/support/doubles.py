@@ -104,7 +104,8 @@ def _error(
 
 def words_of(tiny: list[str], run: Path, *overrides: str) -> list[str]:
     account = [f"backend.role={ROLE}", f"backend.bucket={BUCKET}", "backend.wait=false"]
-    return [*tiny, "+backend=sagemaker", *account, f"hydra.run.dir={run}", *overrides]
+    soon = "backend.poll_seconds=0.05"
+    return [*tiny, "+backend=sagemaker", *account, soon, f"hydra.run.dir={run}", *overrides]
 
 
 @dataclass

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from launch import jobs
 from launch.aws.client import AWS
 from launch.rehearsal.training_jobs import TrainingJob
 from launch.training import reconcile
@@ -23,9 +22,8 @@ pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture
-def run(door: Door, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run(door: Door, trained: Path, tmp_path: Path) -> Path:
     """The directory that `submit` submits into. A job that was made completes."""
-    monkeypatch.setattr(jobs, "_POLL_S", 0.05)
 
     def complete(job: TrainingJob) -> None:
         actor = Actor(door.aws, trained)
@@ -85,7 +83,7 @@ def test_a_job_whose_answer_was_lost_is_asked_for_when_the_retry_is_refused(
 ) -> None:
     door.lost = how
     door.refuse("CreateTrainingJob", code)
-    said = submit("backend.wait=true", "backend.poll_seconds=0.05")
+    said = submit("backend.wait=true")
     assert "submitted imdb-cls-" in said.out
     assert ended_well(said, door, run)
 
