@@ -16,7 +16,8 @@ usage: python -m imdb_cls.report RUN [RUN …] [output=FILE]
   output=FILE      where the page goes (RUN/report.html; of several runs, compare.html)
 
 One RUN: how good it is, how training went, where it fails, what exactly ran. Several: a page that
-compares them. The page is one file that needs no network; its path is printed.
+compares them. The page is one file that needs no network; its path is printed. If files of a run
+are damaged, the page has what is whole and says what is not, and the exit code is 1.
 """
 
 
@@ -44,6 +45,11 @@ def report(given: Arguments) -> None:
         from imdb_cls.reports.compare.page import write as compare
 
         print(compare([run.path for run in runs], output or Path("compare.html")))
+    from imdb_cls.model import contents
+
+    if damage := [line for run in runs for line in contents.read(run).damage]:
+        print("left out, and said on the page:", *damage, sep="\n", file=sys.stderr)
+        sys.exit(1)
 
 
 def _writable(output: str | None) -> Path | None:

@@ -123,12 +123,18 @@ def check_writable(path: Path) -> None:
         raise UserError(f"{path} cannot be written: Permission denied: set output=…")
 
 
+def readable(path: Path) -> Path:
+    """Gives `path`. Raises UserError if there is no such file, or this user may not read it."""
+    if not path.is_file():
+        raise UserError(f"{path}: {missing(path, 'file')}")
+    if not os.access(path, os.R_OK):
+        raise UserError(f"{path}: Permission denied: its owner must let you read it")
+    return path
+
+
 def read_file(path: Path) -> bytes:
-    """Raises UserError if there is no such file."""
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-        raise UserError(f"{path}: {missing(path, 'file')}") from None
+    """Raises UserError if there is no such file, or this user may not read it."""
+    return readable(path).read_bytes()
 
 
 def sha256_of(path: Path) -> str:

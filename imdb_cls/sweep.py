@@ -14,7 +14,8 @@ USAGE = f"""{_SYNOPSIS}
   DIR              the directory of a sweep: multirun/<date>/<time>, or what hydra.sweep.dir= said
 
 Prints the leaderboard, and writes DIR/sweep.csv (a row a trial) and DIR/sweep.html (leaderboard,
-curves, what each parameter does) from the trials as they stand now, however far they are."""
+curves, what each parameter does) from the trials as they stand now, however far they are. The exit
+code is 1 if files of a trial are damaged: it is shown, and no mean counts it."""
 
 
 def sweep(words: list[str]) -> None:
@@ -24,7 +25,8 @@ def sweep(words: list[str]) -> None:
         raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
     from imdb_cls.reports.sweep.conclude import conclude
 
-    conclude(Path(words[0]), Screen())
+    if not conclude(Path(words[0]), Screen()):
+        sys.exit(1)
 
 
 def main() -> None:

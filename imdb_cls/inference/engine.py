@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.errors import UserError, translated
+from imdb_cls.inference.settings import check_file
 from imdb_cls.names import LABELS
+from imdb_cls.storage import readable
 
 Rows = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
@@ -98,10 +100,15 @@ class OnnxEngine(Engine):
 
 
 def open_fast(model: Path, file: str | None, threads: int | None = None) -> OnnxEngine | None:
-    """The engine of the fast model, the `file` of a model/ directory. None if there is no such file
-    or no ONNX Runtime. Raises UserError if it is damaged."""
-    if file is None or importlib.util.find_spec("onnxruntime") is None:
+    """The engine of the fast model, the `file` of a model/ directory. None if it has none; without
+    ONNX Runtime too, which is said. Raises UserError if it is damaged or missing."""
+    if file is None:
         return None
+    if importlib.util.find_spec("onnxruntime") is None:
+        print(f"{file} is left aside: onnxruntime is not installed: torch labels", file=sys.stderr)
+        return None
+    readable(model / file)
+    check_file(model, file)
     return OnnxEngine(model / file, threads)
 
 

@@ -1,7 +1,5 @@
 """The trained network in torch, on any device and in any precision."""
 
-import hashlib
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +12,12 @@ from transformers import DistilBertConfig, DistilBertForSequenceClassification
 from imdb_cls.errors import UserError, translated
 from imdb_cls.inference.engine import Advance, Engine, Ids, Lengths, Logits, Rows
 from imdb_cls.inference.padding import eval_batches, pad
+from imdb_cls.inference.settings import check_file
 from imdb_cls.inference.shape import Shape
 from imdb_cls.names import LABELS
-from imdb_cls.storage import read_file
+from imdb_cls.storage import readable
 
 WEIGHTS = "model.safetensors"
-# The key of the checksum in the file's own metadata.
-CHECKSUM = "sha256"
 
 
 @dataclass(frozen=True)
@@ -82,25 +79,11 @@ def to_config(shape: Shape) -> DistilBertConfig:
 
 def read_weights(directory: Path) -> dict[str, torch.Tensor]:
     """The weights in a directory's model.safetensors, by their names. Raises UserError if the file
-    is damaged: that of a run has a checksum of them."""
-    file = directory / WEIGHTS
-    if not os.access(file, os.R_OK):  # safetensors would call it missing
-        read_file(file)
+    is damaged: inference.json, which lies beside that of a run, has its checksum."""
+    file = readable(directory / WEIGHTS)
+    check_file(directory, WEIGHTS)
     with translated(f"{file} is damaged", SafetensorError, OSError), safe_open(file, "pt") as found:
-        weights = {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118
-        expected = (found.metadata() or {}).get(CHECKSUM)
-    if expected not in (None, checksum(weights)):
-        raise UserError(f"{file} is damaged: its weights do not have the checksum that it states")
-    return weights
-
-
-def checksum(weights: dict[str, torch.Tensor]) -> str:
-    """SHA-256 of the weights with their names, types and shapes."""
-    digest = hashlib.sha256()
-    for name, weight in sorted(weights.items()):
-        digest.update(f"{name} {weight.dtype} {tuple(weight.shape)}".encode())
-        digest.update(weight.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
+        return {name: found.get_tensor(name) for name in found.keys()}  # noqa: SIM118
 
 
 def check_fit(shape: Shape, weights: dict[str, torch.Tensor], directory: Path) -> None:

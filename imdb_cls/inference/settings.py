@@ -1,16 +1,20 @@
 """What a model needs to know to label as its run did: model/inference.json."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from imdb_cls.errors import UserError, one_line
-from imdb_cls.storage import sha256_of, write_json
+from imdb_cls.errors import UserError, missing, one_line
+from imdb_cls.storage import readable, sha256_of, write_json
 from imdb_cls.typed import filled, read_object
 
 # The least and the most tokens of a review.
 LENGTHS = (8, 512)
+# Files that are checked when they are loaded: not every command needs them.
+_LARGE = (".safetensors", ".onnx")
+_MEND = "python -m imdb_cls.train resume=<its run> makes it again"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Settings:
     fast: str | None = None
     """The file of the fast model for CPUs, if there is one that labels as this one does."""
     sha256: dict[str, str] = field(default_factory=dict, compare=False)
-    """Checksums of files beside this one."""
+    """Checksums of the files beside this one."""
 
     @classmethod
     def read(cls, model: Path) -> "Settings":
@@ -39,22 +43,35 @@ class Settings:
                 " train it again"
             )
         settings = filled(cls, read_object(file), file)
-        settings._check(model)
+        settings._check(file)
+        settings.check_files(model, [n for n in settings.sha256 if not n.endswith(_LARGE)])
         return settings
 
     def write(self, model: Path) -> None:
         """Writes them, with the checksums of the model's files as they are now."""
-        sealed = {n: sha256_of(model / n) for n in self._sealed if (model / n).is_file()}
+        files = [p for p in sorted(model.iterdir()) if p.is_file() and p.name[0] != "."]
+        sealed = {
+            path.name: sha256_of(path)
+            for path in files
+            if path.name != self.FILE and (path.suffix != ".onnx" or path.name == self.fast)
+        }
         write_json(model / self.FILE, asdict(replace(self, sha256=sealed)))
 
-    @property
-    def _sealed(self) -> list[str]:
-        """The files that have a checksum here. That of the weights is in their own file."""
-        return ["tokenizer.json", *filter(None, [self.fast])]
+    def check_files(self, model: Path, names: Iterable[str]) -> None:
+        """Raises UserError for one of these files that is missing, damaged or of another model. A
+        file of which no checksum is known, as of an older version, is not checked."""
+        for name in names:
+            file, expected = model / name, self.sha256.get(name)
+            if expected and not file.is_file():
+                raise UserError(f"{file}: {missing(file, 'file').rstrip('.')}: {_MEND}")
+            if expected and sha256_of(readable(file)) != expected:
+                raise UserError(
+                    f"{file} is damaged, or of another model: its SHA-256 is not the one in"
+                    f" {self.FILE}: {_MEND}"
+                )
 
-    def _check(self, model: Path) -> None:
-        """Raises UserError for a value that no run of ours writes, and a file that is damaged."""
-        file = model / self.FILE
+    def _check(self, file: Path) -> None:
+        """Raises UserError for a value that no run of ours writes."""
         low, high = LENGTHS
         if not low <= self.max_length <= high:
             raise UserError(
@@ -68,10 +85,12 @@ class Settings:
             raise UserError(
                 f"{file}: fast={one_line(self.fast, 60)}: allowed is an .onnx file beside it"
             )
-        for name in self._sealed:
-            digest = self.sha256.get(name)
-            if digest and (model / name).is_file() and sha256_of(model / name) != digest:
-                raise UserError(
-                    f"{model / name} is damaged, or another file: its SHA-256 is not the one in"
-                    f" {self.FILE}"
-                )
+        for name in self.sha256:
+            if Path(name).name != name:
+                raise UserError(f"{file}: sha256 of {one_line(name, 60)}: no file beside it")
+
+
+def check_file(model: Path, name: str) -> None:
+    """`Settings.check_files` for a model that may have no inference.json."""
+    if (model / Settings.FILE).is_file():
+        Settings.read(model).check_files(model, [name])

@@ -11,6 +11,7 @@ from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.runs.run import Run
+from imdb_cls.terminal import notice
 
 if TYPE_CHECKING:
     from imdb_cls.inference.network import TorchEngine
@@ -66,8 +67,14 @@ def load_engine(model: Path, pad_id: int, device: "Device", batch_size: int) -> 
 
 
 def settings_of(run: Run) -> Settings:
-    """Those in the run's model/ directory; for an older run without them, those of its config."""
-    if (run.model_dir / Settings.FILE).is_file():
-        return Settings.read(run.model_dir)
-    data = run.config().data
-    return Settings(data.max_length, data.head_fraction)
+    """Those in the run's model/ directory; for a run that is older than they are, those of its
+    config, which is said. Raises UserError if they are missing or damaged."""
+    file = run.whole(run.model_dir / Settings.FILE)
+    if not file.is_file() and "calibration" not in run.metrics():
+        data = run.config().data
+        notice(
+            f"{run.path} is older than {Settings.FILE}: reviews are cut as its config says, and no"
+            " score is calibrated"
+        )
+        return Settings(data.max_length, data.head_fraction)
+    return Settings.read(run.model_dir)

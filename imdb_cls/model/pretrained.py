@@ -1,25 +1,16 @@
 """Makes the network from pretrained files, and writes the model/ directory of a run."""
 
-import json
 import os
 import re
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError, translated
-from imdb_cls.inference.network import (
-    CHECKSUM,
-    WEIGHTS,
-    check_fit,
-    checksum,
-    read_weights,
-    to_config,
-)
+from imdb_cls.inference.network import WEIGHTS, check_fit, read_weights, to_config
 from imdb_cls.inference.shape import Shape
 from imdb_cls.inference.tokenizer import SPECIAL, HeadTailTokenizer
 from imdb_cls.model.from_bert import convert_weights
@@ -78,27 +69,12 @@ def _load_encoder(
         )
 
 
-def _sort_metadata(file: Path) -> None:
-    """Puts the keys of the metadata in order: safetensors' own is another each time, and equal
-    networks are to be equal files."""
-    with file.open("r+b") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = json.loads(stream.read(size))
-        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-        stream.seek(8)
-        stream.write(json.dumps(header, separators=(",", ":")).encode().ljust(size))
-
-
 def save(
     network: DistilBertForSequenceClassification, tokenizer: HeadTailTokenizer, path: Path
 ) -> None:
     """Writes the Hugging Face layout: config.json, model.safetensors and the tokenizer's files."""
-    weights = {name: w.detach().cpu().contiguous() for name, w in network.state_dict().items()}
-    metadata = {"format": "pt", CHECKSUM: checksum(weights)}
     try:
         network.save_pretrained(path)
-        save_file(weights, path / WEIGHTS, metadata)
-        _sort_metadata(path / WEIGHTS)
     except SafetensorError as error:
         # It does not write through Python, and puts the disk's error into words.
         if number := re.search(r"os error (\d+)", str(error)):

@@ -7,17 +7,15 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from imdb_cls.runs.records import curves_of
-from imdb_cls.runs.run import Run
+from imdb_cls.runs.curves import Curves
 
 Points = Sequence[tuple[int, float]]
 _MOST_MARKED = 12
 
 
-def logged(run: Run, metric: str) -> list[tuple[int, float]]:
-    """A metric of a run by step, without NaN and infinity, which no axis has."""
-    points = curves_of(run.table_file).get(metric, [])
-    return [(step, value) for step, value in points if math.isfinite(value)]
+def logged(curves: Curves, metric: str) -> list[tuple[int, float]]:
+    """A metric by step, without NaN and infinity, which no axis has."""
+    return [(step, value) for step, value in curves.get(metric, []) if math.isfinite(value)]
 
 
 def thinned(points: Points, most: int) -> list[tuple[float, float]]:

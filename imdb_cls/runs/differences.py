@@ -17,7 +17,9 @@ def differences(trials: list[Recipe]) -> tuple[list[Overrides], list[str]]:
     told: list[Overrides] = [
         {key: value for key in order for value in _values(trial, key)} for trial in trials
     ]
-    differing = [key for key in order if _differs(told, key)]
+    # Of a damaged trial nothing may be known.
+    known = [own for own, t in zip(told, trials, strict=True) if t.overrides or t.config]
+    differing = [key for key in order if _differs(known, key)]
     return [{key: own[key] for key in differing if key in own} for own in told], differing
 
 

@@ -140,6 +140,9 @@ class RunInfo(_Record):
     job: JobInfo | None = field(default=None, metadata=_IF_KNOWN)
     code: str | None = None
     """A hash of the source that shapes a run's numbers."""
+    sha256: dict[str, str] | None = field(default=None, metadata=_IF_KNOWN)
+    """The hashes of its files, by their paths in it: of config.yaml, and once it has ended of what
+    it came to. Each of several hashes, with a space between them, is right."""
     versions: dict[str, str] = field(default_factory=dict)
     git_commit: str | None = None
     reason: str | None = field(default=None, metadata=_IF_KNOWN)

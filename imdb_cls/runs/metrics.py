@@ -13,8 +13,7 @@ def read_metrics(file: Path) -> dict[str, Any]:
     """metrics.json as it stands in the file. Raises UserError for what no run of ours writes."""
     values = read_object(file)
     for split in ("val", "test"):
-        if split in values:
-            _check_scores(values[split], f"{file}: {split}")
+        _check_scores(values.get(split), f"{file}: {split}")
     calibration, fast = values.get("calibration", {}), values.get("fast", {})
     _need(isinstance(calibration, dict), f"{file}: calibration", calibration)
     temperature = calibration.get("temperature", 1.0)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls.config import Config
-from imdb_cls.errors import as_user_error
-from imdb_cls.runs.records import curve_of
+from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.runs.records import curve_of, say_once
 from imdb_cls.runs.run import Run, now
 
 
@@ -37,11 +37,16 @@ class Outcome:
 
 
 def outcome_of(run: Run, metric: str, new: bool = True) -> Outcome | None:
-    """The outcome of a trial that completed, failed or was pruned; else None."""
-    info = run.info()
-    name, values = run.path.name, tuple(curve_of(run.table_file, metric))
-    if info.status == "completed":
-        return Outcome(name, "completed", run.best(metric), None, values, new)
+    """The outcome of a trial that completed, failed or was pruned; else None. One whose files are
+    damaged has none, which is said: it has to go on."""
+    info, name = run.info(), run.path.name
+    try:
+        values = tuple(curve_of(run, metric))
+        if info.status == "completed":
+            return Outcome(name, "completed", run.best(metric), None, values, new)
+    except UserError as error:
+        say_once(f"trial {name}: {error}")
+        return None
     if info.pruned or info.status == "failed":
         status = "pruned" if info.pruned else "failed"
         return Outcome(name, status, None, info.plain_reason, values, new)

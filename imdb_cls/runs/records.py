@@ -1,25 +1,24 @@
 """Reads the files of a run, each once for as long as it stays the same, and whether it is alive."""
 
-import contextlib
-import csv
 import functools
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from imdb_cls.errors import UserError
+from imdb_cls.errors import UserError, missing
 from imdb_cls.names import SCALARS
+from imdb_cls.runs import seals
+from imdb_cls.runs.curves import Curves, read_curves
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.metrics import read_metrics
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import read_yaml
-from imdb_cls.storage import held
+from imdb_cls.storage import held, sha256_of
 from imdb_cls.terminal import notice
 from imdb_cls.typed import read_object
 
-Curves = dict[str, list[tuple[int, float]]]
 T = TypeVar("T")
 
 # Seconds that may pass between a run's first run.json and the lock on its train.log.
@@ -47,70 +46,63 @@ def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], 
     return decorated
 
 
-def _left_out_if_damaged(read: Callable[[Path], T | None]) -> Callable[[Path], T | None]:
-    """A decorator for files of which a sweep has many. A damaged one is left out, which is said
-    once; to a command on the run itself it is an error."""
-
-    def tolerant(path: Path) -> T | None:
-        try:
-            return read(path)
-        except UserError as error:
-            say_once(f"left out: {error}")
-            return None
-
-    return tolerant
-
-
 @functools.cache
 def say_once(text: str) -> None:
     notice(text)
 
 
-@_left_out_if_damaged
-@_parsed_once(2048)
-def info_of(path: Path) -> RunInfo:
-    """A run.json."""
-    return RunInfo.of(read_object(path), path)
+info_of = _parsed_once(2048)(lambda path: RunInfo.of(read_object(path), path))
+yaml_of = _parsed_once(1024)(read_yaml)
+_metrics_of = _parsed_once(1024)(read_metrics)
+_curves_of = _parsed_once(256)(read_curves)
+_digest_of = _parsed_once(8192)(sha256_of)
 
 
-json_of = _left_out_if_damaged(_parsed_once(2048)(read_object))
-yaml_of = _left_out_if_damaged(_parsed_once(1024)(read_yaml))
-_metrics_of = _left_out_if_damaged(_parsed_once(1024)(read_metrics))
+def config_of(run: Run, info: RunInfo) -> dict[str, Any]:
+    """config.yaml. Raises UserError if it is damaged or missing."""
+    return _there(yaml_of, run, run.config_file, info)
 
 
-@_parsed_once(256)
-def _curves(path: Path) -> Curves:
-    curves: Curves = {}
-    # A file that is cut in the middle has its first values.
-    with contextlib.suppress(OSError, ValueError), path.open(encoding="utf-8", newline="") as file:
-        for row in csv.reader(file):
-            # The head, or a row that is being written, has no step or no value.
-            if len(row) == 5 and row[0].isdecimal():
-                curves.setdefault(row[2], []).append((int(row[0]), float(row[3])))
+def curves_of(run: Run, info: RunInfo | None = None) -> Curves:
+    """metrics.csv: for each name the steps and values in their order; empty if nothing was logged.
+    Raises UserError if it is damaged."""
+    info = info or run.info()
+    known = _curves_of(whole(run, run.table_file, info))
+    if known is None:
+        return {}
+    curves, has_no_end = known
+    if has_no_end and info.status != "running":
+        raise UserError(f"{run.table_file} is damaged: its end is missing")
     return curves
 
 
-def curves_of(path: Path) -> Curves:
-    """metrics.csv: for each name the steps and values in their order; empty if there is none."""
-    return _curves(path) or {}
+def curve_of(run: Run, metric: str) -> list[float]:
+    """The values of one metric in their order. Raises UserError if metrics.csv is damaged."""
+    return [value for _, value in curves_of(run).get(metric, [])]
 
 
-def curve_of(path: Path, metric: str) -> list[float]:
-    """The values of one metric in their order."""
-    return [value for _, value in curves_of(path).get(metric, [])]
-
-
-def metrics_of(run: Run) -> dict[str, float]:
-    """The metrics of metrics.json under the names of metrics.csv, and the ends of accuracy's
-    interval."""
-    content = _metrics_of(run.metrics_file) or {}
+def metrics_of(run: Run, info: RunInfo) -> dict[str, float]:
+    """The metrics of a tested run under the names of metrics.csv, and the ends of accuracy's
+    interval. Raises UserError if metrics.json is damaged or missing."""
+    content = _there(_metrics_of, run, run.metrics_file, info)
     metrics: dict[str, float] = {}
     for split in ("val", "test"):
-        values = content.get(split) or {}
+        values = content[split]
         metrics |= {f"{split}/{name}": float(values[name]) for name in SCALARS if name in values}
         if ends := values.get("accuracy_ci95"):
             metrics[f"{split}/accuracy_ci95_low"], metrics[f"{split}/accuracy_ci95_high"] = ends
     return metrics
+
+
+def whole(run: Run, file: Path, info: RunInfo) -> Path:
+    return seals.check(run.path, file, info, _digest_of)
+
+
+def _there(read: Callable[[Path], T | None], run: Run, file: Path, info: RunInfo) -> T:
+    found = read(whole(run, file, info))
+    if found is None:
+        raise UserError(f"{file}: {missing(file, 'file')}")
+    return found
 
 
 def status_of(run: Run, info: RunInfo, sweep_lives: bool) -> str:

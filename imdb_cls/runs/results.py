@@ -1,5 +1,6 @@
 """Reads a sweep's directory, finished or not: its trials, how they differ, what they reached."""
 
+import contextlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -7,9 +8,10 @@ from typing import Any
 from imdb_cls.errors import UserError, missing
 from imdb_cls.names import lower_is_better
 from imdb_cls.runs.differences import differences
-from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.info import Resolved, RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
 from imdb_cls.runs.records import (
+    config_of,
     curves_of,
     info_of,
     metrics_of,
@@ -23,7 +25,9 @@ from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import held
 
 # In the order of a summary.
-STATUSES = ("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed")
+STATUSES = (
+    *("completed", "running", "waiting", "pruned", "stopped", "interrupted", "failed", "damaged"),
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class TrialResult:
     overrides: Overrides
     seed: int | None
     reason: str | None = None
-    """Why it failed, was stopped or pruned."""
+    """Why it failed, was stopped or pruned; which of its files is damaged, and how."""
     metrics: dict[str, float] = field(default_factory=dict)
     """val/… at the best checkpoint and test/… (metrics.json); empty until it has completed."""
     best: float | None = None
@@ -92,26 +96,26 @@ def read(path: str | Path) -> SweepResults:
     runs = list(_runs(directory))
     if not runs and not record:
         raise UserError(_no_sweep(directory, str(path)))
-    configs = (yaml_of(run.config_file) or {} for run, _ in runs)
-    typed = (config["metric"] for config in configs if "metric" in config)
-    metric = str(record.get("metric") or next(typed, "val/accuracy"))
+    metric = str(record.get("metric") or next(map(_metric_of, runs), None) or "val/accuracy")
     lower = record["direction"] == "min" if "direction" in record else lower_is_better(metric)
     lives = held(directory / ".lock")
-    trials = [_trial(run, info, lives, metric, lower) for run, info in runs]
-    trials += _waiting(record.get("planned") or [], trials)
-    weights = {run.path: i.resolved.weights_sha256 if i.resolved else None for run, i in runs}
-    recipes = [_recipe(trial, weights) for trial in trials]
+    planned = record.get("planned") or []
+    trials = [_trial(*run, lives, metric, lower) for run in runs]
+    trials = _named(trials, planned)
+    trials += _waiting(planned, trials)
+    known = {run.path: info.resolved for run, info in runs if isinstance(info, RunInfo)}
+    recipes = [_recipe(trial, known) for trial in trials]
     values, keys = differences(recipes)
     trials = [
         replace(trial, recipe=recipe, differs=told)
         for trial, recipe, told in zip(trials, recipe_ids(recipes), values, strict=True)
     ]
+    begun = [i.started for _, i in runs if isinstance(i, RunInfo) and i.started]
     return SweepResults(
         path=directory,
         status=_status(record, trials, lives),
         command=record.get("command"),
-        started=record.get("started")
-        or min((i.started for _, i in runs if i.started), default=None),
+        started=record.get("started") or min(begun, default=None),
         finished=record.get("finished"),
         search=str(record.get("search", "grid")),
         metric=metric,
@@ -144,15 +148,28 @@ def _no_sweep(directory: Path, typed: str) -> str:
     return f"{typed} is no sweep, no run lies in it: {hint}"
 
 
-def _runs(directory: Path) -> list[tuple[Run, RunInfo]]:
-    """Every run below it with its record. What is damaged, or no run, is left out."""
-    found = []
+def _runs(directory: Path) -> list[tuple[Run, RunInfo | UserError]]:
+    """Every run below it with its record, or what is wrong with that."""
+    found: list[tuple[Run, RunInfo | UserError]] = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
-        if path.name.startswith(".") or not path.is_dir():
+        run = Run(path)
+        if path.name.startswith(".") or not path.is_dir() or not run.is_there():
             continue
-        if (info := info_of(path / "run.json")) and info.started:
-            found.append((Run(path), info))
+        try:
+            info = info_of(run.record_file)
+            found.append((run, info or UserError(f"{run.record_file}: no such file")))
+        except UserError as error:
+            found.append((run, error))
     return found
+
+
+def _metric_of(run: tuple[Run, RunInfo | UserError]) -> str | None:
+    """The metric in a run's config."""
+    if isinstance(run[1], UserError):
+        return None
+    with contextlib.suppress(UserError):
+        return config_of(run[0], run[1]).get("metric")
+    return None
 
 
 def _status(record: dict[str, Any], trials: list[TrialResult], lives: bool) -> str:
@@ -164,20 +181,29 @@ def _status(record: dict[str, Any], trials: list[TrialResult], lives: bool) -> s
     return "interrupted" if status == "running" and not at_work else status
 
 
-def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> TrialResult:
-    status = status_of(run, info, lives)
-    metrics = metrics_of(run) if status == "completed" else {}
-    values = [value for _, value in curves_of(run.table_file).get(metric, [])]
-    # NaN is neither better nor worse than a number.
-    values = [value for value in values if value == value]
-    best = (min if lower else max)(values, default=None)
+def _trial(
+    run: Run, info: RunInfo | UserError, lives: bool, metric: str, lower: bool
+) -> TrialResult:
+    if isinstance(info, UserError):
+        return TrialResult(run.path.name, run.path, "damaged", {}, None, str(info))
+    status, reason = status_of(run, info, lives), info.plain_reason
+    metrics: dict[str, float] = {}
+    best = None
+    try:
+        config_of(run, info)
+        metrics = metrics_of(run, info) if status == "completed" else {}
+        values = [value for _, value in curves_of(run, info).get(metric, [])]
+        # NaN is neither better nor worse than a number.
+        best = (min if lower else max)((v for v in values if v == v), default=None)
+    except UserError as error:
+        status, reason, metrics = "damaged", str(error), {}
     return TrialResult(
         name=run.path.name,
         path=run.path,
         status=status,
         overrides=parsed(info.overrides),
         seed=info.seed,
-        reason=info.plain_reason,
+        reason=reason,
         metrics=metrics,
         best=metrics.get(metric, best),
         seconds=seconds_of(info, status),
@@ -185,6 +211,26 @@ def _trial(run: Run, info: RunInfo, lives: bool, metric: str, lower: bool) -> Tr
         rehearsed=bool(info.rehearsal),
         code=info.code,
     )
+
+
+def _named(trials: list[TrialResult], planned: list[list[str]]) -> list[TrialResult]:
+    """The trials, those whose run.json is damaged with the overrides that were planned for their
+    number, unless another trial has them."""
+    there = {frozen(trial.overrides) for trial in trials}
+    found = []
+    for trial in trials:
+        number = int(trial.name) if trial.name.isdecimal() else len(planned)
+        if trial.status == "damaged" and not trial.overrides and number < len(planned):
+            overrides = parsed(planned[number])
+            if frozen(overrides) not in there:
+                trial = replace(trial, overrides=overrides, seed=_seed(overrides))
+        found.append(trial)
+    return found
+
+
+def _seed(overrides: Overrides) -> int | None:
+    seed = overrides.get("seed")
+    return seed if isinstance(seed, int) else None
 
 
 def _waiting(planned: list[list[str]], begun: list[TrialResult]) -> list[TrialResult]:
@@ -201,14 +247,14 @@ def _waiting(planned: list[list[str]], begun: list[TrialResult]) -> list[TrialRe
         while str(number) in taken:
             number += 1
         taken.add(str(number))
-        seed = overrides.get("seed")
-        seed = seed if isinstance(seed, int) else None
-        waiting.append(TrialResult(str(number), None, "waiting", overrides, seed))
+        waiting.append(TrialResult(str(number), None, "waiting", overrides, _seed(overrides)))
     return waiting
 
 
-def _recipe(trial: TrialResult, weights: dict[Path, str | None]) -> Recipe:
-    if trial.path is None:
-        return Recipe(trial.overrides, trial.seed)
-    config = yaml_of(trial.path / "config.yaml")
-    return Recipe(trial.overrides, trial.seed, config, weights[trial.path], trial.code)
+def _recipe(trial: TrialResult, known: dict[Path, Resolved | None]) -> Recipe:
+    # What is damaged is not looked at: it is known by its overrides.
+    if trial.path is None or trial.status == "damaged":
+        return Recipe(trial.overrides, trial.seed, code=trial.code)
+    resolved, config = known[trial.path], yaml_of(trial.path / "config.yaml")
+    weights = resolved.weights_sha256 if resolved else None
+    return Recipe(trial.overrides, trial.seed, config, weights, trial.code)

@@ -5,6 +5,7 @@ report.html  train.log  model/  checkpoints/
 """
 
 import contextlib
+import hashlib
 import os
 import shlex
 import sys
@@ -21,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.errors import UserError, missing, translated
+from imdb_cls.runs import seals
 from imdb_cls.runs.fingerprint import code, git_commit, versions
 from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.runs.leftovers import is_partial, remove_leftovers
@@ -71,13 +73,15 @@ class Run:
         if not anew:
             run.check_free(config)
         run.path.mkdir(parents=True, exist_ok=True)
-        write_text(run.config_file, to_yaml(config))
+        if not anew:
+            write_text(run.config_file, to_yaml(config))
         info = RunInfo(
             status="running",
             command=shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
             started=now(),
             seed=config.seed,
             code=code(),
+            sha256=run.seal_of(config),
             versions=versions(),
             git_commit=git_commit(),
             **facts,
@@ -88,6 +92,8 @@ class Run:
             if not anew:
                 run.config_file.unlink()
             raise
+        if anew:
+            write_text(run.config_file, to_yaml(config))
         return run
 
     @classmethod
@@ -110,11 +116,16 @@ class Run:
         if not held(run.log_file):
             remove_leftovers(run.path)
         status = run.info().status
-        if complete and (status != "completed" or not (run.model_dir / "config.json").is_file()):
+        run.whole(run.config_file)
+        if complete and status != "completed":
             raise UserError(
                 f"{path} is not complete (status: {status}): finish it with {run.how_to_go_on()}"
             )
         return run
+
+    def is_there(self) -> bool:
+        """Whether a run has left something here, even if it cannot be read."""
+        return any(p.exists() for p in (self.record_file, self.metrics_file, self.model_dir))
 
     def how_to_go_on(self) -> str:
         """The command that brings this run to its end."""
@@ -163,7 +174,7 @@ class Run:
 
     def raw_config(self) -> DictConfig:
         """config.yaml without Hydra's part, unchecked. Raises UserError if it is damaged."""
-        values = read_yaml(self.config_file)
+        values = read_yaml(self.whole(self.config_file))
         # Its last part: without it the file was cut, and defaults would stand in for what is lost.
         if values.pop("hydra", None) is None:
             raise UserError(f"{self.config_file} is damaged: its end, the part hydra, is missing")
@@ -179,7 +190,30 @@ class Run:
 
     def metrics(self) -> dict[str, Any]:
         """metrics.json. Raises UserError if it is missing or damaged."""
-        return read_metrics(self.metrics_file)
+        return read_metrics(self.whole(self.metrics_file))
+
+    def whole(self, file: Path) -> Path:
+        """`file` of this run. Raises UserError if it is not as the run left it."""
+        return seals.check(self.path, file, self.info())
+
+    @contextlib.contextmanager
+    def rewriting(self, *files: Path) -> Iterator[None]:
+        """While it lasts these files have no hashes, so that a process which is killed leaves none
+        that looks damaged; then they have new ones. Raises UserError if one is damaged before."""
+        names = [self.whole(file).relative_to(self.path).as_posix() for file in files]
+        known = self.info().sha256 or {}
+        self.record(sha256={name: known[name] for name in known if name not in names})
+        try:
+            yield
+        finally:
+            self.record(sha256=(self.info().sha256 or {}) | seals.hashes(self.path, names))
+
+    def seal_of(self, config: Config) -> dict[str, str]:
+        """`sha256` of run.json for a run that is to have this config. The one that it has now is
+        right, too, until the other is written."""
+        digest = hashlib.sha256(to_yaml(config).encode()).hexdigest()
+        now = seals.hashes(self.path, [seals.CONFIG]).values()
+        return {seals.CONFIG: " ".join(dict.fromkeys([*now, digest]))}
 
     def best(self, metric: str) -> float:
         """`metric`, such as val/loss, at the best checkpoint."""
@@ -199,8 +233,11 @@ class Run:
         write_json(self.record_file, known | plain_values(facts))
 
     def record_of(self, other: "Run", but: Collection[str]) -> None:
-        """Adds what another record of the same run says, `but` for some facts."""
+        """Adds what another record of the same run says, `but` for some facts. Its config.yaml may
+        have other paths: the hash of the one here stays."""
         theirs = other._record() if other.record_file.is_file() else {}
+        if "sha256" in theirs:
+            theirs["sha256"] |= seals.hashes(self.path, [seals.CONFIG])
         self.record(**{name: value for name, value in theirs.items() if name not in but})
 
     def _record(self) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from imdb_cls.config.overrides import same_trial, without_place
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.records import info_of, say_once
+from imdb_cls.runs.records import info_of, say_once, whole
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import lock, write_json
+from imdb_cls.terminal import notice
 
 # What lies in the directory of a trial that died while it was being made.
 _BEGINNINGS = ("config.yaml", "train.log")
+DAMAGED = "damaged"
 
 
 class Sweep:
@@ -51,14 +53,21 @@ class Sweep:
         write_json(self.record_file, known | facts)
 
     def runs(self) -> Iterator[tuple[Run, RunInfo]]:
-        """Every run in it, with its run.json."""
+        """Every run in it, with its run.json. If that or config.yaml is damaged, the run is left
+        out, which is said."""
         if not self.path.is_dir():
             return
         for path in sorted(self.path.iterdir(), key=lambda path: (len(path.name), path.name)):
             run = Run(path)
             if path.name.startswith(".") or not run.record_file.is_file():
                 continue
-            if info := info_of(run.record_file):
+            try:
+                if info := info_of(run.record_file):
+                    whole(run, run.config_file, info)
+            except UserError as error:
+                say_once(f"left out: {error}")
+                continue
+            if info:
                 yield run, info
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
@@ -85,13 +94,15 @@ class Sweep:
 
     def place(self, wanted: Path, overrides: list[str]) -> Path:
         """Makes the directory of a new run: the wanted one, or the next free number if another
-        trial lies there."""
+        trial lies there. A damaged run, which nobody can tell from others, is moved to damaged/."""
         if failed := self.find_failed(overrides):
             shutil.rmtree(failed.path)
         if wanted.is_dir() and all(
             path.name in _BEGINNINGS or path.name.startswith(".") for path in wanted.iterdir()
         ):
             shutil.rmtree(wanted)
+        elif Run(wanted).is_there() and all(run.path != wanted for run, _ in self.runs()):
+            self._set_damaged_aside(wanted)
         number = 0
         while True:
             try:
@@ -99,6 +110,13 @@ class Sweep:
                 return wanted
             except FileExistsError:
                 wanted, number = self.path / str(number), number + 1
+
+    def _set_damaged_aside(self, run: Path) -> None:
+        target, number = self.path / DAMAGED / run.name, 1
+        while target.exists():
+            target, number = target.with_name(f"{run.name}-{number}"), number + 1
+        target.parent.mkdir(exist_ok=True)
+        notice(f"{run} is damaged: it is now {run.rename(target)}, and the trial runs again")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:

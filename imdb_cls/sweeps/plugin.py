@@ -185,7 +185,7 @@ class TrialSweeper(Sweeper):
             yield runner
 
     def _run_all(self, prepared: _Prepared, runner: Runner, screen: Screen) -> int:
-        """Runs the trials. Returns how many failed."""
+        """Runs the trials. Returns how many failed, and 1 more if others are damaged."""
         sweep, record, failed = prepared.sweep, prepared.record, 0
         if prepared.replaced:
             with sweep.locked():
@@ -217,5 +217,5 @@ class TrialSweeper(Sweeper):
                     screen.say("stopped: the same command goes on with this sweep")
             from imdb_cls.reports.sweep.conclude import conclude
 
-            conclude(sweep.path, screen)
-        return failed
+            damaged = not conclude(sweep.path, screen)
+        return failed + damaged

@@ -8,7 +8,9 @@ from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from imdb_cls.runs.records import curve_of
+from imdb_cls.errors import UserError
+from imdb_cls.runs.records import curve_of, say_once
+from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.training.checkpoints import Pruned
 
@@ -38,15 +40,14 @@ class Halving(Callback):
     def verdict(self) -> str | None:
         """Why this trial should end now, from its metrics.csv and those of the others; None: it
         goes on."""
-        ours = curve_of(self.run / "metrics.csv", METRIC)
+        ours = curve_of(Run(self.run), METRIC)
         rung = len(ours)
         if not _is_rung(rung, self.reduction_factor):
             return None
         others = [
             values[rung - 1]
             for run, _ in Sweep(self.run.parent).runs()
-            if run.path.name != self.run.name
-            and len(values := curve_of(run.table_file, METRIC)) >= rung
+            if run.path.name != self.run.name and len(values := _known(run)) >= rung
         ]
         if len(others) + 1 < self.reduction_factor:
             return None
@@ -78,6 +79,15 @@ def should_prune(ours: list[float], others: list[float], reduction_factor: int) 
     trial = study.ask()
     trial.report(ours[-1], len(ours))
     return bool(trial.should_prune())
+
+
+def _known(run: Run) -> list[float]:
+    """What another trial has reached: nothing, if that is damaged, which is said."""
+    try:
+        return curve_of(run, METRIC)
+    except UserError as error:
+        say_once(f"left out: {error}")
+        return []
 
 
 def _is_rung(validations: int, reduction_factor: int) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from imdb_cls.errors import UserError, as_user_error, one_line
+from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Clock, Run
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen, quiet_loaded_libraries
@@ -57,8 +58,10 @@ def export_fast_model(run: Run, screen: Screen, splits: "Splits") -> None:
     from imdb_cls.runs.reviews import cache_of
 
     quiet_loaded_libraries(bars=False)
-    fast = export(run, splits.val, cache_of(run.config()), screen)
-    write_json(run.metrics_file, {**run.metrics(), "fast": fast})
+    metrics = run.metrics()
+    with run.rewriting(run.metrics_file, run.model_dir / Settings.FILE):
+        fast = export(run, splits.val, cache_of(run.config()), screen)
+        write_json(run.metrics_file, {**metrics, "fast": fast})
     if fast["kind"]:
         screen.say(
             f"fast model for CPUs: {fast['kind']}, {fast['val_agreement']:.2%} of val's labels"

@@ -14,6 +14,7 @@ from imdb_cls.container import job_name
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
+from imdb_cls.model import contents
 from imdb_cls.runs.fingerprint import versions
 from imdb_cls.runs.run import SWEEP_NAME, Clock, Run, to_yaml
 from imdb_cls.storage import write_text
@@ -108,7 +109,8 @@ def _go_on(
     quiet_loaded_libraries(bars=screen.bar)
     if info.resolved is None:
         raise UserError(f"resume={path}: the run failed before it began: train it anew")
-    if info.status == "completed" and not changed:
+    again = info.status == "completed" and not changed and _make_again(run, screen)
+    if info.status == "completed" and not changed and not again:
         screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
         # It may have been stopped after it was tested.
         if is_rank_zero() and not config.container and not is_complete(run):
@@ -124,6 +126,7 @@ def _go_on(
             f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
         )
     if is_rank_zero():
+        run.record(sha256=run.seal_of(config))
         write_text(run.config_file, to_yaml(config))
         if info.job_name and job_name() is None:
             run.record(resumed_here=True)
@@ -134,6 +137,20 @@ def _go_on(
             versions=versions(),
         )
     return _carry_out(run, prepared, screen, clock, callbacks)
+
+
+def _make_again(run: Run, screen: Screen) -> bool:
+    """Whether files of a completed run are damaged, so that it is tested again; says so. Raises
+    UserError if there are no checkpoints for that."""
+    if not (damage := contents.read(run).damage):
+        return False
+    if not (run.best_checkpoint.is_file() and run.last_checkpoint.is_file()):
+        raise UserError(
+            f"{damage[0]}, but not without best.ckpt and last.ckpt: move {run.path} away, and train"
+            " it again"
+        )
+    screen.warn("made again from the checkpoints", "; ".join(damage))
+    return True
 
 
 def _no_stand_in(path: Path) -> Config:

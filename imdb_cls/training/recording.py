@@ -11,6 +11,7 @@ from typing import Any
 
 from imdb_cls.container import job_name
 from imdb_cls.errors import UserError, as_user_error
+from imdb_cls.runs import seals
 from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Clock, Run, now
 from imdb_cls.storage import lock
@@ -43,7 +44,8 @@ def recording(run: Run, clock: Clock) -> Iterator[None]:
     """Writes train.log, and how the run ends to run.json. SIGTERM stops the run, but for the fit,
     where LastCheckpoint waits for the end of a step."""
     log = logging.getLogger("imdb_cls")
-    run.record(status="running", finished=None, reason=None, pruned=False)
+    begun = seals.hashes(run.path, [seals.CONFIG])
+    run.record(status="running", finished=None, reason=None, pruned=False, sha256=begun)
     start = time.perf_counter() - (run.info().seconds or 0.0)
     end: dict[str, Any] = {"status": "completed"}
     with _log_and_signal(run.log_file):
@@ -66,7 +68,8 @@ def recording(run: Run, clock: Clock) -> Iterator[None]:
             raise
         finally:
             seconds = round(time.perf_counter() - start, 3)
-            run.record(**end, finished=now(), seconds=seconds, parts=clock.seconds)
+            left = seals.hashes(run.path, [seals.CONFIG, *seals.RESULTS])
+            run.record(**end, finished=now(), seconds=seconds, parts=clock.seconds, sha256=left)
             wandb_run.finish(end["status"] == "completed" or "pruned" in end)
 
 

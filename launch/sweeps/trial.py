@@ -49,6 +49,9 @@ def _go_on(trial: Trial, submitter: Submitter, run: Run) -> Outcome | LiveJob:
     if info.job_name is None:
         reason = "begun on this machine: go on with it here, or give another hydra.sweep.dir"
         return Outcome(run.path.name, "failed", None, reason)
+    if info.status == "completed":
+        reason = f"its files are damaged: python -m launch.jobs fetch {run.path} brings them again"
+        return Outcome(run.path.name, "failed", None, reason)
     if info.is_live_job:
         aws = submitter.account.client
         job = LiveJob(run, aws, trial.config.metric)

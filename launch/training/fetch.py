@@ -74,7 +74,7 @@ def fetch_anew(path: Path, aws: AWS, description: Description) -> Run:
         write_text(run.config_file, to_yaml(of_this_machine(left.config())))
         facts = left.info()
         facts.backend, facts.job_name = "sagemaker", name
-        facts.job = _job_of(description, aws.region)
+        facts.job, facts.sha256 = _job_of(description, aws.region), None
         write_json(run.record_file, facts.as_json())
         _keep(run, files)
     run.record(**_ending(run, description))

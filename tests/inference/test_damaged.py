@@ -13,10 +13,19 @@ from imdb_cls.inference.network import load_trained
 from imdb_cls.inference.settings import Settings
 from tests.support.damage import DAMAGES
 
+READ = ("config.json", "tokenizer.json", "model.fp32.onnx")
+
 
 @pytest.fixture
 def model(fast_run: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(fast_run / "model", tmp_path / "model"))
+
+
+@pytest.fixture
+def foreign(model: Path) -> Path:
+    """A model of which no hash gives away what was changed in it."""
+    change(model / "inference.json", sha256={})
+    return model
 
 
 def change(file: Path, **values: Any) -> None:
@@ -54,25 +63,48 @@ def test_impossible_settings_are_refused(model: Path, key: str, value: object) -
     ],
 )
 def test_a_config_that_is_none_of_ours_is_refused_before_anything_is_loaded(
-    model: Path, values: dict[str, Any], part: str
+    foreign: Path, values: dict[str, Any], part: str
 ) -> None:
-    change(model / "config.json", **values)
+    change(foreign / "config.json", **values)
     with pytest.raises(UserError) as caught:
-        load_trained(model)
+        load_trained(foreign)
     assert part in str(caught.value)
 
 
-def test_tokens_beyond_the_vocabulary_are_refused(model: Path) -> None:
-    change(model / "config.json", vocab_size=1000)
+def test_tokens_beyond_the_vocabulary_are_refused(foreign: Path) -> None:
+    change(foreign / "config.json", vocab_size=1000)
     with pytest.raises(UserError, match="they are of different models"):
-        Labeller.open(model)
+        Labeller.open(foreign)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.fp32.onnx"])
+@pytest.mark.parametrize("name", [*READ, "tokenizer_config.json"])
 def test_a_damaged_file_is_named(model: Path, name: str, damage: str) -> None:
     DAMAGES[damage](model / name)
     with pytest.raises(UserError, match=name):
+        Labeller.open(model)
+
+
+@pytest.mark.parametrize("damage", [damage for damage in DAMAGES if damage != "flipped"])
+@pytest.mark.parametrize("name", READ)
+def test_so_is_one_of_which_no_hash_is_known(foreign: Path, name: str, damage: str) -> None:
+    DAMAGES[damage](foreign / name)
+    with pytest.raises(UserError, match=name):
+        Labeller.open(foreign)
+
+
+def test_hashes_of_files_elsewhere_are_not_looked_at(model: Path) -> None:
+    change(model / "inference.json", sha256={"../run.json": "0" * 64})
+    with pytest.raises(UserError, match=r"sha256 of \.\./run\.json: no file beside it"):
+        Labeller.open(model)
+
+
+@pytest.mark.parametrize("known", ["model", "foreign"])
+@pytest.mark.parametrize("name", ["tokenizer.json", "model.fp32.onnx"])
+def test_a_missing_file_is_named(request: pytest.FixtureRequest, known: str, name: str) -> None:
+    model = request.getfixturevalue(known)
+    (model / name).unlink()
+    with pytest.raises(UserError, match=f"{name}: no such file"):
         Labeller.open(model)
 
 

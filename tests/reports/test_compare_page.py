@@ -20,6 +20,7 @@ from tests.support.browser import look, needs_chromium
 from tests.support.made_runs import made_run
 from tests.support.once import once
 from tests.support.pages import EVIL, Page
+from tests.support.runs import resealed
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,8 @@ def _make(trained: Path, path: Path) -> None:
     )
     pq.write_table(_with(table, "index", table["index"].to_numpy() + 1), third.predictions_file)
     third.record(seed=2, status="failed", reason=f"RuntimeError('{EVIL}')", device=EVIL)
+    for run in (second, third):
+        resealed(run.path)
 
 
 def _with(table: pa.Table, name: str, values: object) -> pa.Table:

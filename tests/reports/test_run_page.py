@@ -1,7 +1,6 @@
 """report.html: what a run came to, on a page that needs nothing else, whatever there is of it."""
 
 import csv
-import json
 import re
 import shutil
 from dataclasses import replace
@@ -19,7 +18,10 @@ from imdb_cls.reports.run.provenance import cost, fast
 from imdb_cls.reports.run.results import read_with_reviews
 from imdb_cls.runs.run import Run
 from tests.support.browser import look, needs_chromium
+from tests.support.called import call
+from tests.support.damage import DAMAGES
 from tests.support.pages import EVIL, Page
+from tests.support.runs import older, resealed
 
 MOST_BYTES = 3_000_000
 
@@ -140,15 +142,14 @@ def test_without_its_reviews_the_page_says_why(copy: Run) -> None:
     assert "Where does it fail?" in page.headings
 
 
-def test_a_run_older_than_calibration_says_what_it_lacks(copy: Run) -> None:
-    metrics = copy.metrics()
-    copy.metrics_file.write_text(
-        json.dumps({key: metrics[key] for key in metrics if key not in ("calibration", "fast")})
-    )
-    page = made_again(copy)
+def test_a_run_older_than_calibration_says_what_it_lacks(
+    copy: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = made_again(Run(older(copy.path)))
     assert "The run has no temperature" in page.words
     assert "No fast model for CPUs was exported" in page.words
     assert "divided by T" not in page.words
+    assert "is older than inference.json" in capsys.readouterr().err
 
 
 def test_what_the_fast_model_loses_is_said(reported: Run) -> None:
@@ -160,12 +161,32 @@ def test_what_the_fast_model_loses_is_said(reported: Run) -> None:
     assert "the best that was tried gives 98.1 % of val's labels" in fast(none)
 
 
-def test_a_damaged_model_costs_the_colours_only(copy: Run) -> None:
-    weights = copy.model_dir / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    page = made_again(copy)
-    assert "No words are coloured" in page.words
-    assert "The most confident mistakes" in page.words
+@pytest.mark.parametrize(
+    ("name", "kept", "lost"),
+    [
+        ("model/model.safetensors", "The most confident mistakes", "sum is off the"),
+        ("model/inference.json", "TF-IDF baseline", "The most confident mistakes"),
+        ("model/tokenizer.json", "TF-IDF baseline", "The most confident mistakes"),
+        ("metrics.json", "The most confident mistakes", "get the right label"),
+        ("metrics.csv", "The most confident mistakes", "How did training go?"),
+        ("predictions.parquet", "How good is it?", "Where does it fail?"),
+        ("predictions_val.parquet", "The most confident mistakes", "50 test and 40 val reviews"),
+    ],
+)
+@pytest.mark.parametrize("damage", ["flipped", "missing"])
+def test_what_is_damaged_is_left_out_and_named(
+    copy: Run, name: str, kept: str, lost: str, damage: str
+) -> None:
+    DAMAGES[damage](copy.path / name)
+    said = call("imdb_cls.report", copy.path)
+    assert (said.code, said.out) == (1, f"{copy.report_file}\n")
+    assert said.err.splitlines()[0] == "left out, and said on the page:"
+    assert f"{copy.path / name}" in said.err.splitlines()[1]
+    page = Page(copy.report_file.read_text(encoding="utf-8"))
+    assert f"Damaged, and left out: {copy.path / name}" in page.words
+    assert kept in page.words
+    assert lost not in page.words
+    assert "Not tested yet" not in page.words
 
 
 def test_a_rehearsal_is_not_said_to_have_cost_anything(copy: Run) -> None:
@@ -184,6 +205,7 @@ def test_reviews_handed_in_are_not_read_again(copy: Run) -> None:
     config = yaml.safe_load(copy.config_file.read_text())
     config["data"]["sha256"] = "0" * 64
     copy.config_file.write_text(yaml.safe_dump(config))
+    resealed(copy.path)
     assert "TF-IDF baseline" not in made_again(copy).words
     page = Page(write(copy, splits).read_text(encoding="utf-8"))
     assert "TF-IDF baseline" in page.words

@@ -17,7 +17,7 @@ NO_PART_OF_IT = {
     *("data/sources.py", "data/splits.py"),
     *("inference/contract.py", "inference/engine.py", "inference/handler.py"),
     *("inference/answers.py", "inference/faults.py", "inference/parameters.py"),
-    *("inference/settings.py", "model/open.py", "model/weights.py"),
+    *("inference/settings.py", "model/contents.py", "model/open.py", "model/weights.py"),
     *("training/checkpoint_files.py", "training/complete.py", "training/progress.py"),
     *("training/recording.py", "training/resolve.py", "training/resume.py"),
 }

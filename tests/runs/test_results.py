@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from imdb_cls.errors import UserError
+from imdb_cls.runs import seals
 from imdb_cls.runs.results import TrialResult, read
+from tests.support.damage import DAMAGES
 from tests.support.made_sweeps import COMMON, Made
 
 LR = "model.learning_rate"
@@ -28,6 +30,14 @@ def made(tmp_path: Path) -> Made:
 def only(made: Made) -> TrialResult:
     (trial,) = read(made.path).trials
     return trial
+
+
+def sealed(made: Made) -> None:
+    """Gives all trials the hashes of their files."""
+    for path in made.path.glob("*/run.json"):
+        record = json.loads(path.read_text())
+        record["sha256"] = seals.hashes(path.parent, [seals.CONFIG, *seals.RESULTS])
+        path.write_text(json.dumps(record))
 
 
 def age(run: Path) -> None:
@@ -186,24 +196,66 @@ def test_a_trial_costs_what_all_its_jobs_cost_and_a_rehearsal_nothing(made: Made
     assert [trial.rehearsed for trial in trials] == [False, True, False]
 
 
-def test_what_is_half_written_or_something_else_is_left_out(made: Made) -> None:
+def test_something_else_is_left_out(made: Made) -> None:
     run = made.trial("seed=1")
     shutil.copytree(run, made.path / ".rehearsal")
+    shutil.copytree(run, made.path / "damaged" / "0")
     (made.path / "notes").mkdir()
-    for name, content in (("half", '{"status": "comp'), ("other", "[1]"), ("foreign", '{"a": 1}')):
-        (made.path / name).mkdir()
-        (made.path / name / "run.json").write_text(content)
     (made.path / "sweep.csv").touch()
     assert only(made).name == "0"
 
 
-def test_a_run_whose_other_files_are_damaged_is_read(made: Made) -> None:
-    run = made.trial("seed=1")
-    for name in ("config.yaml", "metrics.json"):
-        (run / name).write_text("{[")
-    (run / "metrics.csv").write_text("step,epoch,name,value,time\n5,0,val/accuracy,0.7,1.0\n6,0,va")
-    trial = only(made)
-    assert (trial.metrics, trial.best) == ({}, 0.7)
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["run.json", "config.yaml", "metrics.json", "metrics.csv"])
+def test_a_damaged_trial_is_named_and_counts_nowhere(made: Made, name: str, damage: str) -> None:
+    for seed in (1, 2, 3):
+        made.trial(f"{LR}=1e-4", f"seed={seed}")
+    sealed(made)
+    DAMAGES[damage](made.path / "1" / name)
+    results = read(made.path)
+    assert [trial.status for trial in results.trials] == ["completed", "damaged", "completed"]
+    damaged = results.trials[1]
+    assert str(made.path / "1" / name) in str(damaged.reason)
+    assert (damaged.metrics, damaged.best, damaged.seed) == ({}, None, 2)
+    assert {trial.recipe for trial in results.trials} == {damaged.recipe}
+    assert results.keys == ["seed"]
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "metrics.json", "metrics.csv"])
+def test_so_is_one_with_a_file_of_another_trial(made: Made, name: str) -> None:
+    for seed in (1, 2):
+        made.trial(f"{LR}=1e-4", f"seed={seed}", accuracy=0.7 + seed / 100)
+    sealed(made)
+    shutil.copy(made.path / "0" / name, made.path / "1" / name)
+    assert [trial.status for trial in read(made.path).trials] == ["completed", "damaged"]
+
+
+HEAD, ROW = "step,epoch,name,value,time\n", "5,0,val/accuracy,0.7,1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "best"), [("", None), ("step,epo", None), (HEAD, None), (HEAD + ROW + "6,0,va", 0.7)]
+)
+def test_a_curve_that_is_being_written_has_no_end(
+    made: Made, text: str, best: float | None
+) -> None:
+    run = made.trial(status="running")
+    (run / "metrics.csv").write_text(text)
+    assert (only(made).status, only(made).best) == ("running", best)
+    if text != HEAD:
+        made.path.joinpath("0", "run.json").write_text(
+            (run / "run.json").read_text().replace('"running"', '"stopped"')
+        )
+        assert (only(made).status, only(made).best) == ("damaged", None)
+
+
+@pytest.mark.parametrize(
+    "text", [ROW, HEAD + "5,0,val/acc\n" + ROW, HEAD + HEAD + ROW, HEAD + ROW.replace("7", "7\0")]
+)
+def test_no_other_curve_is_read_in_part(made: Made, text: str) -> None:
+    run = made.trial(status="running")
+    (run / "metrics.csv").write_text(text)
+    assert (only(made).status, only(made).best) == ("damaged", None)
 
 
 def test_single_runs_side_by_side_are_read_as_a_sweep(made: Made) -> None:

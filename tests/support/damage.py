@@ -25,4 +25,5 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "empty": lambda path: path.write_bytes(b""),
     "binary": lambda path: path.write_bytes(bytes(range(256)) * 20),
     "directory": _to_directory,
+    "missing": Path.unlink,
 }

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from imdb_cls.evaluate import Arguments, evaluate
 from imdb_cls.model import calibration
 from imdb_cls.runs.run import Run
-from tests.support.runs import decided
+from tests.support.runs import decided, resealed
 
 
 def made_run(trained: Path, target: Path) -> Run:
@@ -38,4 +38,5 @@ def made_run(trained: Path, target: Path) -> Run:
         },
     }
     run.metrics_file.write_text(json.dumps(metrics))
+    resealed(run.path)
     return run

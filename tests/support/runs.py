@@ -82,9 +82,39 @@ def decided(run: Path, target: Path) -> Path:
         if name.endswith(("v_lin.weight", "out_lin.weight")):
             weights[name] *= 20
     save_file(weights, file, metadata={"format": "pt"})
+    resealed(target)
     logits = open_labeller(Run.open(target), allow_fast=False).log_odds(reviews(run, 100))
     weights["classifier.weight"] /= logits.std()
     weights["classifier.bias"] /= logits.std()
     weights["classifier.bias"][1] -= np.median(logits) / logits.std()
     save_file(weights, file, metadata={"format": "pt"})
-    return target
+    return resealed(target)
+
+
+def resealed(path: Path) -> Path:
+    """Makes the files of a run the right ones as they are now."""
+    from imdb_cls.inference.settings import Settings
+    from imdb_cls.runs import seals
+    from imdb_cls.runs.run import Run
+
+    Settings(**read(path / "model", Settings.FILE)).write(path / "model")
+    Run(path).record(sha256=seals.hashes(path, [seals.CONFIG, *seals.RESULTS]))
+    return path
+
+
+def older(path: Path) -> Path:
+    """Takes from a run what those that were made before calibration lack."""
+    metrics = read(path, "metrics.json")
+    (path / "metrics.json").write_text(
+        json.dumps({name: metrics[name] for name in metrics if name not in ("calibration", "fast")})
+    )
+    (path / "model" / "inference.json").unlink()
+    return unsealed(path)
+
+
+def unsealed(path: Path) -> Path:
+    """Takes from a run the hashes of its files, which older ones lack."""
+    record = read(path, "run.json")
+    del record["sha256"]
+    (path / "run.json").write_text(json.dumps(record))
+    return path

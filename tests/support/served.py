@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
+from tests.support.runs import resealed
 
 SAMPLES = ["i liked the movie", "i hated the movie", "the movie was okay"]
 JSON = {"Content-Type": "application/json"}
@@ -32,7 +33,7 @@ def with_fast(run: Path) -> Path:
     graph.write(load_trained(model), model / "model.fp32.onnx")
     data = Run(run).config().data
     Settings(data.max_length, data.head_fraction, 1.6, "model.fp32.onnx").write(model)
-    return run
+    return resealed(run)
 
 
 @dataclass

@@ -40,7 +40,7 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     settings = settings_of(run)
     tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     tokens = tokenize(val, tokenizer, cache)
-    known = predictions.read(run.val_predictions_file)
+    known = predictions.read(run.whole(run.val_predictions_file))
     if known is None or not known.is_of(val):
         raise UserError(f"{run.val_predictions_file} is not of the run's val reviews")
     trained = known.probability

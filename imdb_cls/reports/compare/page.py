@@ -52,10 +52,14 @@ def _table(comparison: Comparison, output: Path) -> Table[Compared]:
             sort=lambda run: str(run.results.info.seconds or ""),
         ),
         Column("cost", lambda run: cost(run.results.info), optional=True),
-        Column("status", lambda run: run.results.status, "words"),
+        Column("status", _status, "words"),
         Column("device", lambda run: run.results.info.device or "", "words"),
     ]
     return Table(comparison.runs, columns)
+
+
+def _status(run: Compared) -> str:
+    return "; ".join([run.results.status, *run.results.damage])
 
 
 def _link(run: Compared, output: Path) -> str:

@@ -52,6 +52,8 @@ def _content(results: RunResults) -> Content:
 
 def _verdict(results: RunResults) -> str:
     """The page in a sentence."""
+    if not results.scores and results.status == "completed":
+        return "It was tested, but its figures cannot be read."
     if not results.scores:
         known = results.curve(results.metric)
         so_far = f" The last {results.metric} was {known[-1][1]:.3f}." if known else ""

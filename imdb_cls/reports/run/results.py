@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.model import contents
 from imdb_cls.model.open import settings_of
 from imdb_cls.names import lower_is_better
 from imdb_cls.reports.curves import logged
@@ -18,11 +19,13 @@ from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run.baseline import Baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.runs import predictions
+from imdb_cls.runs.curves import Curves
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.predictions import Interval, Predictions
-from imdb_cls.runs.records import json_of, status_of
+from imdb_cls.runs.records import status_of
 from imdb_cls.runs.reviews import cache_of, splits_of
 from imdb_cls.runs.run import Run
+from imdb_cls.typed import read_object
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,11 @@ class RunResults:
     scored: Predictions | None
     """The predictions on test, or on the reviews that evaluate was given."""
     val: Predictions | None
+    curves: Curves
+    """metrics.csv."""
     cache: Path
+    damage: list[str]
+    """What is wrong with files of the run, which are left out."""
     splits: Splits | None = None
     reviews: Split | None = None
     """The texts of `scored`."""
@@ -61,7 +68,7 @@ class RunResults:
 
     def curve(self, name: str) -> list[tuple[int, float]]:
         """A metric by step; empty if it was never logged."""
-        return logged(self.run, name)
+        return logged(self.curves, name)
 
     @property
     def metric(self) -> str:
@@ -122,17 +129,19 @@ class RunResults:
 
 
 def read(run: Run) -> RunResults:
-    """Reads a run without its reviews."""
-    metrics = run.metrics() if run.metrics_file.exists() else {}
+    """Reads a run without its reviews. Raises UserError if run.json or config.yaml is damaged."""
+    found = contents.read(run)
     return RunResults(
         run=run,
         info=run.info(),
         config=dict(OmegaConf.to_container(run.raw_config())),  # type: ignore[arg-type]
-        metrics=metrics,
-        scores=metrics.get("test") or {},
-        scored=predictions.read(run.predictions_file),
-        val=predictions.read(run.val_predictions_file),
+        metrics=found.metrics,
+        scores=found.metrics.get("test") or {},
+        scored=found.scored,
+        val=found.val,
+        curves=found.curves,
         cache=cache_of(run.config()),
+        damage=found.damage,
     )
 
 
@@ -143,7 +152,7 @@ def read_with_reviews(run: Run, splits: Splits | None = None) -> RunResults:
 
 def read_evaluation(directory: Path, run: Run, reviews: Split) -> RunResults:
     """Reads a run, and what `evaluate` left in a directory about these reviews."""
-    scores = json_of(directory / "metrics.json") or {}
+    scores = read_object(directory / "metrics.json")
     evaluated = replace(
         read(run),
         scores=scores,

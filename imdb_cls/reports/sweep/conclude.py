@@ -10,10 +10,11 @@ from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen
 
 
-def conclude(path: Path, screen: Screen) -> None:
-    """Writes sweep.csv and sweep.html, and prints the leaderboard. Raises UserError if `path` is no
-    sweep."""
+def conclude(path: Path, screen: Screen) -> bool:
+    """Writes sweep.csv and sweep.html, and prints the leaderboard. Gives whether no trial is
+    damaged. Raises UserError if `path` is no sweep."""
     board = Leaderboard(read(path))
     write_csv(board, board.results.path / "sweep.csv")
     write_page(board, board.results.path / "sweep.html")
     show(board, screen)
+    return all(trial.status != "damaged" for trial in board.results.trials)

@@ -60,7 +60,7 @@ def _content(board: Leaderboard) -> Content:
         "legend": _legend(board),
         "importance": "" if isinstance(shares, str) else plots.importances(shares),
         "no_importance": shares if isinstance(shares, str) else "",
-        "reasons": endings(results, ("failed", "pruned", "stopped", "interrupted")),
+        "reasons": endings(results, ("failed", "pruned", "stopped", "interrupted", "damaged")),
         "trials": _trials(board),
     }
 

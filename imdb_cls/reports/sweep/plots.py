@@ -12,6 +12,7 @@ from imdb_cls.reports.scales import Scale, scale
 from imdb_cls.reports.svg import FAINT, INK, LEVELS, SMALL, Plot, level, series
 from imdb_cls.reports.sweep.leaderboard import Row
 from imdb_cls.runs.overrides import comparable
+from imdb_cls.runs.records import curves_of
 from imdb_cls.runs.results import SweepResults, TrialResult
 from imdb_cls.runs.run import Run
 
@@ -139,10 +140,13 @@ def _colour_bar(axes: Axes, x: float, worst: float, best: float) -> None:
 def curves(rows: list[Row], metric: str) -> Markup:
     """A metric by step, of all trials: the best rows in colour and on top."""
     shown = [
-        (series(place) if place < HIGHLIGHTED else FAINT, logged(Run(trial.path), metric))
+        (
+            series(place) if place < HIGHLIGHTED else FAINT,
+            logged(curves_of(Run(trial.path)), metric),
+        )
         for place, row in reversed(list(enumerate(rows)))
         for trial in row.trials
-        if trial.path
+        if trial.path and trial.status != "damaged"
     ]
     if not any(points for _, points in shown):
         return Markup()

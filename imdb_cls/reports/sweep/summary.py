@@ -103,7 +103,7 @@ def _cells(row: Row, board: Leaderboard, shape: Shape) -> dict[str, str]:
 def _lines(board: Leaderboard) -> Iterator[str]:
     """What is said below the table."""
     results = board.results
-    yield from endings(results, ("failed", "interrupted"))
+    yield from endings(results, ("failed", "interrupted", "damaged"))
     if rehearsed := [trial.name for trial in results.trials if trial.rehearsed]:
         yield f"rehearsed, so nothing was paid: trials {ranges(rehearsed)}"
     if test := paired_test(board):

@@ -1,4 +1,4 @@
-"""metrics.csv: every logged value in a row of its own."""
+"""Writes metrics.csv: every logged value in a row of its own."""
 
 import csv
 import time
@@ -7,10 +7,9 @@ from pathlib import Path
 
 from pytorch_lightning import Trainer
 
+from imdb_cls.runs.curves import COLUMNS, is_row
 from imdb_cls.storage import replacing
 from imdb_cls.training.loggers.base import ScalarLogger
-
-COLUMNS = ("step", "epoch", "name", "value", "time")
 
 Row = list[str]
 
@@ -43,7 +42,7 @@ class TableLogger(ScalarLogger):
         if saved is None:
             text = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
             saved = [line.split(",") for line in text.splitlines()]
-        self.rows = [list(row) for row in saved if _is_row(row) and int(row[0]) <= step]
+        self.rows = [list(row) for row in saved if is_row(row) and int(row[0]) <= step]
         with replacing(self.path) as new, new.open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *self.rows])
 
@@ -59,13 +58,3 @@ class TableLogger(ScalarLogger):
 def table_of(trainer: Trainer) -> TableLogger:
     """The table of a run, which each of its trainers has."""
     return next(logger for logger in trainer.loggers if isinstance(logger, TableLogger))
-
-
-def _is_row(row: Sequence[str]) -> bool:
-    """Whether these are the fields of a row, not of the header or of what is left of a row."""
-    try:
-        step, epoch, name, value, when = row
-        int(step), int(epoch), float(value), float(when)
-    except ValueError:
-        return False
-    return "/" in name

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
 from launch.hosting import archive
+from tests.support.damage import DAMAGES
+from tests.support.runs import older, resealed
 
 # What an inference image has none of, and what is not for it.
 ABSENT = (
@@ -84,9 +87,21 @@ def test_the_same_model_is_the_same_bytes_wherever_it_lies(
     again = tmp_path / "other.tar.gz"
     archive.build(Run.open(moved), again)
     assert again.read_bytes() == packed.read_bytes()
-    (moved / "model" / "inference.json").write_text("{}")
-    archive.build(Run.open(moved), again)
+    settings = replace(Settings.read(moved / "model"), temperature=2.0)
+    settings.write(moved / "model")
+    with pytest.raises(UserError, match=r"inference\.json is damaged, or of another run"):
+        archive.build(Run.open(moved), again)
+    archive.build(Run.open(resealed(moved)), again)
     assert again.read_bytes() != packed.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.fp32.onnx", "tokenizer_config.json"])
+def test_a_damaged_model_is_not_packed(fast_run: Path, tmp_path: Path, name: str) -> None:
+    run = shutil.copytree(fast_run, tmp_path / "run")
+    DAMAGES["flipped"](run / "model" / name)
+    with pytest.raises(UserError, match=f"{name} is damaged, or of another model"):
+        archive.build(Run.open(run), tmp_path / "model.tar.gz")
+    assert not (tmp_path / "model.tar.gz").exists()
 
 
 def test_the_code_in_it_labels_alone_and_as_we_do(packed: Path, tmp_path: Path) -> None:
@@ -142,8 +157,7 @@ def test_a_container_without_a_network_is_asked_to_install_nothing(
 def test_an_older_run_is_packed_with_the_settings_of_its_config(
     trained: Path, tmp_path: Path
 ) -> None:
-    old = shutil.copytree(trained, tmp_path / "old")
-    (old / "model" / "inference.json").unlink()
+    old = older(shutil.copytree(trained, tmp_path / "old"))
     archive.build(Run.open(old), tmp_path / "a.tar.gz")
     archive.unpack(tmp_path / "a.tar.gz", tmp_path / "root")
     assert Settings.read(tmp_path / "root") == Settings(32, 0.25)

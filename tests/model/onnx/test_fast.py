@@ -25,7 +25,7 @@ from imdb_cls.model.open import open_labeller
 from imdb_cls.runs.run import Run
 from tests.support.once import once
 from tests.support.processes import SHOWING, Command, imported_in
-from tests.support.runs import decided, reviews
+from tests.support.runs import decided, resealed, reviews, unsealed
 
 
 def export(run: Path) -> dict[str, Any]:
@@ -64,6 +64,7 @@ def _with_probabilities(run: Path, found: "np.ndarray[Any, Any]") -> None:
     table = pq.read_table(file)
     column = table.schema.get_field_index("probability")
     pq.write_table(table.set_column(column, "probability", pa.array(found)), file)
+    resealed(run)
 
 
 def ids_of(run: Path) -> list[list[int]]:
@@ -198,6 +199,7 @@ def test_what_completes_a_run_does_not_end_it(
     run = Run(shutil.copytree(trained, tmp_path / "run"))
     text = run.config_file.read_text().replace("export: false", "export: true")
     run.config_file.write_text(text)
+    resealed(run.path)
     assert not complete.is_complete(run)
     monkeypatch.setattr(graph, "write_int8", lambda encoder, path: 1 / 0)
     monkeypatch.setattr(fast, "_KINDS", {"int8": graph.write_int8})
@@ -216,7 +218,7 @@ def test_what_completes_a_run_does_not_end_it(
 
 
 def test_an_older_run_is_told_apart(trained: Path, tmp_path: Path, command: Command) -> None:
-    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    run = unsealed(shutil.copytree(trained, tmp_path / "run"))
     (run / "predictions_val.parquet").unlink()
     done = command("export", f"run={run}")
     assert done.returncode == 2
