@@ -21,6 +21,8 @@ from imdb_cls.errors import UserError, translated
 from imdb_cls.names import SEPARATORS, plain_label
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
+# Characters that are read of an array at once.
+_CHUNK = 65_536
 ALLOWED = f"{', '.join(ENDINGS)}, each also with .gz behind it"
 _ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
 
@@ -148,15 +150,49 @@ def _jsonl(file: BinaryIO, path: Path, layout: Layout) -> Rows:
 
 
 def _json(file: BinaryIO, path: Path, layout: Layout) -> Rows:
-    """An array of objects, which is held in memory as a whole, or an object a line."""
+    """An array of objects, or an object a line."""
     head = file.peek(SHORTEST)  # type: ignore[attr-defined]
     if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         yield from _jsonl(file, path, layout)
         return
-    with translated(f"{path}: not JSON", json.JSONDecodeError, RecursionError):
-        found = json.loads(file.read().decode("utf-8-sig"), object_pairs_hook=_Object)
-    for number, row in enumerate(found, start=1):
+    for number, row in enumerate(_items(io.TextIOWrapper(file, encoding="utf-8-sig"), path), 1):
         yield f"item {number}", _object(row, f"{path}, item {number}", layout)
+
+
+def _items(text: io.TextIOWrapper, path: Path) -> Iterator[Any]:
+    """The items of an array as they are read: one of them is in memory, and a chunk of the file.
+    What is no JSON shows at the end of the file: an item may be of any length."""
+    decoder, rest, before, number = json.JSONDecoder(object_pairs_hook=_Object), "", "[", 1
+
+    def more() -> bool:
+        nonlocal rest
+        while read := text.read(max(_CHUNK, len(rest))):
+            if rest := (rest + read).lstrip():
+                return True
+        return False
+
+    while (rest := rest.lstrip()) or more():
+        if rest[0] == "]" and before == ",":
+            break
+        found = rest[0] == before
+        rest = rest[1:].lstrip()
+        with translated(f"{path}, item {number}: not JSON", ValueError, RecursionError):
+            if not found:
+                raise ValueError(f"no {before!r} before it")
+            if (rest or more()) and before == "[" and rest[0] == "]":
+                break
+            while True:
+                try:
+                    row, end = decoder.raw_decode(rest)
+                except json.JSONDecodeError:
+                    if not more():
+                        raise
+                else:
+                    break
+        yield row
+        rest, before, number = rest[end:], ",", number + 1
+    if rest[:1] != "]" or (rest[1:] + text.read()).strip():
+        raise UserError(f"{path}: not JSON: its array has no end, or something stands behind it")
 
 
 class _Object(list[tuple[str, Any]]):

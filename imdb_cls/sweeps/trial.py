@@ -1,6 +1,7 @@
 """One trial of a sweep, wherever it runs: what its config comes to, where it lies, how it ended."""
 
 import contextlib
+import os
 from functools import cached_property
 from pathlib import Path
 
@@ -39,7 +40,9 @@ class Trial:
         found = resolve(self.config, self.recompose)
         for config in (self.config, found.config):
             if config.logger.wandb and config.logger.wandb.group is None:
-                config.logger.wandb.group = self.sweep.name
+                # wandb's own variable counts more than our default, in the job of a trial too.
+                group = os.environ.get("WANDB_RUN_GROUP") or self.sweep.name
+                config.logger.wandb.group = group
         return found
 
     def find(self, rehearsed: bool = True) -> Run | None:

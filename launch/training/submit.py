@@ -10,7 +10,7 @@ from pathlib import Path
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo, RunInfo
 from imdb_cls.runs.run import Run
-from imdb_cls.storage import write_json
+from imdb_cls.storage import write_json, write_text
 from imdb_cls.terminal import Screen
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.aws.creating import Unsettled
@@ -93,6 +93,7 @@ class Submitter:
         with reconcile.alone(run):
             if before and run.info() != before:
                 raise UserError(f"{run.path}: another process has gone on with it: try again")
+            config = run.config_file.read_text(encoding="utf-8") if before else ""
             # The name is on record before the job exists, whatever happens next.
             self._record(submission, run, overrides, before)
             try:
@@ -104,6 +105,7 @@ class Submitter:
                 raise error.advising(reconcile.still_unsettled(run)) from None
             except UserError:
                 if before:
+                    write_text(run.config_file, config)
                     write_json(run.record_file, before.as_json())
                 else:
                     reconcile.release(run)
