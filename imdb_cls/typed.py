@@ -28,7 +28,7 @@ def _hints(schema: Any) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises UserError if there is none, or the file is damaged."""
     try:
-        content = json.loads(read_file(path))
+        content = json.loads(read_file(path).decode())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {one_line(error, 100)}") from None
     if not isinstance(content, dict):

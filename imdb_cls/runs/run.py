@@ -9,25 +9,22 @@ import hashlib
 import os
 import shlex
 import sys
-import time
 from collections.abc import Collection, Iterator
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from imdb_cls.config import CONF_DIR, Config, parse
+from imdb_cls.config import Config, parse
 from imdb_cls.errors import UserError, missing, translated
 from imdb_cls.runs import seals
 from imdb_cls.runs.fingerprint import code, git_commit, versions
 from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.runs.leftovers import is_partial, remove_leftovers
 from imdb_cls.runs.metrics import read_metrics
-from imdb_cls.runs.yaml_files import read_yaml
+from imdb_cls.runs.yaml_files import read_yaml, to_yaml
 from imdb_cls.storage import held, write_json, write_text
 from imdb_cls.typed import read_object
 
@@ -106,7 +103,7 @@ class Run:
             raise UserError(f"{path}: {missing(run.path, 'directory')}")
         if not os.access(run.path, os.R_OK | os.X_OK):
             raise UserError(f"{path}: Permission denied: its owner must let you read it")
-        absent = [f.name for f in (run.record_file, run.config_file) if not f.is_file()]
+        absent = [f.name for f in (run.record_file, run.config_file) if not f.exists()]
         if absent:
             never = run.config_file.is_file() and run._has_not_begun()
             mend = f"; it was killed before it began: hydra.run.dir={path} begins it again"
@@ -115,7 +112,13 @@ class Run:
             )
         if not held(run.log_file):
             remove_leftovers(run.path)
-        status = run.info().status
+        try:
+            status = run.info().status
+        except UserError as error:
+            raise UserError(
+                f"{error}; its config trains it again: python -m imdb_cls.train --config-dir"
+                f" {run.path} --config-name config"
+            ) from None
         run.whole(run.config_file)
         if complete and status != "completed":
             raise UserError(
@@ -242,34 +245,6 @@ class Run:
 
     def _record(self) -> dict[str, Any]:
         return read_object(self.record_file)
-
-
-class Clock:
-    """Measures the seconds that each part of a run takes, for run.json."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def part(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            elapsed = time.perf_counter() - start
-            self.seconds[name] = round(self.seconds.get(name, 0.0) + elapsed, 3)
-
-
-def to_yaml(config: Config) -> str:
-    """config.yaml: resolved, and with conf/train.yaml's own `hydra` part, so that
-    `--config-dir <run> --config-name config` places and records the run as the first one was."""
-    hydra = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))["hydra"]
-    values = asdict(config)
-    for name in [name for name, value in values["logger"].items() if value is None]:
-        del values["logger"][name]
-    # Where it ran, and in which sweep, is in run.json: the config trains the same run anywhere.
-    del values["backend"], values["sweep"]
-    return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)
 
 
 def now() -> str:

@@ -40,7 +40,7 @@ def check(
 
 def _mend(run: Path, file: Path, info: RunInfo) -> str:
     if file.name == CONFIG:
-        return "put back the one that the run wrote"
+        return "put back the one that the run wrote, or train anew"
     if info.job_name and not info.rehearsal and not info.resumed_here:
         return f"python -m launch.jobs fetch {run} brings it again"
     return f"python -m imdb_cls.train resume={run} makes it again"

@@ -1,10 +1,12 @@
-"""YAML files of runs, which strangers may have written."""
+"""YAML files of runs: written, and read where strangers may have written them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from imdb_cls.config import CONF_DIR, Config
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.storage import read_file
 
@@ -25,3 +27,15 @@ def read_yaml(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{file} is damaged: it is not a mapping")
     return content
+
+
+def to_yaml(config: Config) -> str:
+    """config.yaml: resolved, and with conf/train.yaml's own `hydra` part, so that
+    `--config-dir <run> --config-name config` places and records the run as the first one was."""
+    hydra = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))["hydra"]
+    values = asdict(config)
+    for name in [name for name, value in values["logger"].items() if value is None]:
+        del values["logger"][name]
+    # Where it ran, and in which sweep, is in run.json: the config trains the same run anywhere.
+    del values["backend"], values["sweep"]
+    return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from imdb_cls.errors import UserError, as_user_error, one_line
 from imdb_cls.inference.settings import Settings
-from imdb_cls.runs.run import Clock, Run
+from imdb_cls.runs.clock import Clock
+from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen, quiet_loaded_libraries
 

@@ -15,8 +15,10 @@ from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
 from imdb_cls.model import contents
+from imdb_cls.runs.clock import Clock
 from imdb_cls.runs.fingerprint import versions
-from imdb_cls.runs.run import SWEEP_NAME, Clock, Run, to_yaml
+from imdb_cls.runs.run import SWEEP_NAME, Run
+from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_loaded_libraries
 from imdb_cls.training import checkpoints

@@ -12,8 +12,9 @@ from typing import Any
 from imdb_cls.container import job_name
 from imdb_cls.errors import UserError, as_user_error
 from imdb_cls.runs import seals
+from imdb_cls.runs.clock import Clock
 from imdb_cls.runs.leftovers import remove_leftovers
-from imdb_cls.runs.run import Clock, Run, now
+from imdb_cls.runs.run import Run, now
 from imdb_cls.storage import lock
 from imdb_cls.terminal import is_rank_zero
 from imdb_cls.training.checkpoints import Pruned, Stopped

@@ -10,7 +10,8 @@ from imdb_cls.config import Config
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo
 from imdb_cls.runs.leftovers import remove_leftovers
-from imdb_cls.runs.run import Run, to_yaml
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
 from launch.aws import s3
 from launch.aws.client import AWS, explained

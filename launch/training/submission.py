@@ -11,7 +11,8 @@ from imdb_cls.config import CONF_DIR, BackendConfig, Config
 from imdb_cls.config.checks import check_config
 from imdb_cls.data.load import write_splits
 from imdb_cls.errors import UserError
-from imdb_cls.runs.run import Run, to_yaml
+from imdb_cls.runs.run import Run
+from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.training.resolve import ResolvedConfig, with_stand_ins
 from launch.aws import images, limits

@@ -12,7 +12,7 @@ from typing import Any
 from imdb_cls.config import Config, parse
 from imdb_cls.names import SCALARS
 from imdb_cls.runs.overrides import parsed
-from imdb_cls.runs.run import to_yaml
+from imdb_cls.runs.yaml_files import to_yaml
 from tests.support.configs import composed
 
 COMMON = ("data=imdb_packaged", "model=distilbert_minilm", "logger=none")
