@@ -31,7 +31,7 @@ def export(given: Arguments) -> None:
     from imdb_cls.training import complete
 
     run, screen = Run.open(given.run, complete=True), Screen()
-    if not run.val_predictions_file.is_file():
+    if not run.whole(run.val_predictions_file).is_file():
         raise UserError(f"run={given.run} has no {run.val_predictions_file.name}: an older run")
     splits = complete.splits_or_none(run, screen)
     if splits is None:

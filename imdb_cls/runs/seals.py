@@ -29,7 +29,8 @@ def check(
     if expected is None:
         return file
     if not file.is_file():
-        raise UserError(f"{file}: {missing(file, 'file').rstrip('.')}: {_mend(run, file, info)}")
+        said = "no such file" if not file.exists() else missing(file, "file").rstrip(".")
+        raise UserError(f"{file}: {said}: {_mend(run, file, info)}")
     if digest(readable(file)) not in expected.split():
         raise UserError(
             f"{file} is damaged, or of another run: run.json has another SHA-256 for it:"
