@@ -8,6 +8,7 @@ import boto3
 from boto3.s3.transfer import S3TransferRetriesExceededError
 from botocore import exceptions as boto
 from botocore.config import Config as BotoConfig
+from botocore.parsers import ResponseParserError
 
 from imdb_cls.errors import UserError, nearest, one_line
 from imdb_cls.training.loggers.aws import region
@@ -109,7 +110,7 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         ) from None
     except (boto.UnauthorizedSSOTokenError, boto.SSOTokenLoadError, boto.TokenRetrievalError):
         raise UserError(f"{doing}: the AWS login has expired: run `aws sso login`") from None
-    except (boto.HTTPClientError, boto.ConnectionError) as error:
+    except (boto.HTTPClientError, boto.ConnectionError, ResponseParserError) as error:
         raise ConnectionLost(f"{doing}: AWS cannot be reached: {one_line(error)}") from None
     except (boto3.exceptions.RetriesExceededError, S3TransferRetriesExceededError) as error:
         raise ConnectionLost(f"{doing}: the transfer broke off: {one_line(error)}") from None
