@@ -12,7 +12,7 @@ from launch.aws.waiting import look_until_over
 from launch.training.ending import own_lines, reason_of
 from launch.training.fetch import check_newest, fetch
 from launch.training.follow import OVER, Description, Log, follow
-from launch.training.reconcile import alone, look, lost, reconcile, release
+from launch.training.reconcile import alone, look, lost, on_record, reconcile, release
 
 _AS_JOB = "python -m imdb_cls.train +backend=sagemaker"
 # So many of the last lines of a failed job's log are shown again below the cause.
@@ -32,7 +32,7 @@ def open_remote(path: str) -> Run:
 
 
 def aws_of(run: Run) -> AWS:
-    return connect(run.info().required_job().region)
+    return connect(on_record(run)[1].region)
 
 
 def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
