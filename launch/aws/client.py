@@ -23,6 +23,9 @@ _EXPIRED = (
     *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
     *("InvalidClientTokenId", "UnrecognizedClientException"),
 )
+# AWS refuses requests that were signed at another time than its own.
+_SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture")
+_SAYS_SKEWED = ("Signature expired", "Signature not yet current")
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
 _GONE = (
     *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
@@ -153,6 +156,8 @@ def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> U
 def _explain(code: str, said: str, hints: dict[str, str]) -> str:
     if code in hints:
         return f"{said}: {hints[code]}"
+    if code in _SKEWED or any(part in said for part in _SAYS_SKEWED):
+        return f"the clock of this machine is not AWS's ({said}): set it"
     if code in _EXPIRED:
         return f"the AWS credentials have expired or are unknown ({said}): log in again"
     if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):

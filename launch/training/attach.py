@@ -3,6 +3,8 @@
 import contextlib
 import sys
 
+from botocore.exceptions import ClientError
+
 from imdb_cls.errors import UserError, printable
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
@@ -121,8 +123,15 @@ def _detached(run: Run, aws: AWS, job: str, screen: Screen) -> None:
 
 
 def stop(aws: AWS, job: str) -> None:
+    client = aws.client("sagemaker")
     with explained(f"stopping {job}"):
-        aws.client("sagemaker").stop_training_job(TrainingJobName=job)
+        try:
+            client.stop_training_job(TrainingJobName=job)
+        except ClientError:
+            # The answer to an earlier attempt may have been lost.
+            there = client.describe_training_job(TrainingJobName=job)
+            if there["TrainingJobStatus"] not in ("Stopping", "Stopped"):
+                raise
 
 
 def stop_run(run: Run, aws: AWS, screen: Screen) -> None:

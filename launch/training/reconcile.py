@@ -21,8 +21,8 @@ from launch.hosting.names import digest
 from launch.training.follow import Description, describe
 
 _GIVE_UP = "python -m launch.jobs stop {} gives the job up"
-# The clocks here and in AWS may differ by that much.
-_SKEW = timedelta(minutes=10)
+# More than the clocks here and in AWS may differ: AWS refuses signatures that are 15 minutes off.
+_SKEW = timedelta(minutes=20)
 
 
 @contextlib.contextmanager
@@ -54,6 +54,8 @@ def on_record(run: Run) -> tuple[str, JobInfo]:
             kept = (job.request.get("TrainingJobName"), digest(job.request))
             wrong += ["request"] * (kept != (name, job.request_digest or kept[1]))
             wrong += ["started"] * (info.started is None)
+        elif job.request_digest:
+            wrong += ["request"]
     if job is None or wrong:
         raise UserError(
             f"{run.record_file} is damaged: {wrong[0]} is not what was recorded:"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.damage import DAMAGES
+from tests.support.doubles import Door
 from tests.support.hosted import Account
 
 WHOLE = {
@@ -56,3 +57,15 @@ def test_what_is_billed_is_deleted_whatever_became_of_the_run(account: Account, 
     assert (said.code, said.err) == (0, "")
     assert account.there() == {"endpoints": [], "configs": [], "models": []}
     assert account.record() is None
+
+
+def test_a_refused_endpoint_is_not_on_record_where_nothing_can_be_cleared_away(
+    account: Account, door: Door
+) -> None:
+    for operation in ("CreateEndpoint", "ListEndpointConfigs"):
+        door.refuse(operation, "ExpiredTokenException", times=9)
+    assert "have expired" in account.deploy().line
+    assert account.record() is None
+    door.refusals.clear()
+    assert account.deploy().code == 0
+    assert account.whole()

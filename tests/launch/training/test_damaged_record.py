@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ def command(name: str, run: Path) -> Said:
     [
         *((fact, value, settled) for fact, value in EVER for settled in (False, True)),
         ("started", None, False),
+        ("job.request", None, False),
         ("job.request.TrainingJobName", "other", False),
         ("job.request.Environment", {}, False),
         ("job.request.ResourceConfig.InstanceCount", 9, False),
@@ -55,7 +57,7 @@ def test_a_record_that_is_not_the_one_that_was_written_is_one_line(
 ) -> None:
     record = read(run, "run.json")
     if settled:
-        del record["job"]["request"]
+        del record["job"]["request"], record["job"]["request_digest"]
     *groups, last = fact.split(".")
     place = record
     for group in groups:
@@ -75,3 +77,36 @@ def test_a_whole_record_is_given_up_wherever_the_run_lies(door: Door, run: Path)
     name = read(run, "run.json")["job_name"]
     assert f"{name} was never made, and is given up" in command("stop", run).out
     assert door.jobs == ["other"]
+
+
+def test_a_clock_that_is_wrong_takes_no_job_for_anothers(
+    door: Door, run: Path, sent_off: Path
+) -> None:
+    """AWS refuses what is signed a quarter of an hour too early or too late."""
+    record = read(run, "run.json")
+    record["started"] = (datetime.now(UTC) + timedelta(minutes=15)).isoformat()
+    write(run, record)
+    request = read(sent_off, "request.json")
+    door.aws.client("sagemaker", REGION).create_training_job(**request)
+    assert "is being stopped" in command("stop", run).out
+    assert read(run, "run.json")["job_name"] == record["job_name"]
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_is_stopped_is_no_error_where_the_answer_was_lost(
+    door: Door, run: Path, sent_off: Path
+) -> None:
+    door.aws.client("sagemaker", REGION).create_training_job(**read(sent_off, "request.json"))
+    job = door.aws.training.jobs.all()[-1]
+    stop = door.aws._operations["StopTrainingJob"]
+
+    def at_once(request: dict[str, Any], region: str) -> dict[str, Any]:
+        answer = stop(request, region)
+        job.enter("Stopped")
+        return answer
+
+    door.aws._operations["StopTrainingJob"] = at_once
+    door.losing, door.lost = "StopTrainingJob", "cut"
+    said = command("stop", run)
+    assert (said.code, said.err) == (0, "")
+    assert door.seen.count("StopTrainingJob") == 2
