@@ -10,10 +10,9 @@ from typing import Any
 from imdb_cls import cli
 from imdb_cls.errors import UserError, missing, nearest
 from imdb_cls.terminal import Screen, as_table
+from launch.hosting.names import NAME
 
 _POLL_S = 3.0
-# As AWS allows it.
-_NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 USAGE = """
 usage: python -m launch.jobs COMMAND [JOB] [key=value …]
 
@@ -58,7 +57,7 @@ def run(given: Arguments) -> None:
         raise UserError(f"{command} takes {takes}: python -m launch.jobs --help")
     if command == "metrics":
         return _metrics(words[0], given)
-    if not Path(words[0]).expanduser().is_dir() and re.fullmatch(_NAME, words[0]):
+    if not Path(words[0]).expanduser().is_dir() and re.fullmatch(NAME, words[0]):
         return _on_name(command, words[0], given)
     return _on_run(command, words[0])
 

@@ -6,6 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,9 @@ LogOdds = npt.NDArray[np.float64]
 Logits = npt.NDArray[np.float64]
 Ids = Callable[[Rows], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
 Advance = Callable[[int], None]
+
+# The key of a tensor that lies in another file, as protobuf writes it: field 1, of 8 bytes.
+_EXTERNAL = b"\x0a\x08location"
 
 
 class Engine(ABC):
@@ -55,6 +59,14 @@ class OnnxEngine(Engine):
         """Raises UserError if the file is damaged, or no fast model."""
         import onnxruntime
 
+        with (
+            translated(f"{file} cannot be read", OSError, ValueError),
+            file.open("rb") as opened,
+            mmap(opened.fileno(), 0, access=ACCESS_READ) as content,
+        ):
+            is_whole = content.find(_EXTERNAL) < 0
+        if not is_whole:
+            raise UserError(f"{file} keeps weights in other files: a fast model is one file")
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1

@@ -83,6 +83,8 @@ class JobInfo(_Record):
     """The number of the AWS account."""
     request: dict[str, Any] | None = field(default=None, metadata=_IF_KNOWN)
     """The request for it, until AWS is known to have got it."""
+    request_digest: str | None = field(default=None, metadata=_IF_KNOWN)
+    """A hash of that request, as it was recorded."""
     instance_type: str
     instance_count: int
     spot: bool
@@ -199,7 +201,7 @@ class RunInfo(_Record):
     @property
     def is_unsettled(self) -> bool:
         """Whether nobody knows yet if AWS has got the request for its job."""
-        return self.is_live_job and self.required_job().request is not None
+        return self.is_live_job and self.job is not None and self.job.request is not None
 
     @property
     def cost_usd(self) -> float | None:

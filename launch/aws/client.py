@@ -8,6 +8,7 @@ import boto3
 from boto3.s3.transfer import S3TransferRetriesExceededError
 from botocore import exceptions as boto
 from botocore.config import Config as BotoConfig
+from botocore.parsers import ResponseParserError
 
 from imdb_cls.errors import UserError, nearest, one_line
 from imdb_cls.training.loggers.aws import region
@@ -22,6 +23,9 @@ _EXPIRED = (
     *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"),
     *("InvalidClientTokenId", "UnrecognizedClientException"),
 )
+# AWS refuses requests that were signed at another time than its own.
+_SKEWED = ("RequestTimeTooSkewed", "RequestInTheFuture")
+_SAYS_SKEWED = ("Signature expired", "Signature not yet current")
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
 _GONE = (
     *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
@@ -109,7 +113,7 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         ) from None
     except (boto.UnauthorizedSSOTokenError, boto.SSOTokenLoadError, boto.TokenRetrievalError):
         raise UserError(f"{doing}: the AWS login has expired: run `aws sso login`") from None
-    except (boto.HTTPClientError, boto.ConnectionError) as error:
+    except (boto.HTTPClientError, boto.ConnectionError, ResponseParserError) as error:
         raise ConnectionLost(f"{doing}: AWS cannot be reached: {one_line(error)}") from None
     except (boto3.exceptions.RetriesExceededError, S3TransferRetriesExceededError) as error:
         raise ConnectionLost(f"{doing}: the transfer broke off: {one_line(error)}") from None
@@ -152,6 +156,8 @@ def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> U
 def _explain(code: str, said: str, hints: dict[str, str]) -> str:
     if code in hints:
         return f"{said}: {hints[code]}"
+    if code in _SKEWED or any(part in said for part in _SAYS_SKEWED):
+        return f"the clock of this machine is not AWS's ({said}): set it"
     if code in _EXPIRED:
         return f"the AWS credentials have expired or are unknown ({said}): log in again"
     if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):

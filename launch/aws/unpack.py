@@ -9,7 +9,8 @@ from imdb_cls.errors import UserError, one_line
 
 
 def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str = "") -> None:
-    """Unpacks a .tar.gz into a directory, which is made if need be.
+    """Unpacks a .tar.gz into a directory, which is made if need be. Files get the mode that the
+    umask wants, whoever packed them.
 
     Args:
         shown: what an error calls the archive.
@@ -26,9 +27,13 @@ def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str 
             while stream.read(1 << 20):
                 pass
         with tarfile.open(archive) as tar:
-            # Refuses absolute paths, paths and links that lead outside, and devices.
-            tar.extractall(target, filter="data")
+            tar.extractall(target, filter=_harmless)
     except tarfile.FilterError as error:
         raise UserError(f"{shown} is refused: {one_line(error)}") from None
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{shown} {damaged}: {one_line(error)}{advice}") from None
+
+
+def _harmless(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo:
+    """Refuses absolute paths, paths and links that lead outside, and devices."""
+    return tarfile.data_filter(member, target).replace(mode=None, deep=False)

@@ -1,11 +1,14 @@
 """A transform job from its plan to its results; the same command goes on with the same job."""
 
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from imdb_cls import outputs
 from imdb_cls.errors import UserError
@@ -55,6 +58,8 @@ def _latest(plan: BatchPlan, aws: AWS) -> Description | None:
         found = aws.listed(
             "sagemaker", "list_transform_jobs", "TransformJobSummaries", NameContains=plan.name
         )
+        ours = re.compile(rf"{plan.name}(-\d+)?")
+        found = [job for job in found if ours.fullmatch(job["TransformJobName"])]
         if not found:
             return None
         last = max(found, key=lambda job: (job["CreationTime"], len(job["TransformJobName"])))
@@ -136,8 +141,15 @@ def _stop(plan: BatchPlan, aws: AWS, there: Description | None, screen: Screen) 
     if there is None or there["TransformJobStatus"] != "InProgress":
         how = there["TransformJobStatus"] if there else "there is no such job"
         raise UserError(f"stop=true: {name} is not running ({how})")
+    client = aws.client("sagemaker")
     with explained(f"stopping {name}"):
-        aws.client("sagemaker").stop_transform_job(TransformJobName=name)
+        try:
+            client.stop_transform_job(TransformJobName=name)
+        except ClientError:
+            # The answer to an earlier attempt may have been lost.
+            there = client.describe_transform_job(TransformJobName=name)
+            if there["TransformJobStatus"] not in ("Stopping", "Stopped"):
+                raise
     screen.say(f"{name} is being stopped")
 
 

@@ -108,12 +108,12 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
             f" status {plan.model.run.path} finds out, deploy goes on, delete takes it away"
         ) from None
     except UserError:
-        # Nothing that was made for it stays behind.
-        remove.parts(aws, plan.endpoint, keep=_in_use(aws, there) if there else ())
         if before is None:
             record.forget(plan.model.run)
         else:
             record.write(plan.model.run, before)
+        # Nothing that was made for it stays behind.
+        remove.parts(aws, plan.endpoint, keep=_in_use(aws, there) if there else ())
         raise
     _record(plan, aws)
 

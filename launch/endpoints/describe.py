@@ -83,7 +83,8 @@ def check_ours(aws: AWS, description: Description) -> dict[str, str]:
     name, found = description["EndpointName"], tags(aws, description["EndpointArn"])
     if RUN_TAG not in found:
         raise UserError(
-            f"{name} is not an endpoint of ours: it has no tag {RUN_TAG}. Choose another name"
+            f"{name} is not an endpoint of ours: it has no tag {RUN_TAG}: deploy with another"
+            f" name=, or look at it: aws sagemaker describe-endpoint --endpoint-name {name}"
         )
     return found
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
-from launch.endpoints import names, prices, request
+from launch.endpoints import names, prices, record, request
 from launch.endpoints.options import EndpointOptions
 from launch.endpoints.request import Requests
 from launch.hosting.model import Model, pack
@@ -77,6 +77,7 @@ def plan_endpoint(run: Run, options: EndpointOptions, staging: Path) -> Endpoint
     Raises:
         UserError: what a user can mend.
     """
+    record.read(run)  # a damaged one is an error before anything is uploaded
     model = pack(run, options, staging, options.instance)
     endpoint = options.name or names.of_run(run)
     requests = request.build(options, model, endpoint)

@@ -1,15 +1,18 @@
 """RUN/endpoint.json: which endpoint a run has; and which endpoint a command is about."""
 
-import json
+import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imdb_cls.errors import UserError
+from imdb_cls.runs.info import check_time
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
+from imdb_cls.typed import filled, read_object
 from launch.endpoints import names
 from launch.hosting.account import of_job
+from launch.hosting.names import NAME
 
 FILE = "endpoint.json"
 
@@ -45,14 +48,21 @@ def write(run: Run, record: Record) -> None:
 
 
 def read(run: Run) -> Record | None:
-    """Raises UserError if the file is damaged."""
+    """None: there is no file. Raises UserError if it is damaged."""
     file = run.path / FILE
-    if not file.is_file():
+    if not os.path.lexists(file):
         return None
     try:
-        return Record(**json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        raise UserError(f"{file} is damaged: remove it, and deploy the run again") from None
+        record = filled(Record, read_object(file), file)
+        for name in (record.name, record.config):
+            if not re.fullmatch(NAME, name):
+                raise UserError(f"{file} is damaged: '{name}' is no name of AWS's")
+        check_time(record.created, f"{file}: created")
+    except UserError as error:
+        raise UserError(
+            f"{error}: remove the file; python -m launch.endpoint list shows what is running"
+        ) from None
+    return record
 
 
 def forget(run: Run) -> None:
@@ -66,10 +76,12 @@ def target(word: str, region: str | None) -> Target:
     Raises:
         UserError: it is neither.
     """
-    if not Path(word).expanduser().is_dir() and re.fullmatch(r"[a-zA-Z0-9-]{1,63}", word):
+    path = Path(word).expanduser().absolute()
+    if not path.is_dir() and re.fullmatch(NAME, word):
         return Target(word, region, None)
-    run = Run.open(word)
-    record = read(run)
+    # The record is enough: what is billed can be deleted, whatever has become of the run.
+    record = read(Run(path))
     if record and region in (None, record.region):
-        return Target(record.name, record.region, run)
+        return Target(record.name, record.region, Run(path))
+    run = Run.open(word)
     return Target(names.of_run(run), region or of_job(run)[0], run)

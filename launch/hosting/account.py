@@ -122,11 +122,14 @@ def account_for(run: Run, config: AwsConfig) -> Account:
 
 
 def of_job(run: Run) -> tuple[str | None, str | None, str | None]:
-    """Region, bucket and prefix of the job that a run was, if it was one."""
+    """Region, bucket and prefix of the job that a run was, if it was one. Raises UserError if its
+    record is damaged."""
     info = run.info()
     job = info.job
     if not job or info.rehearsal:
         return None, None, None
+    if None in (job.region, job.output):
+        raise UserError(f"{run.record_file} is damaged: its job has no region, or no output")
     bucket, folder = split_uri(job.output)
     return job.region, bucket, folder.partition("/jobs/")[0]
 

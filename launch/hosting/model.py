@@ -1,9 +1,11 @@
 """A run's model on its way to SageMaker: its archive, its image, and where they go."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imdb_cls.config import AwsConfig
+from imdb_cls.inference.engine import open_fast
+from imdb_cls.model.open import open_labeller, settings_of
 from imdb_cls.runs.run import Run
 from launch.aws import images
 from launch.aws.images import Image
@@ -63,9 +65,19 @@ def pack(run: Run, options: AwsConfig, staging: Path, instance: Instance | None)
         instance: None: it will be served without one.
 
     Raises:
-        UserError: no account, no image, or no place for it.
+        UserError: the model is damaged; no account, no image, or no place for it.
     """
+    check(run)
     account = account_for(run, options)
     image = images.for_inference(options.image, instance, account.region)
     archive.build(run, staging / _ARCHIVE, options.network_isolation)
     return Model(run, options, account, image, Channel("model", {_ARCHIVE: staging / _ARCHIVE}))
+
+
+def check(run: Run) -> None:
+    """Raises UserError if a run's model, or its fast one, is damaged: a container would be paid for
+    until that is found."""
+    trained = open_labeller(run, "cpu", "32-true")
+    fast = open_fast(run.model_dir, settings_of(run).fast)
+    for engine in filter(None, (trained.engine, fast)):
+        replace(trained, engine=engine).logits(["good"])

@@ -6,6 +6,8 @@ import re
 from typing import Any
 
 PREFIX = "imdb-cls-"
+# What AWS allows as the name of a job, an endpoint or its parts.
+NAME = r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}"
 # The tag of everything that is made of a run. What does not have it is never deleted.
 RUN_TAG = "imdb-cls:run"
 

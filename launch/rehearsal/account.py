@@ -10,6 +10,8 @@ import boto3
 from botocore.exceptions import ClientError, ParamValidationError
 
 ACCOUNT_ID = "123456789012"
+# The access keys of the user, and of SageMaker in the name of the role.
+_USER, ROLE_KEY = "rehearsal", "sagemaker"
 
 
 class Refused(Exception):
@@ -26,18 +28,18 @@ class LocalAccount:
     def __init__(self, url: str) -> None:
         self.url = url
         self.client = functools.cache(self._client)
-        self._session = boto3.Session("rehearsal", "rehearsal")
+        self._session = boto3.Session(ROLE_KEY, ROLE_KEY)
         self._session_lock = threading.Lock()
         self.closed = threading.Event()
         """Set once all that was started has to end."""
         self._threads: list[threading.Thread] = []
 
-    def environment(self, region: str) -> dict[str, str]:
-        """The variables that lead every AWS program here."""
+    def environment(self, region: str, key: str = _USER) -> dict[str, str]:
+        """The variables that lead every AWS program here, with an access key."""
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "rehearsal",
-            "AWS_SECRET_ACCESS_KEY": "rehearsal",
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": key,
             # The user's own files may hold a profile with any setting.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

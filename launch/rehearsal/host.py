@@ -9,7 +9,7 @@ from pathlib import Path
 from imdb_cls.errors import UserError
 from launch.aws.s3 import upload_tree
 from launch.rehearsal import container, environment, files
-from launch.rehearsal.account import LocalAccount
+from launch.rehearsal.account import ROLE_KEY, LocalAccount
 from launch.rehearsal.logs import JobLog
 from launch.rehearsal.process import Batches, BoundProcess, Process
 from launch.rehearsal.training_jobs import TrainingJob
@@ -96,7 +96,7 @@ class Host:
             ],
             {
                 **environment.make(host, self._packages),
-                **({} if isolated else self.account.environment(job.region)),
+                **({} if isolated else self.account.environment(job.region, ROLE_KEY)),
                 **job.request.get("Environment", {}),
                 "TRAINING_JOB_NAME": job.name,
                 "TRAINING_JOB_ARN": job.arn,

@@ -11,6 +11,7 @@ from imdb_cls.terminal import clock
 from launch.aws.client import AWS
 from launch.training.fetch import fetch
 from launch.training.follow import OVER, Description, Log, cost, seconds_since
+from launch.training.reconcile import on_record
 
 
 class LiveJob:
@@ -20,10 +21,9 @@ class LiveJob:
     """
 
     def __init__(self, run: Run, aws: AWS, metric: str) -> None:
-        info = run.info()
         self.run, self.aws, self.metric = run, aws, metric
-        self.fingerprint, self.name = info.fingerprint, str(info.job_name)
-        self.price = info.required_job().price_per_hour
+        self.name, job = on_record(run)
+        self.fingerprint, self.price = run.info().fingerprint, job.price_per_hour
         self.best: float | None = None
         self.description: Description = {}
         self._log = Log(aws, self.name)

@@ -3,6 +3,8 @@
 import contextlib
 import sys
 
+from botocore.exceptions import ClientError
+
 from imdb_cls.errors import UserError, printable
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen
@@ -12,7 +14,7 @@ from launch.aws.waiting import look_until_over
 from launch.training.ending import own_lines, reason_of
 from launch.training.fetch import check_newest, fetch
 from launch.training.follow import OVER, Description, Log, follow
-from launch.training.reconcile import alone, look, lost, reconcile, release
+from launch.training.reconcile import alone, look, lost, on_record, reconcile, release
 
 _AS_JOB = "python -m imdb_cls.train +backend=sagemaker"
 # So many of the last lines of a failed job's log are shown again below the cause.
@@ -32,7 +34,7 @@ def open_remote(path: str) -> Run:
 
 
 def aws_of(run: Run) -> AWS:
-    return connect(run.info().required_job().region)
+    return connect(on_record(run)[1].region)
 
 
 def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
@@ -121,8 +123,15 @@ def _detached(run: Run, aws: AWS, job: str, screen: Screen) -> None:
 
 
 def stop(aws: AWS, job: str) -> None:
+    client = aws.client("sagemaker")
     with explained(f"stopping {job}"):
-        aws.client("sagemaker").stop_training_job(TrainingJobName=job)
+        try:
+            client.stop_training_job(TrainingJobName=job)
+        except ClientError:
+            # The answer to an earlier attempt may have been lost.
+            there = client.describe_training_job(TrainingJobName=job)
+            if there["TrainingJobStatus"] not in ("Stopping", "Stopped"):
+                raise
 
 
 def stop_run(run: Run, aws: AWS, screen: Screen) -> None:

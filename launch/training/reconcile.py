@@ -17,11 +17,12 @@ from imdb_cls.runs.run import RUN_NAME, Run
 from imdb_cls.storage import lock
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.creating import Unsettled, create
+from launch.hosting.names import digest
 from launch.training.follow import Description, describe
 
 _GIVE_UP = "python -m launch.jobs stop {} gives the job up"
-# The clocks here and in AWS may differ by that much.
-_SKEW = timedelta(minutes=10)
+# More than the clocks here and in AWS may differ: AWS refuses signatures that are 15 minutes off.
+_SKEW = timedelta(minutes=20)
 
 
 @contextlib.contextmanager
@@ -39,6 +40,30 @@ def alone(run: Run) -> Iterator[None]:
         os.close(descriptor)
 
 
+def on_record(run: Run) -> tuple[str, JobInfo]:
+    """The name of a run's job, and what is known of it. Raises UserError if they are damaged:
+    another job would be made, followed or stopped."""
+    info = run.info()
+    name, job = str(info.job_name), info.job
+    wrong = ["job"]
+    if job:
+        wrong = [key for key in ("region", "output") if getattr(job, key) is None]
+        if not wrong and not job.output.endswith(f"/{name}"):
+            wrong = ["job_name"]
+        if job.request is not None:
+            kept = (job.request.get("TrainingJobName"), digest(job.request))
+            wrong += ["request"] * (kept != (name, job.request_digest or kept[1]))
+            wrong += ["started"] * (info.started is None)
+        elif job.request_digest:
+            wrong += ["request"]
+    if job is None or wrong:
+        raise UserError(
+            f"{run.record_file} is damaged: {wrong[0]} is not what was recorded:"
+            " python -m launch.jobs list shows the jobs; attach, fetch and stop take their names"
+        )
+    return name, job
+
+
 def send(run: Run, aws: AWS) -> None:
     """Sends the request that is on record.
 
@@ -46,9 +71,8 @@ def send(run: Run, aws: AWS) -> None:
         UserError: AWS refuses it, and there is no job.
         Unsettled: there may be one, or may be one yet.
     """
-    job = run.info().required_job()
+    name, job = on_record(run)
     assert job.request is not None
-    name = job.request["TrainingJobName"]
     taken = f"choose another backend.job_name than {name}, or leave it out"
     there = partial(_is_there, run, aws)
     create(aws, "CreateTrainingJob", job.request, there, "submitting the job", ResourceInUse=taken)
@@ -63,7 +87,7 @@ def reconcile(run: Run, aws: AWS) -> Description | None:
         UserError: AWS refuses to tell, or refuses the job, or is another account.
     """
     there = look(run, aws)
-    job = run.info().required_job()
+    _, job = on_record(run)
     if job.request is None:
         return there
     if there is None:
@@ -86,8 +110,7 @@ def look(run: Run, aws: AWS) -> Description | None:
     Raises:
         UserError: AWS refuses to tell, is another account, or has another run's job of that name.
     """
-    info = run.info()
-    job, name = info.required_job(), str(info.job_name)
+    name, job = on_record(run)
     with explained(f"looking at {name}"):
         there = unless_gone(aws.client("sagemaker").describe_training_job, TrainingJobName=name)
     if there is None:
@@ -128,7 +151,7 @@ def still_unsettled(run: Run) -> str:
 
 
 def _settle(run: Run, job: JobInfo) -> None:
-    job.request = None
+    job.request = job.request_digest = None
     run.record(job=job)
 
 

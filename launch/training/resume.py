@@ -15,7 +15,7 @@ from imdb_cls.training.resume import resumed_config
 from launch.hosting.account import of_job
 from launch.training.fetch import fetch
 from launch.training.follow import OVER
-from launch.training.reconcile import lost, reconcile
+from launch.training.reconcile import lost, on_record, reconcile
 from launch.training.submit import Submitter
 
 # They say what one command does, and no other.
@@ -39,7 +39,11 @@ def check(run: Run, asked: str) -> None:
 def backend_of(run: Run, backend: BackendConfig, overrides: list[str]) -> BackendConfig:
     """The backend that the run was begun with, changed by the overrides of this command."""
     typed = {key_of(override) for override in overrides}
-    before = [o.lstrip("+").removeprefix("backend.") for o in run.info().overrides if _is_kept(o)]
+    _, job = on_record(run)
+    # The record of a job that was fetched by its name has the overrides that it had there.
+    machines = ("instance_type", "instance_count", "spot")
+    before = [f"{name}={getattr(job, name)}" for name in machines if getattr(job, name) is not None]
+    before += [o.lstrip("+").removeprefix("backend.") for o in run.info().overrides if _is_kept(o)]
     kept = [o for o in before if f"backend.{key_of(o)}" not in typed]
     merged = OmegaConf.merge(asdict(backend), OmegaConf.from_dotlist(kept))
     found = with_type(BackendConfig, merged)

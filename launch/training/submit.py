@@ -15,6 +15,7 @@ from imdb_cls.terminal import Screen
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.aws.creating import Unsettled
 from launch.hosting.account import Account
+from launch.hosting.names import digest
 from launch.training import reconcile, secret
 from launch.training.submission import Submission, assemble
 
@@ -136,6 +137,7 @@ class Submitter:
                 region=self.account.region,
                 account=self.account.number,
                 request=submission.request,
+                request_digest=digest(submission.request),
                 instance_type=plan.machines.instance.name,
                 instance_count=plan.backend.instance_count,
                 spot=plan.backend.spot,

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 
 from imdb_cls.errors import UserError
@@ -113,3 +114,29 @@ def test_damaged_weights_are_refused(model: Path, damage: str) -> None:
     DAMAGES[damage](model / "model.safetensors")
     with pytest.raises(UserError, match=r"model\.safetensors"):
         load_trained(model)
+
+
+@pytest.mark.parametrize("place", ["beside.bin", "missing.bin", "../outside.bin", "{top}/any.bin"])
+def test_a_fast_model_that_leads_to_other_files_is_refused(
+    model: Path, tmp_path: Path, place: str
+) -> None:
+    """Whether they are there or not: they could be any that its user may read."""
+    file = model / "model.fp32.onnx"
+    graph = onnx.load(str(file))
+    onnx.save_model(
+        graph,
+        str(file),
+        save_as_external_data=True,
+        location="beside.bin",
+        size_threshold=100,
+    )
+    shutil.copy(model / "beside.bin", tmp_path / "outside.bin")
+    shutil.copy(model / "beside.bin", tmp_path / "any.bin")
+    for tensor in graph.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = place.replace("{top}", str(tmp_path))
+    file.write_bytes(graph.SerializeToString())
+    change(model / "inference.json", sha256={})
+    with pytest.raises(UserError, match="keeps weights in other files"):
+        Labeller.open(model)

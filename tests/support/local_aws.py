@@ -2,10 +2,11 @@
 
 import contextlib
 import functools
+import io
 import os
 import re
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import boto3
@@ -13,15 +14,22 @@ import botocore.session
 import pytest
 
 from imdb_cls.config import Config
+from launch.rehearsal.account import ROLE_KEY
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.training_jobs import TrainingJob
 from tests.support import configs
+from tests.support.policies import Policy, needs, whole
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker-training"
 # What a developer may have set, and no test may see.
 _OURS = ("AWS_PROFILE", "AWS_SESSION_TOKEN", "SAGEMAKER_ROLE", "SAGEMAKER_BUCKET", "WANDB_API_KEY")
+# What the local AWS asks itself, and makes for itself.
+_OWN = (
+    *("iam:CreateRole", "iam:GetRole", "s3:CreateBucket"),
+    "application-autoscaling:DescribeScalableTargets",
+)
 
 Put = Callable[..., None]
 """Puts an object into BUCKET."""
@@ -29,10 +37,41 @@ Put = Callable[..., None]
 _loader = functools.cache(botocore.session.create_loader)
 
 
+class GuardedAWS(LocalAWS):
+    """
+    Args:
+        roles, users: what SageMaker may do in the name of the role, and its user. The rest is
+            refused; None allows everything.
+    """
+
+    def __init__(self, roles: Policy | None = None, users: Policy | None = None) -> None:
+        super().__init__()
+        self.roles, self.users = roles, users
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        who, _, _, service, _ = environ["HTTP_AUTHORIZATION"].partition("=")[2].split("/", 4)
+        body = b""
+        if service != "s3":
+            body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            environ["wsgi.input"] = io.BytesIO(body)
+        policy = self.roles if who == ROLE_KEY else self.users
+        if policy:
+            needed = needs(environ, body)
+            if who == ROLE_KEY:
+                needed = [need for need in needed if need.action not in _OWN]
+            if not policy.allow(needed):
+                start_response("403 Forbidden", [("x-amzn-ErrorType", "AccessDeniedException")])
+                return [b"<Error><Code>AccessDenied</Code></Error>" if service == "s3" else b"{}"]
+        return super().__call__(environ, start_response)
+
+
 @contextlib.contextmanager
-def local_aws() -> Iterator[LocalAWS]:
-    """A local AWS with BUCKET and ROLE, and an environment that leads to it alone."""
-    with LocalAWS() as local, pytest.MonkeyPatch.context() as patch:
+def local_aws() -> Iterator[GuardedAWS]:
+    """A local AWS with BUCKET and ROLE, and an environment that leads to it alone. Its user may do
+    what docs/ says that he must be allowed to."""
+    with GuardedAWS(users=whole(BUCKET, ROLE)[1]) as local, pytest.MonkeyPatch.context() as patch:
         for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
             patch.delenv(name, raising=False)
         for name, value in local.environment(REGION).items():

@@ -162,6 +162,26 @@ def test_a_job_goes_on_without_its_command_until_it_is_stopped(
     assert f"stop=true: {job.name} is not running (Stopped)" in line
 
 
+@pytest.mark.usefixtures("impatient")
+def test_a_job_that_is_stopped_is_no_error_where_the_answer_was_lost(
+    account: Account, door: Door, reviews: Path
+) -> None:
+    assert account.batch(reviews, "text=review", "wait=false").code == 0
+    door.losing, door.lost = "StopTransformJob", "cut"
+    said = account.batch(reviews, "text=review", "stop=true")
+    assert (said.code, said.err) == (0, "")
+    assert account.aws.transforms.jobs.all()[0].status == "Stopped"
+
+
+def test_a_job_with_this_name_in_its_own_is_another(account: Account, reviews: Path) -> None:
+    assert account.batch(reviews, "text=review", "wait=false").code == 0
+    (job,) = account.aws.transforms.jobs.all()
+    for name in (f"{job.name}-mine", f"a-{job.name}"):
+        account.aws.transforms.jobs.make({**job.request, "TransformJobName": name}, REGION)
+    said = account.batch(reviews, "text=review", "wait=false")
+    assert f"{job.name} was begun already" in said.out
+
+
 def test_requests_in_s3_are_taken_as_they_are(answering: Account, put: Put) -> None:
     put("mine/a.jsonl", '{"inputs": "i liked it"}\n{"inputs": ["good", "bad"]}\n')
     put("mine/b.jsonl", '{"inputs": "i hated it"}\n')

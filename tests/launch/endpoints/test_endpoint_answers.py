@@ -12,9 +12,11 @@ from imdb_cls.inference.contract import CSV, JSON
 from imdb_cls.runs.run import Run
 from launch.endpoints import names
 from launch.endpoints.rehearse import SAMPLES
+from launch.rehearsal import rehearse
 from tests.support.called import call
 from tests.support.hosted import IMAGE, Account
-from tests.support.local_aws import BUCKET, REGION
+from tests.support.local_aws import BUCKET, REGION, GuardedAWS
+from tests.support.policies import documented
 from tests.support.processes import Command, processes_of
 from tests.support.served import with_fast
 
@@ -124,9 +126,12 @@ def test_a_rehearsal_tells_the_whole_story(
     before = sorted(path.name for path in run.iterdir())
     expected = call("imdb_cls.predict", f"run={run}", *SAMPLES).out
     monkeypatch.setenv("TMPDIR", str(temporary))
+    policies = documented("serving.md", rehearse.BUCKET, rehearse.ROLE)
+    monkeypatch.setattr(rehearse, "LocalAWS", lambda: GuardedAWS(*policies))
     words = ["rehearse=true", f"image={IMAGE}", "poll_seconds=0.05"]
     done = call("launch.endpoint", "deploy", run, *words)
     assert (done.code, done.err) == (0, "")
+    assert [policy.refused for policy in policies] == [[], []]
     said = done.out
     steps = [line.split()[4] for line in said.splitlines() if line.startswith("$ ")]
     assert steps == ["deploy", "predict", "list", "delete"]

@@ -25,9 +25,10 @@ from imdb_cls.config import CONF_DIR
 from imdb_cls.names import LOGGED
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.host import Host
-from tests.support.local_aws import BUCKET, REGION, ROLE
+from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS
 from tests.support.once import once
 from tests.support.planted import PLANTED, contents, leaks, plant
+from tests.support.policies import documented
 from tests.support.processes import started, until
 from tests.support.rehearsed import IMPATIENT
 from tests.support.runs import FILES, Train, files_of, read, rows, values
@@ -42,12 +43,12 @@ SAME = (
 _KEY = "89abcdef0123456789abcdef0123456789planted"
 
 
-class Recording(LocalAWS):
-    """Keeps every request that it gets."""
+class Recording(GuardedAWS):
+    """Keeps every request that it gets, and refuses what docs/sagemaker.md does not allow."""
 
     def __init__(self) -> None:
         self.requests: list[bytes] = []
-        super().__init__()
+        super().__init__(*documented("sagemaker.md", BUCKET, ROLE))
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
@@ -92,6 +93,10 @@ def job(shared: Path, tiny: list[str]) -> Path:
             aws.provide(REGION, BUCKET, ROLE)
             aws.training.runner = Host(path / "host", aws).run
             seen = _carry_out(path, aws, tiny)
+            assert aws.roles
+            assert aws.users
+            seen["refused"] = [str(need) for need in aws.roles.refused + aws.users.refused]
+            aws.roles = None
             _keep(path / "aws", aws, seen["name"])
         (path / "seen.json").write_text(json.dumps(seen))
 
@@ -266,6 +271,10 @@ def test_an_offline_wandb_run_comes_back_to_where_it_would_be(job: Path) -> None
     assert len(found) == 1
     assert found[0].endswith(read(job / "run", "run.json")["logger_id"])
     assert list((job / "here" / "wandb" / found[0]).glob("*.wandb"))
+
+
+def test_the_documented_policies_are_enough(job: Path) -> None:
+    assert read(job, "seen.json")["refused"] == []
 
 
 def test_planted_secrets_are_nowhere(job: Path) -> None:

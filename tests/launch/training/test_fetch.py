@@ -1,6 +1,8 @@
 """What a job left comes back into the run directory: all of it, and nothing outside of it."""
 
 import json
+import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +78,24 @@ def test_fetching_twice_is_fetching_once(run: Run, job: TrainingJob) -> None:
     assert recorded(fetched(run)) == first
     assert files(run.path) == WHOLE
     assert (run.model_dir / "config.json").read_text() == "config.json"
+
+
+@pytest.mark.usefixtures("left")
+def test_fetched_files_have_the_modes_of_the_umask(run: Run, job: TrainingJob, put: Put) -> None:
+    """Whatever they were in the container."""
+    secret = tarfile.TarInfo("model.safetensors")
+    secret.mode, secret.size = 0o600, len(secret.name)
+    put(f"{OUTPUT}/model.tar.gz", archive(secret))
+    completed(job)
+    before = os.umask(0o027)
+    try:
+        fetched(run)
+    finally:
+        os.umask(before)
+    came = [path for path in run.path.rglob("*") if path != run.config_file]
+    modes = {f"{path.stat().st_mode & 0o777:o}" for path in came if path.is_file()}
+    assert modes == {"640"}
+    assert {f"{path.stat().st_mode & 0o777:o}" for path in came if path.is_dir()} == {"750"}
 
 
 def test_the_output_may_lie_below_data(run: Run, job: TrainingJob, put: Put) -> None:

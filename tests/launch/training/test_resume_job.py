@@ -1,6 +1,7 @@
 """A run that goes on as a job, from the checkpoints that its last one left in S3."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -109,6 +110,24 @@ def test_it_is_paid_for_what_the_run_was_begun_with_unless_told_otherwise(
     done = resume()
     assert (done.code, len(door.jobs)) == (0, 3)
     assert "is complete already" in done.out
+
+
+def test_a_run_whose_directory_was_lost_goes_on_as_a_job_of_the_same_kind(
+    door: Door, submit: Submit, actor: Actor, run: Path, resume: Resume
+) -> None:
+    actor.end = "Stopped"
+    assert submit("backend.instance_type=ml.g5.xlarge", "backend.spot=true").code == 0
+    assert actor.idle.wait(30)
+    shutil.rmtree(run)
+    (name,) = door.jobs
+    assert "Stopped, 90 s billed" in call("launch.jobs", "fetch", name, f"output={run}").out
+    actor.end = "Completed"
+    said = resume(f"backend.role={ROLE}")
+    assert (said.code, said.err) == (0, "")
+    first, second = (job.request for job in door.aws.training.jobs.all())
+    for kept in ("CheckpointConfig", "ResourceConfig", "EnableManagedSpotTraining"):
+        assert second[kept] == first[kept]
+    assert files_of(run) == FILES
 
 
 def test_a_refused_job_leaves_the_run_as_it_was(
