@@ -49,19 +49,20 @@ def rows(path: Path, layout: Layout) -> Rows:
         raise UserError(f"{path}: allowed are files that end in {ALLOWED}")
     damaged = (gzip.BadGzipFile, zlib.error, EOFError)
     empty = True
-    try:
-        with translated(f"{path}: not gzip, or damaged", *damaged), _opened(path) as file:
-            head = file.peek(SHORTEST)  # type: ignore[attr-defined]
-            if not (reader is _parquet and head.startswith(b"PAR1")):
-                check_is_text(head, path)
-            for place, row in reader(file, path, layout):
-                empty = False
-                yield f"{path}, {place}", row
-    except UnicodeDecodeError as error:
-        number, line = _first_undecodable(path)
-        raise UserError(
-            f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
-        ) from None
+    with translated(f"{path}: not gzip, or damaged", *damaged):
+        try:
+            with _opened(path) as file:
+                head = file.peek(SHORTEST)  # type: ignore[attr-defined]
+                if not (reader is _parquet and head.startswith(b"PAR1")):
+                    check_is_text(head, path)
+                for place, row in reader(file, path, layout):
+                    empty = False
+                    yield f"{path}, {place}", row
+        except UnicodeDecodeError as error:
+            number, line = _first_undecodable(path)
+            raise UserError(
+                f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
+            ) from None
     if empty:
         raise UserError(f"{path}: no reviews in it")
 
@@ -153,8 +154,9 @@ def _json(file: BinaryIO, path: Path, layout: Layout) -> Rows:
     if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         yield from _jsonl(file, path, layout)
         return
-    with translated(f"{path}: not JSON", json.JSONDecodeError, RecursionError):
-        found = json.loads(file.read().decode("utf-8-sig"), object_pairs_hook=_Object)
+    text = file.read().decode("utf-8-sig")
+    with translated(f"{path}: not JSON", ValueError, RecursionError):
+        found = json.loads(text, object_pairs_hook=_Object)
     for number, row in enumerate(found, start=1):
         yield f"item {number}", _object(row, f"{path}, item {number}", layout)
 
@@ -171,7 +173,8 @@ def _object(row: Any, where: str, layout: Layout) -> Row:
 
 
 def _parquet(file: BinaryIO, path: Path, layout: Layout) -> Rows:
-    with translated(f"{path}: not Parquet, or damaged", pa.ArrowException, OSError):
+    kinds = (pa.ArrowException, OSError, UnicodeDecodeError)
+    with translated(f"{path}: not Parquet, or damaged", *kinds):
         table = pq.ParquetFile(file)
         schema = table.schema_arrow
         check_names("column", layout.columns, schema.names, str(path), _ADVICE)

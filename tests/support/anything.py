@@ -30,6 +30,17 @@ JSON = st.recursive(
 """Any value that Python's json reads: NaN, huge numbers and halves of characters, too."""
 
 
+VALUES = (
+    st.integers().map(str)
+    | st.floats().map(str)
+    | st.sampled_from(["null", "true", "[]", "{}", "[1,2]", "{a: 1}", "'x'", "${seed}", "???", ""])
+    | st.sampled_from(["1e5", "1_000", "0x10", "010", "~", "2026-01-01", "12:30", "nan", "-inf"])
+    | st.sampled_from(["${oc.env:HOME}", "${nowhere}", "${", "[[[]]]", "a b", "1" * 400, "\n"])
+    | TEXTS
+)
+"""What is typed behind key=."""
+
+
 def changed(values: Any) -> st.SearchStrategy[Any]:
     """A JSON value in which one of those inside is another, missing, or a neighbour's."""
     places = list(_places(values))
