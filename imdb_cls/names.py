@@ -17,8 +17,7 @@ def plain_label(value: object) -> str:
     """A label as it is compared: 4, 4.0, "4" and " 4.00 " are "4"; True, "True" and "TRUE" are
     "true", whatever the format of the file."""
     text = str(value).strip().lower()
-    whole = re.fullmatch(r"([+-]?\d+)\.0*", text)
-    return whole[1] if whole else text
+    return text.rstrip("0").rstrip(".") if re.fullmatch(r"[+-]?\d+\.\d*", text) else text
 
 
 def label_values(

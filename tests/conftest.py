@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import warm
 from tests.support.models import make_tiny
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # What a shell runs in the background ignores SIGINT, and so would all processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Of what hypothesis could try, the suite tries the same few examples each time;
+# pytest --hypothesis-profile=thorough tries thousands, and others each time.
+_ANYWHERE: Any = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+}
+settings.register_profile("thorough", max_examples=2000, **_ANYWHERE)
+settings.register_profile("suite", max_examples=20, derandomize=True, **_ANYWHERE)
+settings.load_profile("suite")
 # No wandb account, and a cache of our own for all tests.
 for name in ("WANDB_API_KEY", "WANDB_MODE", "IMDB_CLS_CACHE"):
     os.environ.pop(name, None)

@@ -2,19 +2,23 @@
 
 import os
 import re
-from typing import cast
+from collections.abc import Iterable
+from typing import cast, get_args
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from imdb_cls.config.parse import CONF_DIR
-from imdb_cls.errors import UserError
+from imdb_cls.config.parse import CONF_DIR, known_keys
+from imdb_cls.errors import UserError, translated
 
 # What Hydra reads as it is typed, whatever the key; all else is looked at.
 _PLAIN = re.compile(r"[A-Za-z0-9/._@+-]+")
+# What Hydra reads as a number or a truth, and so may write in another way.
+_NO_TEXT = re.compile(r"[-+.\d_e]+|[-+]?(inf|nan)|true|false", re.IGNORECASE)
 # Keys whose values are paths: a file's own name comes before anything else that it could mean.
 _PATHS = (
     *("data.train", "data.val", "data.test", "data.path", "model.pretrained.name", "resume"),
@@ -22,6 +26,15 @@ _PATHS = (
 )
 # Their keys are the user's own, which Hydra takes with plus signs only.
 _MAPPINGS = re.compile(r"((backend\.)?tags)(\..+)?")
+
+# Keys whose values are texts, whatever they look like.
+_TEXTS = re.compile(
+    "|".join(
+        [re.escape(key) for key, kind in known_keys().items() if str in (kind, *get_args(kind))]
+        + [re.escape(key) for key in _PATHS]
+        + [r"(backend\.)?tags\..+"]
+    )
+)
 
 _FLAGS_WITH_A_VALUE = (
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
@@ -48,7 +61,9 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
         word, key = f"++{word}", f"++{key}"
     if not key or _parsed(f"{key}{equals}") is None:
         raise UserError(f"cannot read '{word}': write key=value; `--help` lists the keys")
-    if not equals or (_PLAIN.fullmatch(value) and key_of(word) not in groups):
+    texts = _TEXTS.fullmatch(key_of(word)) is not None
+    is_plain = _PLAIN.fullmatch(value) and not (texts and _NO_TEXT.fullmatch(value))
+    if not equals or (is_plain and key_of(word) not in groups):
         return word
     override = _parsed(word)
     if override is None:
@@ -60,10 +75,33 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
     found = override.value()
     if key_of(word) in groups:
         _check_options(key_of(word), value, found)
-    means_other = found != value and isinstance(found, list | str | QuotedString | ChoiceSweep)
-    if key in _PATHS and means_other and _exists(value):
+    if key_of(word) in _PATHS and found not in (value, None) and _exists(value):
         return f"{key}={_in_quotes(value)}"
+    if texts and not isinstance(found, dict | str | QuotedString):
+        begin, inner, end = re.fullmatch(r"(\[?)(.*?)(\]?)", value, re.DOTALL).groups()  # type: ignore[union-attr]
+        kept = [_in_quotes(p) if _is_no_text(p) else p for p in inner.split(",")]
+        return f"{key}={begin}{','.join(kept)}{end}"
     return word
+
+
+def _is_no_text(value: str) -> bool:
+    """Whether Hydra reads this as a number or a truth, which Python may write in another way."""
+    override = _parsed(f"key={value}") if _NO_TEXT.fullmatch(value) else None
+    found = override.value() if override else None
+    return isinstance(found, bool | float) or (isinstance(found, int) and str(found) != value)
+
+
+def applied(words: Iterable[str]) -> DictConfig:
+    """The values that overrides of keys set, with whatever plus signs, as a config of their own.
+    Raises UserError for what is no such override."""
+    config = OmegaConf.create()
+    for word in words:
+        override = _parsed(word.lstrip("+"))
+        if override is None or override.is_delete() or override.is_sweep_override():
+            raise UserError(f"cannot read '{word}': write key=value")
+        with translated(f"cannot read '{word}'", OmegaConfBaseException):
+            OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
+    return config
 
 
 def _exists(path: str) -> bool:

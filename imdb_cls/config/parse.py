@@ -1,10 +1,11 @@
 """Reads a composed config into the typed dataclasses of the schema."""
 
+import contextlib
 import functools
 import re
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, TypeVar, cast, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -46,8 +47,32 @@ def known_keys(schema: Any = Config, prefix: str = "") -> dict[str, Any]:
 
 
 def with_type(schema: type[T], composed: Any) -> T:
-    """A part of a composed config as a dataclass, its values unchecked."""
-    return cast(T, OmegaConf.to_object(OmegaConf.merge(_structured(cast(Any, schema)), composed)))
+    """A part of a composed config as a dataclass, its values unchecked. Raises OmegaConfBaseException
+    for a wrong type, and UserError for a text that would not be what was typed."""
+    if OmegaConf.is_config(composed):
+        composed = OmegaConf.to_container(composed, resolve=True)
+    _check_texts(schema, composed)
+    try:
+        merged = OmegaConf.merge(_structured(cast(Any, schema)), composed)
+    except OverflowError as error:
+        raise UserError(f"a number is too large: {error}") from None
+    return cast(T, OmegaConf.to_object(merged))
+
+
+def _check_texts(schema: Any, values: Any) -> None:
+    """Refuses 1.10 where a text is wanted: it would be "1.1"; and ${, which a run's config.yaml
+    cannot have."""
+    for key, kind in known_keys(schema).items():
+        value = values
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        is_text = kind in (str, str | None, dict[str, str])
+        of_user = isinstance(value, dict) and get_origin(kind) is dict
+        for one in value.values() if of_user else [value]:
+            if is_text and isinstance(one, bool | float):
+                raise UserError(f"{key}={value}: {one} is no text: write it in quotes")
+            if "${" in str(one) and not isinstance(one, dict):
+                raise UserError(f"{key}={one}: a value with ${{ in it cannot be recorded")
 
 
 def parse(composed: DictConfig) -> Config:
@@ -101,7 +126,9 @@ def _explain(error: OmegaConfBaseException, composed: DictConfig) -> str:
         return unknown_key(key)
     if "Missing" in message or "missing" in message:
         return f"{key} has no value: set {key}=…"
-    value = OmegaConf.select(composed, key, throw_on_missing=False) if key else None
+    value = None
+    with contextlib.suppress(OmegaConfBaseException):  # it may be what cannot be resolved
+        value = OmegaConf.select(composed, key, throw_on_missing=False) if key else None
     wanted = re.search(r"(?:could not be converted to|is not a valid) (\w+)", message)
     if wanted:
         kind = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

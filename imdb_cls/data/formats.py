@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import json
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,8 +22,7 @@ from imdb_cls.errors import UserError, translated
 from imdb_cls.names import SEPARATORS, plain_label
 
 ENDINGS = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-# Characters that are read of an array at once.
-_CHUNK = 65_536
+_BLANKS = re.compile(r"[ \t\n\r]*")
 ALLOWED = f"{', '.join(ENDINGS)}, each also with .gz behind it"
 _ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
 
@@ -51,19 +51,20 @@ def rows(path: Path, layout: Layout) -> Rows:
         raise UserError(f"{path}: allowed are files that end in {ALLOWED}")
     damaged = (gzip.BadGzipFile, zlib.error, EOFError)
     empty = True
-    try:
-        with translated(f"{path}: not gzip, or damaged", *damaged), _opened(path) as file:
-            head = file.peek(SHORTEST)  # type: ignore[attr-defined]
-            if not (reader is _parquet and head.startswith(b"PAR1")):
-                check_is_text(head, path)
-            for place, row in reader(file, path, layout):
-                empty = False
-                yield f"{path}, {place}", row
-    except UnicodeDecodeError as error:
-        number, line = _first_undecodable(path)
-        raise UserError(
-            f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
-        ) from None
+    with translated(f"{path}: not gzip, or damaged", *damaged):
+        try:
+            with _opened(path) as file:
+                head = file.peek(SHORTEST)  # type: ignore[attr-defined]
+                if not (reader is _parquet and head.startswith(b"PAR1")):
+                    check_is_text(head, path)
+                for place, row in reader(file, path, layout):
+                    empty = False
+                    yield f"{path}, {place}", row
+        except UnicodeDecodeError as error:
+            number, line = _first_undecodable(path)
+            raise UserError(
+                f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
+            ) from None
     if empty:
         raise UserError(f"{path}: no reviews in it")
 
@@ -155,44 +156,35 @@ def _json(file: BinaryIO, path: Path, layout: Layout) -> Rows:
     if not head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
         yield from _jsonl(file, path, layout)
         return
-    for number, row in enumerate(_items(io.TextIOWrapper(file, encoding="utf-8-sig"), path), 1):
+    text = file.read().decode("utf-8-sig")
+    for number, row in enumerate(_items(text, path), start=1):
         yield f"item {number}", _object(row, f"{path}, item {number}", layout)
 
 
-def _items(text: io.TextIOWrapper, path: Path) -> Iterator[Any]:
-    """The items of an array as they are read: one of them is in memory, and a chunk of the file.
-    What is no JSON shows at the end of the file: an item may be of any length."""
-    decoder, rest, before, number = json.JSONDecoder(object_pairs_hook=_Object), "", "[", 1
-
-    def more() -> bool:
-        nonlocal rest
-        while read := text.read(max(_CHUNK, len(rest))):
-            if rest := (rest + read).lstrip():
-                return True
-        return False
-
-    while (rest := rest.lstrip()) or more():
-        if rest[0] == "]" and before == ",":
-            break
-        found = rest[0] == before
-        rest = rest[1:].lstrip()
+def _items(text: str, path: Path) -> Iterator[Any]:
+    """The items of an array one after the other: as objects, all of them would take several times
+    the memory of their text."""
+    decoder, number, at = json.JSONDecoder(object_pairs_hook=_Object), 1, _after_blanks(text, 0) + 1
+    at = _after_blanks(text, at)
+    empty = text[at : at + 1] == "]"
+    while not empty:
         with translated(f"{path}, item {number}: not JSON", ValueError, RecursionError):
-            if not found:
-                raise ValueError(f"no {before!r} before it")
-            if (rest or more()) and before == "[" and rest[0] == "]":
-                break
-            while True:
-                try:
-                    row, end = decoder.raw_decode(rest)
-                except json.JSONDecodeError:
-                    if not more():
-                        raise
-                else:
-                    break
+            row, at = decoder.raw_decode(text, at)
         yield row
-        rest, before, number = rest[end:], ",", number + 1
-    if rest[:1] != "]" or (rest[1:] + text.read()).strip():
-        raise UserError(f"{path}: not JSON: its array has no end, or something stands behind it")
+        at = _after_blanks(text, at)
+        if text[at : at + 1] != ",":
+            break
+        number, at = number + 1, _after_blanks(text, at + 1)
+    if text[at : at + 1] != "]" or _after_blanks(text, at + 1) < len(text):
+        raise UserError(
+            f"{path}, behind item {number}: not JSON: no comma, no end of the array, or more than it"
+        )
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    assert found
+    return found.end()
 
 
 class _Object(list[tuple[str, Any]]):
@@ -207,7 +199,8 @@ def _object(row: Any, where: str, layout: Layout) -> Row:
 
 
 def _parquet(file: BinaryIO, path: Path, layout: Layout) -> Rows:
-    with translated(f"{path}: not Parquet, or damaged", pa.ArrowException, OSError):
+    kinds = (pa.ArrowException, OSError, UnicodeDecodeError)
+    with translated(f"{path}: not Parquet, or damaged", *kinds):
         table = pq.ParquetFile(file)
         schema = table.schema_arrow
         check_names("column", layout.columns, schema.names, str(path), _ADVICE)

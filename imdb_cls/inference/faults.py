@@ -34,5 +34,6 @@ def shown(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text in quotes, on one line, cut if it is long."""
-    return repr(text if len(text) <= 40 else text[:39] + "…").encode("ascii", "replace").decode()
+    """A text in quotes, in ASCII, and cut if it would be long in JSON, which doubles backslashes."""
+    said = ascii(text)[1:-1]
+    return f"'{said}'" if len(json.dumps(said)) <= 60 else f"'{said[:24]}...'"

@@ -38,4 +38,5 @@ def to_yaml(config: Config) -> str:
         del values["logger"][name]
     # Where it ran, and in which sweep, is in run.json: the config trains the same run anywhere.
     del values["backend"], values["sweep"]
-    return yaml.safe_dump({**values, "resume": None, "hydra": hydra}, sort_keys=False)
+    # OmegaConf puts into quotes what its own loader, and so Hydra, would take for a number.
+    return OmegaConf.to_yaml(OmegaConf.create({**values, "resume": None, "hydra": hydra}))

@@ -3,7 +3,7 @@
 from omegaconf import OmegaConf
 
 from imdb_cls.config import Config, parse
-from imdb_cls.config.overrides import key_of
+from imdb_cls.config.overrides import applied, key_of
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 
@@ -28,7 +28,7 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
             )
     loaded = run.raw_config()
     before = parse(loaded)
-    changed = OmegaConf.merge(loaded, OmegaConf.from_dotlist([o.lstrip("+") for o in fresh]))
+    changed = OmegaConf.merge(loaded, applied(fresh))
     after = parse(changed)  # type: ignore[arg-type]
     if after.trainer.max_epochs < before.trainer.max_epochs:
         raise UserError(

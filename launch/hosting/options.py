@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from imdb_cls import cli
 from imdb_cls.config import CONF_DIR, typed
+from imdb_cls.config.overrides import applied, readable
 from imdb_cls.errors import UserError, nearest
 
 T = TypeVar("T")
@@ -50,5 +51,5 @@ def from_words(schema: type[T], given: list[str], file: str | None = None) -> T:
         if not value:
             raise UserError(f"{key}= has no value")
     defaults = OmegaConf.load(CONF_DIR / file) if file else OmegaConf.create()
-    composed = OmegaConf.merge(defaults, OmegaConf.from_dotlist(given))
+    composed = OmegaConf.merge(defaults, applied(readable(given)))
     return typed(schema, cast(DictConfig, composed))

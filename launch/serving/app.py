@@ -105,9 +105,8 @@ def _add_errors(app: FastAPI, seconds: float) -> None:
 
     @app.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> Response:
-        what = f"{request.method} {request.scope['path']}"
-        shown = ascii(what if len(what) <= 60 else what[:59] + "…")[1:-1]
-        message = f"{shown}: {error.detail}: there are GET /ping, POST /invocations and GET /docs"
+        what = quoted(f"{request.method} {request.scope['path']}")
+        message = f"{what}: {error.detail}: there are GET /ping, POST /invocations and GET /docs"
         return refusal(error.status_code, message, dict(error.headers or {}))
 
     @app.exception_handler(Exception)
