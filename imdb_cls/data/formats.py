@@ -49,19 +49,20 @@ def rows(path: Path, layout: Layout) -> Rows:
         raise UserError(f"{path}: allowed are files that end in {ALLOWED}")
     damaged = (gzip.BadGzipFile, zlib.error, EOFError)
     empty = True
-    try:
-        with translated(f"{path}: not gzip, or damaged", *damaged), _opened(path) as file:
-            head = file.peek(SHORTEST)  # type: ignore[attr-defined]
-            if not (reader is _parquet and head.startswith(b"PAR1")):
-                check_is_text(head, path)
-            for place, row in reader(file, path, layout):
-                empty = False
-                yield f"{path}, {place}", row
-    except UnicodeDecodeError as error:
-        number, line = _first_undecodable(path)
-        raise UserError(
-            f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
-        ) from None
+    with translated(f"{path}: not gzip, or damaged", *damaged):
+        try:
+            with _opened(path) as file:
+                head = file.peek(SHORTEST)  # type: ignore[attr-defined]
+                if not (reader is _parquet and head.startswith(b"PAR1")):
+                    check_is_text(head, path)
+                for place, row in reader(file, path, layout):
+                    empty = False
+                    yield f"{path}, {place}", row
+        except UnicodeDecodeError as error:
+            number, line = _first_undecodable(path)
+            raise UserError(
+                f"{path}, line {number}: not UTF-8 ({error.reason}): {conversion(path, line)}"
+            ) from None
     if empty:
         raise UserError(f"{path}: no reviews in it")
 
