@@ -1,5 +1,5 @@
 """Tries to break what docs/reliability.md promises, counts how it ends, and writes the counts into
-that page: python -m torture [seed=N] [kills=N] [cases=N] [only=TEXT]
+that page: python -m torture [seed=N] [kills=N] [cases=N] [only=TEXT] [write=true]
 
 Exit code 1 if any try ended in other numbers, in a traceback or in silence.
 """
@@ -27,6 +27,7 @@ usage: python -m torture [seed=N] [kills=N] [cases=N] [only=TEXT] [write=true]
   seed=N           what is tried, and when it is killed (1)
   kills=N          of trainings, by SIGKILL; others come to a third of it (200)
   cases=N          damaged files (300); of the other inputs all are tried
+  workers=N        at once (a core each)
   only=TEXT        the cases with this text in their kind or name
   write=true       writes the table to docs/reliability.md (false)
 """
@@ -37,6 +38,7 @@ class Arguments:
     seed: int | None = 1
     kills: int | None = 200
     cases: int | None = 300
+    workers: int | None = os.cpu_count()
     only: str = ""
     write: str = "false"
 
@@ -46,11 +48,11 @@ def torture(given: Arguments, console: Console) -> bool:
     began = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="torture-"))
     lab = Lab(root, given.seed or 1)
-    kinds = every(lab, given.kills or 0, given.cases or 0, given.only)
     lab.prepare()
+    kinds = every(lab, given.kills or 0, given.cases or 0, given.only)
     done = []
     for kind in kinds:
-        carry_out(kind, root, os.cpu_count() or 1)
+        carry_out(kind, root, given.workers or 1)
         done.append(kind)
         console.print(document.line(kind.row()), soft_wrap=True)
         for case, verdict in kind.failed:
@@ -58,11 +60,12 @@ def torture(given: Arguments, console: Console) -> bool:
             console.print(f"  {verdict.end}: {words}\n    {verdict.detail}", soft_wrap=True)
         for what, count in kind.notes.most_common():
             console.print(f"  {count} {what}")
-    minutes = (time.monotonic() - began) / 60
+        if given.write == "true":
+            minutes = (time.monotonic() - began) / 60
+            page = REPOSITORY / "docs" / "reliability.md"
+            document.write(page, done, given_words(given), minutes)
     console.print(document.table(done), soft_wrap=True)
     failed = any(kind.failed for kind in done)
-    if given.write == "true":
-        document.write(REPOSITORY / "docs" / "reliability.md", done, given_words(given), minutes)
     if failed:
         console.print(f"the directories of what failed are in {root}")
     else:
@@ -71,7 +74,7 @@ def torture(given: Arguments, console: Console) -> bool:
 
 
 def given_words(given: Arguments) -> str:
-    return f"make torture SEED={given.seed} KILLS={given.kills}"
+    return f"make torture SEED={given.seed} KILLS={given.kills} CASES={given.cases}"
 
 
 def carry_out(kind: Kind, root: Path, workers: int) -> None:

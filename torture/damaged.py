@@ -77,8 +77,13 @@ class Command:
 
     def subject(self, lab: Lab, path: Path) -> Path:
         """A copy of the run that it is tried on."""
-        run = copied(getattr(lab, self.base), path / "run")
-        return run / "0" if self.base == "sweep" else run
+        copied(getattr(lab, self.base), path / "run")
+        return path / "run" / self.original(lab).relative_to(getattr(lab, self.base))
+
+    def original(self, lab: Lab) -> Path:
+        """What is copied: the run itself, or the first trial of the sweep."""
+        base: Path = getattr(lab, self.base)
+        return base / "0" if self.base == "sweep" else base
 
 
 _due: dict[str, Any] = {}
@@ -163,9 +168,13 @@ def kinds(lab: Lab, count: int) -> list[Kind]:
     enough."""
     chance = random.Random(f"{lab.seed} damaged")
     pairs = [(file, harm) for file in FILES for harm in HARMS]
-    every = list(itertools.product(pairs, COMMANDS))
+    every = [
+        (pair, command.name)
+        for pair, command in itertools.product(pairs, COMMANDS.values())
+        if (command.original(lab) / pair[0]).exists()
+    ]
     chance.shuffle(every)
-    first = {pair: name for pair, name in reversed(every)}
+    first = dict(reversed(every))
     chosen = list(first.items()) + [one for one in every if first[one[0]] != one[1]]
     rows: dict[str, list[Case]] = {name: [] for name in COMMANDS}
     for (file, harm), name in chosen[:count]:
@@ -177,8 +186,6 @@ def kinds(lab: Lab, count: int) -> list[Kind]:
 def _judge(lab: Lab, command: Command, name: str, harm: str, path: Path) -> Verdict:
     due = command.due(lab)
     run = command.subject(lab, path)
-    if not (run / name).exists():
-        return Verdict(End.SAME)
     HARMS[harm](run / name, lab.other / name)
     before = _listed(run)
     condition = _NO_OVERRIDE if harm == "unreadable" else ""
@@ -205,7 +212,9 @@ def judged(ended: Ended, answer: Any, due: Any, run: Path, file: str, before: se
     said, name = f"{ended.out}{ended.err}{answer}", Path(file).name
     if said.count(name) > str(due).count(name) or "is damaged" in said:
         return Verdict(End.TOLD)
-    where = next((n for n, (a, b) in enumerate(zip(str(answer), str(due))) if a != b), 0)
+    where = next(
+        (n for n, (a, b) in enumerate(zip(str(answer), str(due), strict=False)) if a != b), 0
+    )
     detail = (
         f"{str(answer)[where - 40 : where + 200]} in place of {str(due)[where - 40 : where + 200]}"
     )

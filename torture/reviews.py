@@ -179,7 +179,7 @@ HARMS: list[tuple[str, tuple[str, ...], Harm]] = [
     ("Latin 1", _TEXTS, _bytes(lambda content, chance: content + "\xe9".encode("latin-1"))),
     (
         "a byte order mark",
-        _TEXTS[:2] + ("jsonl",),
+        (*_TABLES, "jsonl"),
         _bytes(lambda c, chance: b"\xef\xbb\xbf" + c, True),
     ),
     (

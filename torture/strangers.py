@@ -5,6 +5,7 @@ environment is read, and no control character or markup of theirs is obeyed.
 """
 
 import io
+import itertools
 import json
 import os
 import pickle
@@ -173,7 +174,7 @@ PLANTS: dict[str, tuple[tuple[str, ...], Plant]] = {
     "leftovers behind a link": (("resume", "predict", "report"), _leftovers_behind_a_link),
     "${oc.env:} in config.yaml": (
         ("resume", "report", "evaluate"),
-        _text_in("config.yaml", "seed: ", "note: ${oc.env:PLANTED}\nseed: "),
+        _text_in("config.yaml", "seed: ", "note: ${oc.env:OUR_PLANTED}\nseed: "),
     ),
     "an object in config.yaml": (
         ("resume", "report"),
@@ -190,7 +191,8 @@ PLANTS: dict[str, tuple[tuple[str, ...], Plant]] = {
             "seed: ",
             "a: &a [1,1,1,1,1,1,1,1,1]\n"
             + "".join(
-                f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n" for a, b in zip("abcdefgh", "bcdefghi")
+                f"{b}: &{b} [{','.join([f'*{a}'] * 9)}]\n"
+                for a, b in itertools.pairwise("abcdefghi")
             )
             + "seed: ",
         ),
@@ -229,12 +231,9 @@ def _judge(lab: Lab, command: Command, plant: Plant, path: Path) -> Verdict:
     run = command.subject(lab, path)
     beside = path / "beside"
     beside.mkdir()
-    try:
-        plant(lab, run, beside)
-    except FileNotFoundError:  # a run without that file
-        return Verdict(End.SAME)
+    plant(lab, run, beside)
     before = _contents(beside)
-    ended, answer = command.ask(lab, run, path, PLANTED=_SECRET)
+    ended, answer = command.ask(lab, run, path, OUR_PLANTED=_SECRET)
     return _harm(ended.out + ended.err, answer, before, beside) or (
         Verdict(End.TRACEBACK, ended.crash)
         if ended.crash
