@@ -111,8 +111,8 @@ class Run:
         for part in (run.log_file, run.model_dir, run.last_checkpoint.parent):
             if part.is_symlink():
                 raise UserError(
-                    f"{part} is a symbolic link to {part.readlink()}: a run has its files in its own"
-                    " directory: put there what it leads to"
+                    f"{part} is a symbolic link to {part.readlink()}: a run has its files in its"
+                    " own directory: put there what it leads to"
                 )
         if not held(run.log_file):
             remove_leftovers(run.path)
