@@ -49,17 +49,11 @@ def torture(given: Arguments, console: Console) -> bool:
     root = Path(tempfile.mkdtemp(prefix="torture-"))
     lab = Lab(root, given.seed or 1)
     lab.prepare()
-    kinds = every(lab, given.kills or 0, given.cases or 0, given.only)
     done = []
-    for kind in kinds:
+    for kind in every(lab, given.kills or 0, given.cases or 0, given.only):
         carry_out(kind, root, given.workers or 1)
         done.append(kind)
-        console.print(document.line(kind.row()), soft_wrap=True)
-        for case, verdict in kind.failed:
-            words = f"make torture SEED={lab.seed} ONLY='{case.name}'"
-            console.print(f"  {verdict.end}: {words}\n    {verdict.detail}", soft_wrap=True)
-        for what, count in kind.notes.most_common():
-            console.print(f"  {count} {what}")
+        show(kind, lab.seed, console)
         if given.write == "true":
             minutes = (time.monotonic() - began) / 60
             page = REPOSITORY / "docs" / "reliability.md"
@@ -71,6 +65,18 @@ def torture(given: Arguments, console: Console) -> bool:
     else:
         shutil.rmtree(root, ignore_errors=True)
     return not failed
+
+
+def show(kind: Kind, seed: int, console: Console) -> None:
+    """Its row, and how to repeat what failed."""
+    console.print(document.line(kind.row()), soft_wrap=True)
+    for case, verdict in kind.failed:
+        console.print(
+            f"  {verdict.end}: make torture SEED={seed} ONLY='{case.name}'", soft_wrap=True
+        )
+        console.print(f"    {verdict.detail}", soft_wrap=True)
+    for what, count in kind.notes.most_common():
+        console.print(f"  {count} {what}")
 
 
 def given_words(given: Arguments) -> str:

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -66,14 +65,14 @@ class Command:
 
     def due(self, lab: Lab) -> Any:
         """Its answer where nothing is damaged."""
-        with _lock:
-            if self.name not in _due:
+        with lab.lock:
+            if self.name not in lab.answers:
                 path = lab.root / f"due-{self.name}"
                 ended, answer = self.ask(lab, self.subject(lab, path), path)
                 assert ended.code == 0, ended
-                _due[self.name] = answer
+                lab.answers[self.name] = answer
                 shutil.rmtree(path)
-        return _due[self.name]
+        return lab.answers[self.name]
 
     def subject(self, lab: Lab, path: Path) -> Path:
         """A copy of the run that it is tried on."""
@@ -84,10 +83,6 @@ class Command:
         """What is copied: the run itself, or the first trial of the sweep."""
         base: Path = getattr(lab, self.base)
         return base / "0" if self.base == "sweep" else base
-
-
-_due: dict[str, Any] = {}
-_lock = threading.Lock()
 
 
 def _resume(lab: Lab, run: Path, path: Path, **options: Any) -> tuple[Ended, Any]:

@@ -102,7 +102,7 @@ def _trained(
 
 def _cache(lab: Lab, command: str, file: str, harm: str, path: Path) -> Verdict:
     """Damages one file of a cache that a run has filled."""
-    cache = Path(shutil.copytree(lab.root / "cache", path / "cache"))
+    cache = Path(shutil.copytree(lab.environment["IMDB_CLS_CACHE"], path / "cache"))
     ending = {"reviews": "imdb*.arrow", "tokens": "*/*.arrow", "seal": "*.sha256"}[file]
     chosen = sorted(p for p in cache.rglob("*") if p.is_file() and p.match(ending))
     if not chosen:

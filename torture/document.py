@@ -33,9 +33,10 @@ def write(page: Path, kinds: Sequence[Kind], command: str, minutes: float) -> No
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
     moments = sum((kind.notes for kind in kinds if "training" in kind.name), kinds[0].notes.copy())
-    said = ", ".join(f"{what} {count}" for what, count in moments.most_common())
+    said = ", ".join(f"{what} ({count})" for what, count in moments.most_common())
     made = f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {minutes:.0f} minutes: {machine()}."
-    found = f"{_BEGIN}\n{made}\n\n{table(kinds)}\n\nKilled while: {said}.\n{_END}"
+    killed = f"\nKilled while {said}.\n" if said else ""
+    found = f"{_BEGIN}\n{made}\n\n{table(kinds)}\n{killed}{_END}"
     page.write_text(before + found + after, encoding="utf-8")
 
 

@@ -33,5 +33,6 @@ def every(lab: Lab, killed: int, cases: int, only: str = "") -> list[Kind]:
 def _chosen(kind: Kind, only: str) -> bool:
     """Leaves what is named in a kind. Gives whether there is any."""
     found = [case for case in islice(kind.cases, _FIRST) if only in case.name]
+    found = [case for case in found if case.name == only] or found
     kind.cases = iter(found)
     return bool(found)

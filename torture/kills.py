@@ -69,19 +69,15 @@ def _training(
     return Verdict(End.SAME, "; ".join(moments), len(moments))
 
 
-# Seconds that an undisturbed training lives, by how it is run.
-_lives: dict[tuple[bool, bool], float] = {}
-
-
 def _life(lab: Lab, fresh: bool, plain: bool) -> float:
     """Measured by all that begin at once, each with the others beside it, as they will run."""
-    if (fresh, plain) not in _lives:
+    if (fresh, plain) not in lab.lives:
         began = time.monotonic()
         target = Path(tempfile.mkdtemp(prefix="life-", dir=lab.root)) / "run"
         lab.must("imdb_cls.train", *lab.words(target, *(PLAIN if plain else ())), fresh=fresh)
-        _lives[fresh, plain] = max(_lives.get((fresh, plain), 0), time.monotonic() - began)
+        lab.lives[fresh, plain] = max(lab.lives.get((fresh, plain), 0), time.monotonic() - began)
         shutil.rmtree(target.parent)
-    return _lives[fresh, plain]
+    return lab.lives[fresh, plain]
 
 
 def _said_too_much(ended: Ended, signum: int) -> bool:

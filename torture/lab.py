@@ -9,10 +9,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow.parquet as pq
 
@@ -75,25 +77,35 @@ class Ended:
 class Lab:
     root: Path
     seed: int
-    python: list[str] = field(init=False)
+    tiny: list[str] = field(default_factory=list)
+    """Overrides of the run that is tried; by default those above."""
+    fault: str = ""
+    """Python that every command carries out first, to see whether it is noticed."""
+    python: list[str] = field(default_factory=list)
+    """The first words of a command: by default those of a server that has the libraries loaded."""
     environment: dict[str, str] = field(init=False)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """Of each command, where nothing is damaged."""
+    lives: dict[tuple[bool, bool], float] = field(default_factory=dict)
+    """Seconds that an undisturbed training lives, by how it is run."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
+        self.tiny = self.tiny or [*_TINY, f"model.pretrained.name={self.root}/model"]
+        if self.python:
+            self.environment = dict(os.environ)
+            return
         here = {name: text for name, text in os.environ.items() if not name.startswith("WANDB")}
-        # PYTHONPATH: of the same checkout, wherever the installed one is.
-        os.environ.update({"OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)})
         self.environment = {
             **here,
             "OMP_NUM_THREADS": "1",
+            # The code of the same checkout, wherever the installed one is.
             "PYTHONPATH": str(REPOSITORY),
             "IMDB_CLS_CACHE": str(self.root / "cache"),
             "NETRC": str(self.root / "no-netrc"),
         }
-        self.python = warm.python(str(self.root / "warm"))
-
-    @property
-    def tiny(self) -> list[str]:
-        return [*_TINY, f"model.pretrained.name={self.root}/model"]
+        with mock.patch.dict(os.environ, self.environment):
+            self.python = warm.python(str(self.root / "warm"))
 
     def run(
         self,
@@ -112,7 +124,8 @@ class Lab:
             kill: a signal, and the seconds after which it is sent.
             condition: Python that the process carries out first.
         """
-        flag = ["-c", _UNDER.format(condition=condition)] if condition else ["-m"]
+        first = f"{self.fault}\n{condition}".strip()
+        flag = ["-c", _UNDER.format(condition=first)] if first else ["-m"]
         begin = [sys.executable] if fresh else self.python
         process = subprocess.Popen(
             [*begin, *flag, module, *map(str, words)],

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imdb_cls.config import AwsConfig
-from imdb_cls.model.open import open_labeller
 from imdb_cls.runs.run import Run
 from launch.aws import images
 from launch.aws.images import Image
@@ -64,11 +63,8 @@ def pack(run: Run, options: AwsConfig, staging: Path, instance: Instance | None)
         instance: None: it will be served without one.
 
     Raises:
-        UserError: no account, no image, no place for it, or the model is damaged.
+        UserError: no account, no image, or no place for it.
     """
-    # A container that cannot open its model would be paid for. One has a GPU, another has none.
-    for fast in (True, False):
-        open_labeller(run, "cpu", allow_fast=fast)
     account = account_for(run, options)
     image = images.for_inference(options.image, instance, account.region)
     archive.build(run, staging / _ARCHIVE, options.network_isolation)
