@@ -150,8 +150,15 @@ COMMANDS = {
         Command("serve", "whole", _serve),
     )
 }
+
+
+def _alone(harm: Callable[[Path], object]) -> Callable[[Path, Path], object]:
+    """A harm that needs no file of another run."""
+    return lambda file, other: harm(file)
+
+
 HARMS: dict[str, Callable[[Path, Path], object]] = {
-    **{name: lambda file, other, harm=harm: harm(file) for name, harm in DAMAGES.items()},
+    **{name: _alone(harm) for name, harm in DAMAGES.items()},
     "missing": lambda file, other: file.unlink(),
     "of another run": lambda file, other: shutil.copy(other, file),
     "unreadable": lambda file, other: file.chmod(0),

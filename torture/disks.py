@@ -86,12 +86,12 @@ def _trained(
     words = lab.words(run, *(PLAIN if plain else ()))
     # The cache is on the same disk every other time.
     variables = {"IMDB_CLS_CACHE": str(run.parent / "cache")} if chance.random() < 0.3 else {}
-    first = lab.run("imdb_cls.train", *words, condition=condition, **variables)
+    first = lab.run("imdb_cls.train", *words, condition=condition, variables=variables)
     if first.crash:
         return Verdict(End.TRACEBACK, first.crash)
     mend()
     again = [f"resume={run}"] if (run / "run.json").exists() else words
-    second = lab.run("imdb_cls.train", *again, **variables)
+    second = lab.run("imdb_cls.train", *again, variables=variables)
     if second.code:
         return Verdict(End.TRACEBACK, second.crash or f"cannot go on: {second.err}")
     found = differences(run, lab.plain if plain else lab.whole)
@@ -112,14 +112,15 @@ def _cache(lab: Lab, command: str, file: str, harm: str, path: Path) -> Verdict:
             one.unlink()
         else:
             DAMAGES[harm](one)
+    variables = {"IMDB_CLS_CACHE": str(cache)}
     if command == "evaluate":
         tested = COMMANDS["evaluate"]
         run = tested.subject(lab, path)
-        ended, answer = tested.ask(lab, run, path, IMDB_CLS_CACHE=str(cache))
+        ended, answer = tested.ask(lab, run, path, variables=variables)
         found = [] if answer == tested.due(lab) else ["the answer"]
     else:
         run = path / "run"
-        ended = lab.run("imdb_cls.train", *lab.words(run, *PLAIN), IMDB_CLS_CACHE=str(cache))
+        ended = lab.run("imdb_cls.train", *lab.words(run, *PLAIN), variables=variables)
         found = differences(run, lab.plain) if ended.code == 0 else []
     if ended.crash:
         return Verdict(End.TRACEBACK, ended.crash)

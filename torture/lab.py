@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ class Lab:
         condition: str = "",
         stdin: str = "",
         cwd: Path = REPOSITORY,
-        **variables: str,
+        variables: Mapping[str, str] | None = None,
     ) -> Ended:
         """Carries out `python -m module words`.
 
@@ -135,7 +135,7 @@ class Lab:
             text=True,
             errors="replace",
             cwd=cwd,
-            env={**self.environment, **variables},
+            env={**self.environment, **(variables or {})},
         )
         signum, seconds = kill or (signal.SIGKILL, float(_LIMIT_S))
         try:

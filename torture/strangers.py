@@ -231,14 +231,24 @@ def _judge(lab: Lab, command: Command, plant: Plant, path: Path) -> Verdict:
     run = command.subject(lab, path)
     beside = path / "beside"
     beside.mkdir()
+    _unseal(run)
     plant(lab, run, beside)
     before = _contents(beside)
-    ended, answer = command.ask(lab, run, path, OUR_PLANTED=_SECRET)
+    ended, answer = command.ask(lab, run, path, variables={"OUR_PLANTED": _SECRET})
     return _harm(ended.out + ended.err, answer, before, beside) or (
         Verdict(End.TRACEBACK, ended.crash)
         if ended.crash
         else Verdict(End.REFUSED if ended.refused else End.SAME)
     )
+
+
+def _unseal(run: Path) -> None:
+    """Takes away the hashes of its files, as a stranger would who changes some."""
+    for file in (run / "run.json", run / "model" / "inference.json"):
+        if file.exists():
+            values = json.loads(file.read_text())
+            values.pop("sha256", None)
+            file.write_text(json.dumps(values))
 
 
 def _harm(said: str, answer: Any, before: dict[str, bytes], beside: Path) -> Verdict | None:
