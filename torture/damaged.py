@@ -201,7 +201,7 @@ def judged(ended: Ended, answer: Any, due: Any, run: Path, file: str, before: se
         file: what is damaged; a line that names it tells of it.
         before: what the run held when the command began.
     """
-    if ended.crash:
+    if ended.crash and not ended.told:
         return Verdict(End.TRACEBACK, ended.crash)
     if ended.refused:
         # A log may say more; nothing else may have begun.
@@ -209,7 +209,7 @@ def judged(ended: Ended, answer: Any, due: Any, run: Path, file: str, before: se
         if changed:
             return Verdict(End.DIFFERENT, f"refused, but made or removed {sorted(changed)}")
         return Verdict(End.REFUSED)
-    if answer == due:
+    if answer == due and ended.code == 0:
         return Verdict(End.SAME)
     said, name = f"{ended.out}{ended.err}{answer}", Path(file).name
     if said.count(name) > str(due).count(name) or "is damaged" in said:

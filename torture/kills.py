@@ -5,7 +5,6 @@ import json
 import random
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -70,14 +69,15 @@ def _training(
 
 
 def _life(lab: Lab, fresh: bool, plain: bool) -> float:
-    """Measured by all that begin at once, each with the others beside it, as they will run."""
-    if (fresh, plain) not in lab.lives:
-        began = time.monotonic()
-        target = Path(tempfile.mkdtemp(prefix="life-", dir=lab.root)) / "run"
-        lab.must("imdb_cls.train", *lab.words(target, *(PLAIN if plain else ())), fresh=fresh)
-        lab.lives[fresh, plain] = max(lab.lives.get((fresh, plain), 0), time.monotonic() - began)
-        shutil.rmtree(target.parent)
-    return lab.lives[fresh, plain]
+    """Seconds that an undisturbed training lives; measured once."""
+    with lab.lock:
+        if (fresh, plain) not in lab.lives:
+            began, target = time.monotonic(), lab.root / f"life-{fresh}-{plain}"
+            words = lab.words(target, *(PLAIN if plain else ()))
+            lab.must("imdb_cls.train", *words, fresh=fresh)
+            lab.lives[fresh, plain] = time.monotonic() - began
+            shutil.rmtree(target)
+        return lab.lives[fresh, plain]
 
 
 def _said_too_much(ended: Ended, signum: int) -> bool:

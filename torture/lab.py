@@ -24,7 +24,7 @@ from tests.support.runs import files_of, metrics_of, read, values
 
 REPOSITORY = Path(__file__).parents[1]
 # A process that takes longer hangs.
-_LIMIT_S = 300
+_LIMIT_S = 900
 # Small, but with every part of a run. The first validation is the best: a run that forgets it ends
 # with another model.
 _TINY = (
@@ -61,6 +61,11 @@ class Ended:
         """One line on stderr, notices before it aside, and exit code 2."""
         errors = [line for line in self.err.splitlines() if line.startswith("error: ")]
         return self.code == 2 and len(errors) == 1 and self.err.rstrip().endswith(errors[0])
+
+    @property
+    def told(self) -> bool:
+        """It did a part, and says on stderr what it left out: exit code 1."""
+        return self.code == 1 and bool(self.err) and "Traceback" not in self.err
 
     @property
     def crash(self) -> str | None:
