@@ -53,7 +53,7 @@ def test_a_damaged_compressed_file_is_refused(
 
 def test_damage_that_leaves_no_utf8_is_still_called_damage(tmp_path: Path) -> None:
     """The line is looked for in a second reading, which may end with the checksum."""
-    plain = b'text,label\n"A caf\xe9",1\n'
+    plain = b'text,label\n"A caf\xe9",1'
     content = bytearray(gzip.compress(plain))
     content[-8] ^= 0xFF
     (tmp_path / "reviews.csv.gz").write_bytes(content)
