@@ -5,7 +5,7 @@ RUN := outputs/rehearsal-$(shell date +%Y%m%d-%H%M%S)
 # Tests of jobs wait for these a while: three workers keep two cores busy.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
-.PHONY: train rehearse test test-image check clean
+.PHONY: train rehearse test test-image torture check clean
 
 train: .venv/.installed
 	$(BIN)/python -m imdb_cls.train experiment=quickstart
@@ -23,6 +23,13 @@ test: .venv/.installed-test
 test-image: .venv-image/.installed
 	PYTHONPATH=$(CURDIR) .venv-image/bin/python -m pytest -n auto -m "not versioned" tests/test_train.py \
 	  tests/test_container.py tests/data tests/model tests/training
+
+# Kills, damage, hostile files and strangers, for some 15 minutes; the counts go to docs/reliability.md.
+SEED ?= 1
+KILLS ?= 200
+CASES ?= 300
+torture: .venv/.installed-test
+	$(BIN)/python -m torture seed=$(SEED) kills=$(KILLS) cases=$(CASES) $(if $(ONLY),'only=$(ONLY)',write=true)
 
 # What a contribution must pass beside the tests.
 check: .venv/.installed-test

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TypeVar
 
 from hydra import main as hydra_main
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, MissingConfigException
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -51,8 +52,8 @@ def run(task: Callable[[DictConfig], Any], config_name: str) -> None:
             _fail(error)
 
     with one_line_errors():
-        _check_flags(sys.argv[1:])
         sys.argv[1:] = readable(sys.argv[1:])
+        _check_flags(sys.argv[1:])
         try:
             main = hydra_main(str(CONF_DIR), config_name, version_base="1.3")
             main(job)()
@@ -90,7 +91,7 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _check_flags(arguments: list[str]) -> None:
-    """Refuses --key=value: Hydra's parser would print its whole usage."""
+    """Refuses --key=value and flags that Hydra cannot read: it would print its whole usage."""
     for argument in arguments:
         flag = argument.split("=")[0]
         if flag.startswith("--") and flag not in _HYDRA_FLAGS:
@@ -98,6 +99,13 @@ def _check_flags(arguments: list[str]) -> None:
             raise UserError(
                 f"unknown flag '{flag}': keys are set as key=value, without dashes.{meant}"
             )
+    parser = get_args_parser()
+    parser.error = _refuse_flags  # type: ignore[method-assign]
+    parser.parse_args(arguments)
+
+
+def _refuse_flags(message: str) -> NoReturn:
+    raise UserError(f"{message}: `--help` lists what can be set, `--hydra-help` the flags")
 
 
 def _run_dir(resume: object, fresh: str) -> str:

@@ -36,6 +36,7 @@ _TEXTS = re.compile(
     )
 )
 
+_SEVERAL = ("-m", "--multirun")
 _FLAGS_WITH_A_VALUE = (
     *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
     *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
@@ -45,8 +46,9 @@ _FLAGS_WITH_A_VALUE = (
 def readable(words: list[str]) -> list[str]:
     """The words of a command line so that Hydra understands them: what its grammar cannot read is
     put in quotes, such as names with brackets, quotes, # or é. Raises UserError for what is no
-    key=value, and for a group that is set to what is no option."""
-    several = any(word in ("-m", "--multirun") for word in words)
+    key=value, and for a group that is set to what is no option. -m may stand among overrides."""
+    words = sorted(words, key=lambda word: word not in _SEVERAL)
+    several = any(word in _SEVERAL for word in words)
     groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
     behind_flag = [False, *(word in _FLAGS_WITH_A_VALUE for word in words)]
     return [
@@ -61,6 +63,8 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
         word, key = f"++{word}", f"++{key}"
     if not key or _parsed(f"{key}{equals}") is None:
         raise UserError(f"cannot read '{word}': write key=value; `--help` lists the keys")
+    if key == "hydra":
+        raise UserError(f"{word}: name one of Hydra's own keys, such as hydra.run.dir=…")
     texts = _TEXTS.fullmatch(key_of(word)) is not None
     is_plain = _PLAIN.fullmatch(value) and not (texts and _NO_TEXT.fullmatch(value))
     if not equals or (is_plain and key_of(word) not in groups):

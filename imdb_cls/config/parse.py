@@ -88,6 +88,9 @@ def typed(schema: type[T], composed: DictConfig) -> T:
     """A composed config as a dataclass, its values not compared with each other yet. Raises
     UserError for an unknown key, a wrong type or a missing value."""
     try:
+        # What is set to ??? would silently have the schema's default.
+        for key in sorted(OmegaConf.missing_keys(composed)):
+            raise UserError(f"{key} has no value: set {key}=…")
         return with_type(schema, composed)
     except OmegaConfBaseException as error:
         raise UserError(_explain(error, composed)) from None

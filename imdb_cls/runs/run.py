@@ -110,6 +110,13 @@ class Run:
             raise UserError(
                 f"{path} is not a run directory: {' and '.join(absent)} missing{mend * never}"
             )
+        # What is written or tidied up behind them is not the run's: a stranger may have set them.
+        for part in (run.log_file, run.model_dir, run.last_checkpoint.parent):
+            if part.is_symlink():
+                raise UserError(
+                    f"{part} is a symbolic link to {part.readlink()}: a run has its files in its"
+                    " own directory: put there what it leads to"
+                )
         if not held(run.log_file):
             remove_leftovers(run.path)
         try:

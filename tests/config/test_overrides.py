@@ -92,6 +92,12 @@ def test_what_is_no_key_and_value_is_refused(word: str) -> None:
         readable([word])
 
 
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_a_sweep_may_be_asked_for_among_its_overrides(flag: str) -> None:
+    """Hydra would call the words behind the flag unrecognized."""
+    assert readable(["seed=1,2", flag, "data=imdb"]) == [flag, "seed=1,2", "data=imdb"]
+
+
 def test_a_list_longer_than_a_path_can_be_is_read() -> None:
     names = [f"reviews-{number}.csv" for number in range(500)]
     assert os.pathconf("/", "PC_NAME_MAX") < len(",".join(names))

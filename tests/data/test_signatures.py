@@ -51,6 +51,15 @@ def test_a_damaged_compressed_file_is_refused(
     assert "damaged" in refusal(path)
 
 
+def test_damage_that_leaves_no_utf8_is_still_called_damage(tmp_path: Path) -> None:
+    """The line is looked for in a second reading, which may end with the checksum."""
+    plain = b'text,label\n"A caf\xe9",1'
+    content = bytearray(gzip.compress(plain))
+    content[-8] ^= 0xFF
+    (tmp_path / "reviews.csv.gz").write_bytes(content)
+    assert "reviews.csv.gz" in refusal(tmp_path / "reviews.csv.gz")
+
+
 FOREIGN: dict[str, tuple[Callable[[str], bytes], str]] = {
     "gzip": (lambda text: gzip.compress(text.encode()), "compressed with gzip"),
     "UTF-16": (lambda text: text.encode("utf-16"), "UTF-16"),
