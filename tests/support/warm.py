@@ -47,8 +47,6 @@ _LOADED = (
     *("launch.rehearsal.aws", "launch.rehearsal.host"),
     *(f"moto.{name}.responses" for name in ("cloudwatch", "iam", "logs", "s3", "secretsmanager")),
 )
-# Their descriptions are megabytes of JSON.
-_SERVICES = ("cloudwatch", "iam", "logs", "s3", "sagemaker", "sts")
 
 Request = tuple[list[str], str, dict[str, str]]
 """The words of a command, its directory, its variables."""
@@ -118,7 +116,9 @@ def _serve(place: str) -> tuple[Request, list[int]]:
         with contextlib.suppress(ImportError):  # whoever needs it will say so
             importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        _spare()
+        from spare import spare  # this directory is that of the program
+
+        spare()
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
@@ -164,20 +164,6 @@ def _serve(place: str) -> tuple[Request, list[int]]:
                 source.close()
         if len(watched.get_map()) == 1:
             sys.exit()
-
-
-def _spare() -> None:
-    """Does once what libraries do again in every short command, and which comes to the same."""
-    import botocore.loaders
-    import botocore.session
-    from jsonschema import Draft202012Validator
-
-    loader = botocore.loaders.create_loader()
-    for name in _SERVICES:
-        loader.load_service_model(name, "service-2")
-    botocore.session.create_loader = lambda path: loader
-    # With every request the SDK validates its own config nine times, and each time its own schema.
-    Draft202012Validator.check_schema = staticmethod(lambda schema: None)
 
 
 def _tell(asker: socket.socket, what: str) -> None:

@@ -1,0 +1,82 @@
+"""Does once what libraries do again in every short command, and which comes to the same.
+
+tests/support/warm.py applies it to the process that it forks, and so to nearly all tests. A fresh
+Python is without it.
+"""
+
+import pickle
+from typing import Any
+
+# Their descriptions are megabytes of JSON.
+_SERVICES = ("cloudwatch", "iam", "logs", "s3", "sagemaker", "sts")
+
+
+def spare() -> None:
+    for saving in (_describe_services_once, _check_schema_never, _compose_once):
+        saving()
+
+
+def _describe_services_once() -> None:
+    import botocore.loaders
+    import botocore.session
+
+    loader = botocore.loaders.create_loader()
+    for name in _SERVICES:
+        loader.load_service_model(name, "service-2")
+    botocore.session.create_loader = lambda path: loader
+
+
+def _check_schema_never() -> None:
+    """With every request the SDK validates its own config nine times, and each time its own
+    schema."""
+    from jsonschema import Draft202012Validator
+
+    Draft202012Validator.check_schema = staticmethod(lambda schema: None)
+
+
+def _compose_once() -> None:
+    """With every command Hydra reads some twenty files and puts them together, three times over. It
+    sets the values of the command line afterwards, in copies here."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.config_repository import ConfigRepository
+
+    read, merge = ConfigRepository.load_config, ConfigLoaderImpl._compose_config_from_defaults_list
+    kept: dict[Any, bytes] = {}
+
+    def places(repository: Any) -> tuple[Any, ...] | None:
+        """Where it looks for files. None: among them is a directory in which they may change."""
+        found = [(source.provider, source.path) for source in repository.get_sources()]
+        return None if any(name == "command-line" for name, _ in found) else tuple(found)
+
+    def read_once(repository: Any, config_path: str) -> Any:
+        key = (config_path, where) if (where := places(repository)) else None
+        if key is None or key not in kept:
+            result = read(repository, config_path)
+            if key is None or result is None:
+                return result
+            kept[key] = pickle.dumps(result)
+        return pickle.loads(kept[key])
+
+    def merge_once(loader: Any, defaults: Any, repo: Any) -> Any:
+        key = (repr(defaults), where) if (where := places(repo)) else None
+        if key is None or key not in kept:
+            result = merge(loader, defaults, repo)
+            if key is None:
+                return result
+            kept[key] = pickle.dumps(result)
+        return pickle.loads(kept[key])
+
+    ConfigRepository.load_config = read_once
+    ConfigLoaderImpl._compose_config_from_defaults_list = merge_once
+    _compose_what_most_tests_do()
+
+
+def _compose_what_most_tests_do() -> None:
+    from hydra import compose, initialize_config_dir
+
+    from imdb_cls.config import CONF_DIR
+
+    choices = ["data=imdb_packaged", "model=distilbert", "logger=none"]
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        for backend in ([], ["+backend=sagemaker"]):
+            compose("train", [*choices, *backend])
