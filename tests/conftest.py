@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from launch.rehearsal.aws import LocalAWS
 
 # Before any library loads. One thread a process: the tests run side by side.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR"):
+    os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 # What a shell runs in the background ignores SIGINT, and so would all processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # No wandb account, and a cache of our own for all tests.

@@ -5,6 +5,7 @@ Python is without it.
 """
 
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 # Their descriptions are megabytes of JSON.
@@ -48,23 +49,22 @@ def _compose_once() -> None:
         found = [(source.provider, source.path) for source in repository.get_sources()]
         return None if any(name == "command-line" for name, _ in found) else tuple(found)
 
-    def read_once(repository: Any, config_path: str) -> Any:
-        key = (config_path, where) if (where := places(repository)) else None
-        if key is None or key not in kept:
-            result = read(repository, config_path)
-            if key is None or result is None:
+    def once(key: Any, where: Any, make: Callable[[], Any]) -> Any:
+        if where is None:
+            return make()
+        if (key, where) not in kept:
+            result = make()
+            try:
+                kept[key, where] = pickle.dumps(result)
+            except pickle.PicklingError:  # in a worker of joblib, Hydra has loaded classes twice
                 return result
-            kept[key] = pickle.dumps(result)
-        return pickle.loads(kept[key])
+        return pickle.loads(kept[key, where])
+
+    def read_once(repository: Any, config_path: str) -> Any:
+        return once(config_path, places(repository), lambda: read(repository, config_path))
 
     def merge_once(loader: Any, defaults: Any, repo: Any) -> Any:
-        key = (repr(defaults), where) if (where := places(repo)) else None
-        if key is None or key not in kept:
-            result = merge(loader, defaults, repo)
-            if key is None:
-                return result
-            kept[key] = pickle.dumps(result)
-        return pickle.loads(kept[key])
+        return once(repr(defaults), places(repo), lambda: merge(loader, defaults, repo))
 
     ConfigRepository.load_config = read_once
     ConfigLoaderImpl._compose_config_from_defaults_list = merge_once

@@ -35,6 +35,7 @@ _LATE = (
     *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_", "PL_", "PYTORCH_NVML_"),
     *("DO_NOT_TRACK", "MLFLOW_", "ORT_DISABLE_TELEMETRY", "WANDB_ERROR_REPORTING"),
     *("TORCHINDUCTOR_", "SAGEMAKER_", "TERM", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
+    "ENABLE_IPC",  # joblib's, for a library that is not here
 )
 # All that is slow to import, but not the commands: they are imported as __main__.
 _LOADED = (
@@ -48,8 +49,11 @@ _LOADED = (
     *(f"moto.{name}.responses" for name in ("cloudwatch", "iam", "logs", "s3", "secretsmanager")),
 )
 
-Request = tuple[list[str], str, dict[str, str]]
-"""The words of a command, its directory, its variables."""
+Request = tuple[list[str], str, dict[str, str], list[int]]
+"""The words of a command, its directory, its variables, and the numbers of its open streams."""
+
+# No command of a test begins with a stream of a higher number.
+_STREAMS = 64
 
 _held: dict[str, socket.socket | None] = {}
 
@@ -94,9 +98,10 @@ def _connected(place: str) -> socket.socket | None:
 def _stand(place: str, words: list[str]) -> None:
     """The whole life of a process that a fork of the server carries out."""
     if server := _connected(place):
-        request: Request = (words, os.getcwd(), dict(os.environ))  # noqa: PTH109
-        with contextlib.suppress(OSError):  # too long, or a stream is closed
-            socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
+        streams = [number for number in range(_STREAMS) if _is_inherited(number)]
+        request: Request = (words, os.getcwd(), dict(os.environ), streams)  # noqa: PTH109
+        with contextlib.suppress(OSError):  # too long
+            socket.send_fds(server, [json.dumps(request).encode()], streams)
             if child := int(server.recv(16) or 0):
                 for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(signum, lambda signum, frame: os.kill(child, signum))
@@ -106,6 +111,14 @@ def _stand(place: str, words: list[str]) -> None:
                     os.kill(os.getpid(), -code)
                 os._exit(code)
     os.execv(sys.executable, [sys.executable, *words])
+
+
+def _is_inherited(number: int) -> bool:
+    """Whether a stream with this number was open when this process began."""
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
 
 
 def _serve(place: str) -> tuple[Request, list[int]]:
@@ -174,8 +187,8 @@ def _tell(asker: socket.socket, what: str) -> None:
 def _asked(asker: socket.socket) -> tuple[Request, list[int]] | None:
     """None from one that has ended, or was killed."""
     with contextlib.suppress(OSError):
-        message, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
-        return (json.loads(message), streams) if streams else None
+        message, streams, _, _ = socket.recv_fds(asker, 1 << 20, _STREAMS)
+        return (json.loads(message), streams) if message else None
     return None
 
 
@@ -183,6 +196,7 @@ def _may_fork(request: Request, ours: dict[str, str]) -> bool:
     theirs = request[2]
     other = {n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n)}
     early = [name for name in sorted(other) if not name.startswith(_LATE)]
+    early += request[0][:1] if request[0][:1] not in (["-u"], ["-m"], ["-c"]) else []
     if early:
         print("not forked:", *early, request[0], file=sys.stderr, flush=True)
     return not early
@@ -190,13 +204,22 @@ def _may_fork(request: Request, ours: dict[str, str]) -> bool:
 
 def _run(request: Request, streams: list[int]) -> None:
     """What Python does with -m or -c, its words, and the process that it gets."""
-    words, directory, variables = request
+    words, directory, variables, numbers = request
     flag, program, *rest = words[words[0] == "-u" :]
     os.setsid()
-    for number, stream in enumerate(streams):
+    # Out of the way of the numbers that they get.
+    moved = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, _STREAMS) for stream in streams]
+    for stream in streams:
+        os.close(stream)
+    os.closerange(0, 3)
+    for number, stream in zip(numbers, moved, strict=True):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if number not in numbers:
+            setattr(sys, name, None)
+    if sys.stdout:
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)
@@ -222,8 +245,9 @@ def _leave() -> None:
     """The last that is done at a child's exit. Python would now take its modules apart, which takes
     as long as a short command; it does so only after an exception."""
     if _codes and isinstance(_codes[0], int):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
         os._exit(_codes[0] & 0xFF)
 
 
