@@ -20,11 +20,22 @@ def spare() -> None:
 def _describe_services_once() -> None:
     import botocore.loaders
     import botocore.session
+    from botocore.client import ClientCreator
 
     loader = botocore.loaders.create_loader()
     for name in _SERVICES:
         loader.load_service_model(name, "service-2")
     botocore.session.create_loader = lambda path: loader
+    # A client of SageMaker has 400 methods, and every client gets functions of its own.
+    make, kept = ClientCreator._create_methods, dict[str, Any]()
+
+    def methods(creator: Any, service_model: Any) -> dict[str, Any]:
+        name = service_model.service_name
+        if name not in kept:
+            kept[name] = make(creator, service_model)
+        return dict(kept[name])
+
+    ClientCreator._create_methods = methods
 
 
 def _check_schema_never() -> None:
