@@ -105,19 +105,17 @@ def python(shared: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def command(shared: Path, python: list[str]) -> Command:
     """Runs `python -m imdb_cls.<name> …` as a user would: a process of its own, no terminal. With
-    `fresh`, or with variables that libraries read when they load, it loads them all itself."""
+    variables that libraries read when they load, it loads them all itself."""
 
     def run(
         name: str,
         *words: object,
         cwd: Path = shared,
         stdin: str | None = None,
-        fresh: bool = False,
         **env: str,
     ) -> "subprocess.CompletedProcess[str]":
-        begin = [sys.executable] if fresh else python
         return subprocess.run(
-            [*begin, "-m", f"imdb_cls.{name}", *map(str, words)],
+            [*python, "-m", f"imdb_cls.{name}", *map(str, words)],
             input=stdin if stdin is not None else "",
             text=True,
             capture_output=True,

@@ -47,6 +47,7 @@ _LOADED = (
     *("optuna.importance", "sagemaker.core.image_uris", "sagemaker.train.model_trainer"),
     *("launch.rehearsal.aws", "launch.rehearsal.host"),
     *(f"moto.{name}.responses" for name in ("cloudwatch", "iam", "logs", "s3", "secretsmanager")),
+    *("wandb", "torch.utils.tensorboard"),
 )
 
 Request = tuple[list[str], str, dict[str, str], list[int]]
