@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from launch.rehearsal.aws import LocalAWS
 
 # Before any library loads. One thread a process: the tests run side by side.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR"):
+    os.environ.setdefault(f"{name}_NUM_THREADS", "1")
+os.environ.setdefault("VECLIB_MAXIMUM_THREADS", "1")
 # What a shell runs in the background ignores SIGINT, and so would all processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 # Of what hypothesis could try, the suite tries the same few examples each time;
@@ -114,19 +116,17 @@ def python(shared: Path) -> list[str]:
 @pytest.fixture(scope="session")
 def command(shared: Path, python: list[str]) -> Command:
     """Runs `python -m imdb_cls.<name> …` as a user would: a process of its own, no terminal. With
-    `fresh`, or with variables that libraries read when they load, it loads them all itself."""
+    variables that libraries read when they load, it loads them all itself."""
 
     def run(
         name: str,
         *words: object,
         cwd: Path = shared,
         stdin: str | None = None,
-        fresh: bool = False,
         **env: str,
     ) -> "subprocess.CompletedProcess[str]":
-        begin = [sys.executable] if fresh else python
         return subprocess.run(
-            [*begin, "-m", f"imdb_cls.{name}", *map(str, words)],
+            [*python, "-m", f"imdb_cls.{name}", *map(str, words)],
             input=stdin if stdin is not None else "",
             text=True,
             capture_output=True,

@@ -206,7 +206,6 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
         *("train", "experiment=quickstart", f"hydra.run.dir={run}", "logger.wandb.mode=offline"),
         *("data.train_size=48", "data.val_size=16", "data.test_size=16", "data.max_length=48"),
         cwd=tmp_path,
-        fresh=True,
     )
     assert (done.returncode, done.stderr) == (0, "")
     fast = read(run, "model/inference.json")["fast"]

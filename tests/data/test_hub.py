@@ -1,9 +1,6 @@
 """With a Hub, a run takes its files from there; without one, the packaged ones, or it says no."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -58,8 +55,7 @@ class Online:
 
 @pytest.fixture(scope="module")
 def online(shared: Path, tiny_model: Path, cache: Path) -> Online:
-    """The default model and data, of a Hub that has a tiny DistilBERT and 400 packaged reviews; in
-    a process of its own, as libraries read HF_ENDPOINT when they are imported."""
+    """The default model and data, of a Hub that has a tiny DistilBERT and 400 packaged reviews."""
 
     def make(path: Path) -> None:
         repositories = {
@@ -67,21 +63,10 @@ def online(shared: Path, tiny_model: Path, cache: Path) -> Online:
             f"datasets/{DATA}": (DATA_REVISION, data_files(path, cache)),
         }
         found = Hub(repositories)
-        ours = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))}
-        with serving(found) as endpoint:
-            done = subprocess.run(
-                [sys.executable, "-m", "imdb_cls.train", *SMALL, f"hydra.run.dir={path}/run"],
-                text=True,
-                capture_output=True,
-                env={
-                    **ours,
-                    **{"HF_ENDPOINT": endpoint, "HF_HOME": str(path / "home")},
-                    "NO_PROXY": "127.0.0.1",
-                },
-                timeout=240,
-            )
-        assert done.returncode == 0, done.stderr
-        (path / "seen.json").write_text(json.dumps([done.stdout, found.asked]))
+        with serving(found) as endpoint, reaching(endpoint, path / "home", timeout_s=60):
+            done = call("imdb_cls.train", *SMALL, f"hydra.run.dir={path}/run")
+        assert done.code == 0, done.err
+        (path / "seen.json").write_text(json.dumps([done.out, found.asked]))
 
     path = once(shared, "online", make)
     return Online(path, *json.loads((path / "seen.json").read_text()))

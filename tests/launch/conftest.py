@@ -16,6 +16,7 @@ from launch import jobs
 from launch.aws import client
 from launch.hosting import archive
 from launch.rehearsal.aws import LocalAWS
+from launch.training import follow
 from tests.support import few_wheels
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Following, Submit, words_of
@@ -47,6 +48,7 @@ def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     found.open()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{found.port}")
     monkeypatch.setattr(jobs, "_POLL_S", 0.05)
+    monkeypatch.setattr(follow, "_QUIET_LOOKS", 2)
     yield found
     found.shut()
 

@@ -114,7 +114,7 @@ def refusing() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def reaching(endpoint: str, home: Path) -> Iterator[None]:
+def reaching(endpoint: str, home: Path, timeout_s: float = 0.5) -> Iterator[None]:
     """The libraries of this process take this Hub, and a cache in `home`, as had HF_ENDPOINT and
     HF_HOME been set when they were imported."""
     hub.snapshot.cache_clear()
@@ -125,6 +125,6 @@ def reaching(endpoint: str, home: Path) -> Iterator[None]:
         template = endpoint + "/{repo_id}/resolve/{revision}/{filename}"
         patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
         patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
-        patch.setattr(hub, "TIMEOUT_S", 0.5)
+        patch.setattr(hub, "TIMEOUT_S", timeout_s)
         yield
     hub.snapshot.cache_clear()

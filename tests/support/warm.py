@@ -35,6 +35,7 @@ _LATE = (
     *("HYDRA_", "TOKENIZERS_PARALLELISM", "HF_HUB_DISABLE_", "PL_", "PYTORCH_NVML_"),
     *("DO_NOT_TRACK", "MLFLOW_", "ORT_DISABLE_TELEMETRY", "WANDB_ERROR_REPORTING"),
     *("TORCHINDUCTOR_", "SAGEMAKER_", "TERM", "TMPDIR", "PWD", "OLDPWD", "SHLVL", "_"),
+    "ENABLE_IPC",  # joblib's, for a library that is not here
 )
 # All that is slow to import, but not the commands: they are imported as __main__.
 _LOADED = (
@@ -46,12 +47,14 @@ _LOADED = (
     *("optuna.importance", "sagemaker.core.image_uris", "sagemaker.train.model_trainer"),
     *("launch.rehearsal.aws", "launch.rehearsal.host"),
     *(f"moto.{name}.responses" for name in ("cloudwatch", "iam", "logs", "s3", "secretsmanager")),
+    *("wandb", "torch.utils.tensorboard"),
 )
-# Their descriptions are megabytes of JSON.
-_SERVICES = ("cloudwatch", "iam", "logs", "s3", "sagemaker", "sts")
 
-Request = tuple[list[str], str, dict[str, str]]
-"""The words of a command, its directory, its variables."""
+Request = tuple[list[str], str, dict[str, str], list[int]]
+"""The words of a command, its directory, its variables, and the numbers of its open streams."""
+
+# No command of a test begins with a stream of a higher number.
+_STREAMS = 64
 
 _held: dict[str, socket.socket | None] = {}
 
@@ -96,9 +99,10 @@ def _connected(place: str) -> socket.socket | None:
 def _stand(place: str, words: list[str]) -> None:
     """The whole life of a process that a fork of the server carries out."""
     if server := _connected(place):
-        request: Request = (words, os.getcwd(), dict(os.environ))  # noqa: PTH109
-        with contextlib.suppress(OSError):  # too long, or a stream is closed
-            socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
+        streams = [number for number in range(_STREAMS) if _is_inherited(number)]
+        request: Request = (words, os.getcwd(), dict(os.environ), streams)  # noqa: PTH109
+        with contextlib.suppress(OSError):  # too long
+            socket.send_fds(server, [json.dumps(request).encode()], streams)
             if child := int(server.recv(16) or 0):
                 for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                     signal.signal(signum, lambda signum, frame: os.kill(child, signum))
@@ -110,6 +114,14 @@ def _stand(place: str, words: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, *words])
 
 
+def _is_inherited(number: int) -> bool:
+    """Whether a stream with this number was open when this process began."""
+    try:
+        return os.get_inheritable(number)
+    except OSError:
+        return False
+
+
 def _serve(place: str) -> tuple[Request, list[int]]:
     """Forks until nobody is connected. Returns in the children alone: what to run, on which
     streams."""
@@ -118,7 +130,9 @@ def _serve(place: str) -> tuple[Request, list[int]]:
         with contextlib.suppress(ImportError):  # whoever needs it will say so
             importlib.import_module(name)
     with contextlib.suppress(ImportError):
-        _spare()
+        from spare import spare  # this directory is that of the program
+
+        spare()
     # Whatever a second thread did here would never be finished in a fork.
     assert threading.active_count() == 1
     gc.freeze()
@@ -166,20 +180,6 @@ def _serve(place: str) -> tuple[Request, list[int]]:
             sys.exit()
 
 
-def _spare() -> None:
-    """Does once what libraries do again in every short command, and which comes to the same."""
-    import botocore.loaders
-    import botocore.session
-    from jsonschema import Draft202012Validator
-
-    loader = botocore.loaders.create_loader()
-    for name in _SERVICES:
-        loader.load_service_model(name, "service-2")
-    botocore.session.create_loader = lambda path: loader
-    # With every request the SDK validates its own config nine times, and each time its own schema.
-    Draft202012Validator.check_schema = staticmethod(lambda schema: None)
-
-
 def _tell(asker: socket.socket, what: str) -> None:
     with contextlib.suppress(OSError):  # killed meanwhile
         asker.send(what.encode())
@@ -188,8 +188,8 @@ def _tell(asker: socket.socket, what: str) -> None:
 def _asked(asker: socket.socket) -> tuple[Request, list[int]] | None:
     """None from one that has ended, or was killed."""
     with contextlib.suppress(OSError):
-        message, streams, _, _ = socket.recv_fds(asker, 1 << 20, 3)
-        return (json.loads(message), streams) if streams else None
+        message, streams, _, _ = socket.recv_fds(asker, 1 << 20, _STREAMS)
+        return (json.loads(message), streams) if message else None
     return None
 
 
@@ -197,6 +197,7 @@ def _may_fork(request: Request, ours: dict[str, str]) -> bool:
     theirs = request[2]
     other = {n for n in ours.keys() | theirs.keys() if ours.get(n) != theirs.get(n)}
     early = [name for name in sorted(other) if not name.startswith(_LATE)]
+    early += request[0][:1] if request[0][:1] not in (["-u"], ["-m"], ["-c"]) else []
     if early:
         print("not forked:", *early, request[0], file=sys.stderr, flush=True)
     return not early
@@ -204,13 +205,22 @@ def _may_fork(request: Request, ours: dict[str, str]) -> bool:
 
 def _run(request: Request, streams: list[int]) -> None:
     """What Python does with -m or -c, its words, and the process that it gets."""
-    words, directory, variables = request
+    words, directory, variables, numbers = request
     flag, program, *rest = words[words[0] == "-u" :]
     os.setsid()
-    for number, stream in enumerate(streams):
+    # Out of the way of the numbers that they get.
+    moved = [fcntl.fcntl(stream, fcntl.F_DUPFD_CLOEXEC, _STREAMS) for stream in streams]
+    for stream in streams:
+        os.close(stream)
+    os.closerange(0, 3)
+    for number, stream in zip(numbers, moved, strict=True):
         os.dup2(stream, number)
         os.close(stream)
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if number not in numbers:
+            setattr(sys, name, None)
+    if sys.stdout:
+        sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)
@@ -236,8 +246,9 @@ def _leave() -> None:
     """The last that is done at a child's exit. Python would now take its modules apart, which takes
     as long as a short command; it does so only after an exception."""
     if _codes and isinstance(_codes[0], int):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream:
+                stream.flush()
         os._exit(_codes[0] & 0xFF)
 
 

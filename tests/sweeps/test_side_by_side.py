@@ -1,6 +1,7 @@
 """Trials side by side on this machine: each has its share, and the terminal is the table's."""
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,17 +9,31 @@ from pathlib import Path
 import pytest
 
 from imdb_cls.sweeps import worker as sharing
-from tests.support.processes import Command
 from tests.support.runs import FILES, files_of
 from tests.support.sweeps import begun, statuses
 
+# joblib starts its processes with sys.executable.
+TRAIN = """
+import runpy, sys
+sys.executable = sys.argv.pop(1)
+runpy.run_module("imdb_cls.train", run_name="__main__", alter_sys=True)
+"""
+
 
 def test_joblib_trains_them_in_processes_of_their_own(
-    command: Command, tiny: list[str], tmp_path: Path
+    python: list[str], tiny: list[str], tmp_path: Path
 ) -> None:
-    sweep = tmp_path / "sweep"
+    sweep, executable = tmp_path / "sweep", tmp_path / "python"
+    executable.write_text(f'#!/bin/sh\nexec {shlex.join(python)} "$@"\n')
+    executable.chmod(0o755)
     words = [*tiny, "seed=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
-    done = command("train", "-m", *words, f"hydra.sweep.dir={sweep}", cwd=tmp_path)
+    done = subprocess.run(
+        [*python, "-c", TRAIN, executable, "-m", *words, f"hydra.sweep.dir={sweep}"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=240,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert statuses(sweep) == {"0": "completed", "1": "completed"}
     assert all(files_of(sweep / n) == FILES for n in "01")
