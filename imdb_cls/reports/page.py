@@ -71,6 +71,11 @@ class Picture:
 
 def write(path: Path, directory: Path, content: Content) -> None:
     """Writes a page, whole or not at all. Its template is the page.html of a directory."""
+    write_text(path, render(directory, content))
+
+
+def render(directory: Path, content: Content) -> str:
+    """The page that a directory's page.html makes of the content."""
     environment = Environment(
         loader=FileSystemLoader([directory, Path(__file__).parent]),
         autoescape=True,
@@ -83,7 +88,7 @@ def write(path: Path, directory: Path, content: Content) -> None:
     colours = {"light": level_colours(dark=False), "dark": level_colours(dark=True)}
     text = environment.get_template("page.html").render(**content, **colours)
     # Reviews and names come from anywhere, and stand in plots too.
-    write_text(path, printable(text))
+    return printable(text)
 
 
 def _unbroken(value: object) -> object:

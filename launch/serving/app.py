@@ -1,4 +1,5 @@
-"""The inference contract over HTTP: /ping, /invocations, and a page about them at /docs."""
+"""The inference contract over HTTP: /ping, /invocations, a page about them at /docs, and a page for
+people at /."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -9,19 +10,21 @@ from fastapi import FastAPI, Request, Response
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import HTMLResponse
 
 from imdb_cls import __version__
 from imdb_cls.inference import answers, contract, handler
 from imdb_cls.inference.contract import Limits
 from imdb_cls.inference.faults import BadRequest, quoted
 from imdb_cls.inference.labeller import Labeller
-from launch.serving import body_limits, schema
+from launch.serving import body_limits, page, schema
 from launch.serving.batching import Batcher, Busy
 from launch.serving.options import ServingOptions
+from launch.serving.page import ServedModel
 
 
-def make(labeller: Labeller, options: ServingOptions) -> FastAPI:
-    """The app that answers with a loaded model."""
+def make(labeller: Labeller, options: ServingOptions, model: ServedModel) -> FastAPI:
+    """The app that answers with a loaded model, of which people are told what is in `model`."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
     batcher = Batcher(
         lambda texts: labeller.logits(texts).tolist(),
@@ -37,6 +40,12 @@ def make(labeller: Labeller, options: ServingOptions) -> FastAPI:
         # Otherwise the page asks validator.swagger.io for its opinion.
         swagger_ui_parameters={"validatorUrl": None},
     )
+
+    people = page.render(model, limits)
+
+    @app.get("/", include_in_schema=False)
+    async def root() -> Response:
+        return HTMLResponse(people, headers=page.HEADERS)
 
     @app.get("/ping", summary="Whether the model is loaded")
     async def ping() -> dict[str, str]:
@@ -106,7 +115,7 @@ def _add_errors(app: FastAPI, seconds: float) -> None:
     @app.exception_handler(HTTPException)
     async def no_such_route(request: Request, error: HTTPException) -> Response:
         what = quoted(f"{request.method} {request.scope['path']}")
-        message = f"{what}: {error.detail}: there are GET /ping, POST /invocations and GET /docs"
+        message = f"{what}: {error.detail}: there are POST /invocations, GET /, /ping and /docs"
         return refusal(error.status_code, message, dict(error.headers or {}))
 
     @app.exception_handler(Exception)

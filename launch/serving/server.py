@@ -18,6 +18,7 @@ from launch.serving.options import ServingOptions, check_options
 
 if TYPE_CHECKING:
     from imdb_cls.inference.labeller import Labeller
+    from launch.serving.page import ServedModel
 
 # After the first signal, for requests that were made before it.
 _GRACE_S = 30
@@ -34,33 +35,38 @@ def command(run: str, options: ServingOptions) -> None:
     with bound(options.host, options.port) as listener:
         # It is deleted as soon as the model is loaded, so that nothing stays, however this ends.
         with tempfile.TemporaryDirectory(prefix="imdb_cls-serve-") as directory:
-            name, labeller = load(run, Path(directory), options.threads)
-        serve(labeller, name, listener, options)
+            labeller, model = load(run, Path(directory), options.threads)
+        serve(labeller, model, listener, options)
 
 
-def load(source: str, directory: Path, threads: int | None) -> "tuple[str, Labeller]":
-    """The name and the model of a run directory or an archive, which is unpacked into `directory`.
-    Raises UserError if it is neither, or damaged."""
+def load(source: str, directory: Path, threads: int | None) -> "tuple[Labeller, ServedModel]":
+    """The model of a run directory or an archive, which is unpacked into `directory`, and what is
+    said of it. Raises UserError if it is neither, or damaged."""
+    from imdb_cls.inference.engine import cores
     from imdb_cls.inference.labeller import Labeller
     from imdb_cls.runs.run import Run
     from launch.hosting import archive
+    from launch.serving.page import ServedModel, accuracy_of
 
     path = Path(source).expanduser()
     model = directory / "model"
     if path.is_file():
-        name = str(path)
+        name, accuracy = str(path), "its test accuracy is not in the archive"
         archive.unpack(path, model)
     else:
         run = Run.open(source, complete=True)
-        name = run.name
+        name, accuracy = run.name, accuracy_of(run)
         packed = directory / "model.tar.gz"
         archive.build(run, packed)
         archive.unpack(packed, model)
         packed.unlink()
     try:
-        return name, Labeller.open(model, threads)
+        labeller = Labeller.open(model, threads)
     except UserError as error:
         raise UserError(str(error).replace(str(model), source)) from None
+    used = threads or cores()
+    engine = f"{labeller.engine.name}, {used} thread{'s' * (used > 1)}"
+    return labeller, ServedModel(name, engine, accuracy)
 
 
 @contextlib.contextmanager
@@ -94,18 +100,17 @@ def _port_errors(host: str, port: int) -> Iterator[None]:
 
 
 def serve(
-    labeller: "Labeller", name: str, listener: socket.socket, options: ServingOptions
+    labeller: "Labeller", model: "ServedModel", listener: socket.socket, options: ServingOptions
 ) -> None:
     """Answers requests until a signal, and then those that were made before it. A second signal
     ends the process at once."""
     import uvicorn
 
-    from imdb_cls.inference.engine import cores
     from launch.serving import app, protocol
 
     _log_to_stderr(options.verbose)
     config = uvicorn.Config(
-        app.make(labeller, options),
+        app.make(labeller, options, model),
         http=type("Protocol", (protocol.Protocol,), {"seconds": options.body_seconds}),
         ws="none",
         lifespan="off",
@@ -116,9 +121,7 @@ def serve(
     )
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    threads = options.threads or cores()
-    engine = f"{labeller.engine.name}, {threads} thread{'s' * (threads > 1)}"
-    ready = f"serving {name} on {url} ({engine}): /invocations /ping /docs"
+    ready = f"serving {model.name} on {url} ({model.engine}): / /invocations /ping /docs"
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:

@@ -57,23 +57,30 @@ class Seen:
     marks: list[str]
 
 
-def look(page: Path, dark: bool, place: Path) -> tuple[Seen, Seen]:
-    """The page on a phone and on a desk; fails if the browser complains of anything."""
-    frames = place / "frames.html"
-    frames.write_text(_FRAMES.format(page=f"file://{page}"), encoding="utf-8")
+def dom(address: str, place: Path, *options: str) -> str:
+    """What a page is when it has loaded and its scripts have waited for what they ask for; fails if
+    the browser complains of anything. `place` is where the browser keeps its files."""
     done = subprocess.run(
         [
             *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *("--allow-file-access-from-files", "--virtual-time-budget=20000"),
-            f"--blink-settings=preferredColorScheme={0 if dark else 1}",
-            *("--enable-logging=stderr", f"--user-data-dir={place}/profile", f"file://{frames}"),
+            *("--virtual-time-budget=20000", "--enable-logging=stderr", *options),
+            *(f"--user-data-dir={place}/profile", address),
         ],
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert "CONSOLE" not in done.stderr, done.stderr
-    found = re.search(r'<pre id="seen">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert found, done.stdout[:500]
+    return done.stdout
+
+
+def look(page: Path, dark: bool, place: Path) -> tuple[Seen, Seen]:
+    """The page on a phone and on a desk; fails if the browser complains of anything."""
+    frames = place / "frames.html"
+    frames.write_text(_FRAMES.format(page=f"file://{page}"), encoding="utf-8")
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    content = dom(f"file://{frames}", place, "--allow-file-access-from-files", scheme)
+    found = re.search(r'<pre id="seen">(.*?)</pre>', content, re.DOTALL)
+    assert found, content[:500]
     phone, desk = (Seen(**seen) for seen in json.loads(html.unescape(found[1])))
     return phone, desk

@@ -13,10 +13,12 @@ from typing import Any, BinaryIO
 
 from imdb_cls.inference.settings import Settings
 from imdb_cls.runs.run import Run
+from launch.serving.page import ServedModel
 from tests.support.runs import resealed
 
 SAMPLES = ["i liked the movie", "i hated the movie", "the movie was okay"]
 JSON = {"Content-Type": "application/json"}
+MODEL = ServedModel("a run", "an engine", "not tested")
 OF_JSON = "Content-Type: application/json"
 
 

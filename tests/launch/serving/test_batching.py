@@ -13,6 +13,7 @@ import pytest
 
 from launch.serving.batching import BATCH, Batcher, Busy
 from launch.serving.options import ServingOptions
+from tests.support.served import MODEL
 
 
 class Held:
@@ -136,7 +137,7 @@ def test_a_client_that_closes_its_connection_leaves_the_queue() -> None:
         def logits(texts: list[str]) -> "np.ndarray[Any, Any]":
             return np.array([[0.0, value] for value in label(texts)])
 
-        served = app.make(SimpleNamespace(logits=logits, temperature=1.0), ServingOptions())  # type: ignore[arg-type]
+        served = app.make(SimpleNamespace(logits=logits, temperature=1.0), ServingOptions(), MODEL)  # type: ignore[arg-type]
         closed, never = asyncio.Event(), asyncio.Event()
         first = asyncio.create_task(_invoke(served, ["0"], never))
         await label.begun.wait()

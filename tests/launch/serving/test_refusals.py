@@ -7,7 +7,7 @@ import pytest
 
 from launch.serving.batching import Busy
 from launch.serving.options import ServingOptions
-from tests.support.served import JSON, OF_JSON, Served, head
+from tests.support.served import JSON, MODEL, OF_JSON, Served, head
 
 GOOD = {"inputs": "a"}
 # The answer's status, and what its line says of it.
@@ -217,7 +217,8 @@ def test_an_error_of_our_own_is_one_line_without_what_is_inside(
 
     from launch.serving import app
 
-    client = TestClient(app.make(Broken(error), ServingOptions()), raise_server_exceptions=False)  # type: ignore[arg-type]
+    broken = app.make(Broken(error), ServingOptions(), MODEL)  # type: ignore[arg-type]
+    client = TestClient(broken, raise_server_exceptions=False)
     answer = client.post("/invocations", json={"inputs": "a"})
     assert (answer.status_code, answer.json()) == (status, {"error": said})
     assert ("retry-after" in answer.headers) == (status == 503)

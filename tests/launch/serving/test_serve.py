@@ -32,7 +32,7 @@ def test_it_says_in_one_line_what_it_serves_and_where(served: Served, run: Path)
     name = "/".join(run.parts[-2:])
     assert served.ready == (
         f"serving {name} on http://127.0.0.1:{served.port} (onnx fp32, 1 thread):"
-        " /invocations /ping /docs\n"
+        " / /invocations /ping /docs\n"
     )
     assert served.get("/ping") == (200, {"status": "Healthy"})
 
