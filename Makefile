@@ -27,9 +27,9 @@ test-image: .venv-image/.installed
 # Kills, damage, hostile files and strangers, for some 15 minutes; the counts go to docs/reliability.md.
 SEED ?= 1
 KILLS ?= 200
-CASES ?= 300
+CASES ?= 200
 torture: .venv/.installed-test
-	$(BIN)/python -m torture seed=$(SEED) kills=$(KILLS) cases=$(CASES) $(if $(ONLY),'only=$(ONLY)',write=true)
+	$(BIN)/python -m torture seed=$(SEED) kills=$(KILLS) cases=$(CASES) write=true
 
 # What a contribution must pass beside the tests.
 check: .venv/.installed-test

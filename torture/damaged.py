@@ -63,14 +63,14 @@ class Command:
         text = json.dumps(answer, default=str)
         return ended, json.loads(text.replace(str(path), "HERE").replace(path.name, "HERE"))
 
-    def due(self, lab: Lab) -> Any:
-        """Its answer where nothing is damaged."""
+    def due(self, lab: Lab) -> tuple[Any, str]:
+        """Its answer where nothing is damaged, and all that it says then."""
         with lab.lock:
             if self.name not in lab.answers:
                 path = lab.root / f"due-{self.name}"
                 ended, answer = self.ask(lab, self.subject(lab, path), path)
                 assert ended.code == 0, ended
-                lab.answers[self.name] = answer
+                lab.answers[self.name] = answer, _said(ended, answer)
                 shutil.rmtree(path)
         return lab.answers[self.name]
 
@@ -83,6 +83,11 @@ class Command:
         """What is copied: the run itself, or the first trial of the sweep."""
         base: Path = getattr(lab, self.base)
         return base / "0" if self.base == "sweep" else base
+
+
+def _said(ended: Ended, answer: Any) -> str:
+    """All that a user can read: a page is an answer, too."""
+    return f"{ended.out}{ended.err}{answer}"
 
 
 def _resume(lab: Lab, run: Path, path: Path, **options: Any) -> tuple[Ended, Any]:
@@ -186,16 +191,17 @@ def kinds(lab: Lab, count: int) -> list[Kind]:
 
 
 def _judge(lab: Lab, command: Command, name: str, harm: str, path: Path) -> Verdict:
-    due = command.due(lab)
     run = command.subject(lab, path)
     HARMS[harm](run / name, lab.other / name)
     before = _listed(run)
     condition = _NO_OVERRIDE if harm == "unreadable" else ""
     ended, answer = command.ask(lab, run, path, condition=condition)
-    return judged(ended, answer, due, run, name, before)
+    return _judged(ended, answer, command.due(lab), run, name, before)
 
 
-def judged(ended: Ended, answer: Any, due: Any, run: Path, file: str, before: set[str]) -> Verdict:
+def _judged(
+    ended: Ended, answer: Any, due: tuple[Any, str], run: Path, file: str, before: set[str]
+) -> Verdict:
     """
     Args:
         file: what is damaged; a line that names it tells of it.
@@ -209,18 +215,15 @@ def judged(ended: Ended, answer: Any, due: Any, run: Path, file: str, before: se
         if changed:
             return Verdict(End.DIFFERENT, f"refused, but made or removed {sorted(changed)}")
         return Verdict(End.REFUSED)
-    if answer == due and ended.code == 0:
+    if answer == due[0] and ended.code == 0:
         return Verdict(End.SAME)
-    said, name = f"{ended.out}{ended.err}{answer}", Path(file).name
-    if said.count(name) > str(due).count(name) or "is damaged" in said:
+    name = Path(file).name
+    if _said(ended, answer).count(name) > due[1].count(name):
         return Verdict(End.TOLD)
-    where = next(
-        (n for n, (a, b) in enumerate(zip(str(answer), str(due), strict=False)) if a != b), 0
-    )
-    detail = (
-        f"{str(answer)[where - 40 : where + 200]} in place of {str(due)[where - 40 : where + 200]}"
-    )
-    return Verdict(End.SILENT, f"{detail}; it says {ended.err[-300:]}")
+    pairs = enumerate(zip(str(answer), str(due[0]), strict=False))
+    begin = max(0, next((at for at, (one, other) in pairs if one != other), 0) - 40)
+    found, wanted = (str(text)[begin : begin + 200] for text in (answer, due[0]))
+    return Verdict(End.SILENT, f"{found} in place of {wanted}; it says {ended.err[-300:]}")
 
 
 def _listed(run: Path) -> set[str]:

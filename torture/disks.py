@@ -117,7 +117,7 @@ def _cache(lab: Lab, command: str, file: str, harm: str, path: Path) -> Verdict:
         tested = COMMANDS["evaluate"]
         run = tested.subject(lab, path)
         ended, answer = tested.ask(lab, run, path, variables=variables)
-        found = [] if answer == tested.due(lab) else ["the answer"]
+        found = [] if answer == tested.due(lab)[0] else ["the answer"]
     else:
         run = path / "run"
         ended = lab.run("imdb_cls.train", *lab.words(run, *PLAIN), variables=variables)

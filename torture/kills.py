@@ -136,6 +136,6 @@ def _later(lab: Lab, chance: Chance, path: Path) -> Verdict:
     if again.crash or again.code:
         return Verdict(End.TRACEBACK, again.crash or again.err)
     found = differences(run, lab.whole) if command.name != "evaluate" else []
-    if answer != command.due(lab) or found:
+    if answer != command.due(lab)[0] or found:
         return Verdict(End.DIFFERENT, f"{command.name}: {', '.join(found)}")
     return Verdict(End.SAME, tried=int(ended.killed))

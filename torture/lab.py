@@ -64,8 +64,8 @@ class Ended:
 
     @property
     def told(self) -> bool:
-        """It did a part, and says on stderr what it left out: exit code 1."""
-        return self.code == 1 and bool(self.err) and "Traceback" not in self.err
+        """It did a part, and has to say what it left out: exit code 1."""
+        return self.code == 1 and "Traceback" not in self.out + self.err
 
     @property
     def crash(self) -> str | None:
@@ -89,8 +89,8 @@ class Lab:
     python: list[str] = field(default_factory=list)
     """The first words of a command: by default those of a server that has the libraries loaded."""
     environment: dict[str, str] = field(init=False)
-    answers: dict[str, Any] = field(default_factory=dict)
-    """Of each command, where nothing is damaged."""
+    answers: dict[str, tuple[Any, str]] = field(default_factory=dict)
+    """What each command answers, and says, where nothing is damaged."""
     lives: dict[tuple[bool, bool], float] = field(default_factory=dict)
     """Seconds that an undisturbed training lives, by how it is run."""
     lock: threading.Lock = field(default_factory=threading.Lock)
