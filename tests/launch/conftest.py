@@ -21,7 +21,7 @@ from tests.support import few_wheels
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Following, Submit, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
-from tests.support.local_aws import BUCKET, REGION, Put, local_aws
+from tests.support.local_aws import BUCKET, REGION, Put, local_aws, put_code
 from tests.support.once import once
 from tests.support.ordinary_user import as_ordinary_user
 from tests.support.planted import plant
@@ -43,7 +43,8 @@ def put(aws: LocalAWS) -> Put:
 
 @pytest.fixture
 def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
-    """The way to the local AWS of the test."""
+    """The way to the local AWS of the test, whose account has had a job before."""
+    put_code()
     found = Door(aws)
     found.open()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{found.port}")

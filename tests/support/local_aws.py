@@ -74,8 +74,7 @@ class GuardedAWS(LocalAWS):
 @contextlib.contextmanager
 def local_aws() -> Iterator[GuardedAWS]:
     """A local AWS with BUCKET and ROLE, and an environment that leads to it alone. Its user may do
-    what docs/ says that he must be allowed to. BUCKET has the code, as it has from an account's
-    first job on: to upload 230 files takes seconds."""
+    what docs/ says that he must be allowed to."""
     with GuardedAWS(users=whole(BUCKET, ROLE)[1]) as local, pytest.MonkeyPatch.context() as patch:
         for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
             patch.delenv(name, raising=False)
@@ -86,9 +85,14 @@ def local_aws() -> Iterator[GuardedAWS]:
         # boto3.client() keeps a session of its own otherwise.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         local.provide(REGION, BUCKET, ROLE)
-        for key, content in _code():
-            s3_backends[ACCOUNT_ID]["aws"].put_object(BUCKET, key, content)
         yield local
+
+
+def put_code() -> None:
+    """Puts the code into BUCKET, where it is from an account's first job on: to upload its files
+    takes seconds."""
+    for key, content in _code():
+        s3_backends[ACCOUNT_ID]["aws"].put_object(BUCKET, key, content)
 
 
 @functools.cache
