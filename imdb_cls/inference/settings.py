@@ -63,7 +63,8 @@ class Settings:
         for name in names:
             file, expected = model / name, self.sha256.get(name)
             if expected and not file.is_file():
-                raise UserError(f"{file}: {missing(file, 'file').partition('. Did')[0]}: {_MEND}")
+                said = "no such file" if not file.exists() else missing(file, "file").rstrip(".")
+                raise UserError(f"{file}: {said}: {_MEND}")
             if expected and sha256_of(readable(file)) != expected:
                 raise UserError(
                     f"{file} is damaged, or of another model: its SHA-256 is not the one in"

@@ -153,11 +153,15 @@ def _runs(directory: Path) -> list[tuple[Run, RunInfo | UserError]]:
     found: list[tuple[Run, RunInfo | UserError]] = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         run = Run(path)
-        if path.name.startswith(".") or not path.is_dir() or not run.is_there():
+        if path.name.startswith(".") or not path.is_dir():
             continue
         try:
-            info = info_of(run.record_file)
-            found.append((run, info or UserError(f"{run.record_file}: no such file")))
+            if run.is_there():
+                info = info_of(run.record_file)
+                found.append((run, info or UserError(f"{run.record_file}: no such file")))
+        except PermissionError:
+            denied = f"{path}: Permission denied: its owner must let you read it"
+            found.append((run, UserError(denied)))
         except UserError as error:
             found.append((run, error))
     return found

@@ -15,6 +15,7 @@ from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
 from imdb_cls.model import contents
+from imdb_cls.runs import seals
 from imdb_cls.runs.clock import Clock
 from imdb_cls.runs.fingerprint import versions
 from imdb_cls.runs.run import SWEEP_NAME, Run
@@ -146,6 +147,8 @@ def _make_again(run: Run, screen: Screen) -> bool:
     UserError if there are no checkpoints for that."""
     if not (damage := contents.read(run).damage):
         return False
+    if in_the_way := [name for name in seals.RESULTS if (run.path / name).is_dir()]:
+        raise UserError(f"{run.path / in_the_way[0]} is a directory: move it away first")
     if not (run.best_checkpoint.is_file() and run.last_checkpoint.is_file()):
         raise UserError(
             f"{damage[0]}, but not without best.ckpt and last.ckpt: move {run.path} away, and train"

@@ -50,3 +50,10 @@ def test_without_checkpoints_it_stays_as_it_is(run: Path) -> None:
     with pytest.raises(UserError, match=r"not without best\.ckpt and last\.ckpt: move"):
         resume(str(run), run, [])
     assert (run / "run.json").read_bytes() == before
+
+
+def test_a_directory_in_the_place_of_a_file_is_named_before_the_work(run: Path) -> None:
+    DAMAGES["directory"](run / "metrics.json")
+    with pytest.raises(UserError, match=r"metrics\.json is a directory: move it away first"):
+        resume(str(run), run, [])
+    assert Run(run).info().status == "completed"
