@@ -20,10 +20,11 @@ from tests.support import few_wheels
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Following, Submit, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
-from tests.support.local_aws import BUCKET, REGION, Put, local_aws
+from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS, Put, local_aws
 from tests.support.once import once
 from tests.support.ordinary_user import as_ordinary_user
 from tests.support.planted import plant
+from tests.support.policies import of_users
 from tests.support.processes import processes_of
 from tests.support.rehearsed import REHEARSED, SMALL, outside
 
@@ -41,7 +42,21 @@ def put(aws: LocalAWS) -> Put:
 
 
 @pytest.fixture
-def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def guard(aws: GuardedAWS) -> Iterator[None]:
+    """The user may do what docs/ says, and tries nothing else."""
+    policy = aws.users = of_users(BUCKET, ROLE)
+    yield
+    assert policy.refused == []
+
+
+@pytest.fixture
+def unguarded(guard: None, aws: GuardedAWS) -> None:
+    """For places that the account does not have."""
+    aws.users = None
+
+
+@pytest.fixture
+def door(guard: None, aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The way to the local AWS of the test."""
     found = Door(aws)
     found.open()
@@ -97,6 +112,7 @@ def following(
 
 @pytest.fixture
 def account(
+    guard: None,
     aws: LocalAWS,
     fast_run: Path,
     tmp_path: Path,
