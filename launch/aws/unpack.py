@@ -36,4 +36,5 @@ def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str 
 
 def _harmless(member: tarfile.TarInfo, target: str) -> tarfile.TarInfo:
     """Refuses absolute paths, paths and links that lead outside, and devices."""
-    return tarfile.data_filter(member, target).replace(mode=None, deep=False)
+    # typeshed does not know that None is a mode, too: then nothing is changed.
+    return tarfile.data_filter(member, target).replace(mode=None, deep=False)  # type: ignore[arg-type]

@@ -21,10 +21,11 @@ from tests.support import few_wheels
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Following, Submit, words_of
 from tests.support.hosted import Account, Shared, account_of, shared_server
-from tests.support.local_aws import BUCKET, REGION, Put, local_aws, put_code
+from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS, Put, local_aws, put_code
 from tests.support.once import once
 from tests.support.ordinary_user import as_ordinary_user
 from tests.support.planted import plant
+from tests.support.policies import of_users
 from tests.support.processes import processes_of
 from tests.support.rehearsed import REHEARSED, SMALL, outside
 
@@ -42,7 +43,21 @@ def put(aws: LocalAWS) -> Put:
 
 
 @pytest.fixture
-def door(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def guard(aws: GuardedAWS) -> Iterator[None]:
+    """The user may do what docs/ says, and tries nothing else."""
+    policy = aws.users = of_users(BUCKET, ROLE)
+    yield
+    assert policy.refused == []
+
+
+@pytest.fixture
+def unguarded(guard: None, aws: GuardedAWS) -> None:
+    """For places that the account does not have."""
+    aws.users = None
+
+
+@pytest.fixture
+def door(guard: None, aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     """The way to the local AWS of the test, whose account has had a job before."""
     put_code()
     found = Door(aws)
@@ -100,6 +115,7 @@ def following(
 
 @pytest.fixture
 def account(
+    guard: None,
     aws: LocalAWS,
     fast_run: Path,
     tmp_path: Path,

@@ -4,7 +4,6 @@ user's holds for the commands, the role's for SageMaker."""
 import ast
 import json
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ from launch.rehearsal import server
 from launch.rehearsal.account import ROLE_KEY
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.host import Host
+from launch.training import secret
+from launch.training.follow import describe, describe_all
 from tests.support.called import Said, call
-from tests.support.doubles import Actor, Door, Submit, words_of
+from tests.support.doubles import Actor, Door, Submit
 from tests.support.hosted import Account
-from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS, minimal_request
+from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS, minimal_request, parsed
 from tests.support.policies import Need, Policy, documented
-from tests.support.runs import read
 
 # What SageMaker does of itself, and the local AWS does not.
 IMAGES = {
@@ -87,46 +87,37 @@ def break_off(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> Callable[[], No
     return lambda: monkeypatch.setattr(aws, "_moto", refusing)
 
 
-def test_the_users_policy_is_enough_for_jobs_and_no_more_than_that(
+def test_all_that_the_user_may_do_is_done_for_jobs(
     door: Door,
     submit: Submit,
-    tiny: list[str],
     trained: Path,
     tmp_path: Path,
     break_off: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """That it is enough is held by every test of commands: their local AWS allows no more."""
     _, user = guarded(door.aws, "sagemaker.md")
     door.aws.roles = None  # an actor stands for SageMaker
-    actor = Actor(door.aws, trained, "Stopped")
-    door.aws.training.runner = actor.run
+    door.aws.training.runner = Actor(door.aws, trained).run
     run, wandb = tmp_path / "run", ("logger=wandb", "logger.wandb.key_env=OUR_KEY")
     monkeypatch.setenv("OUR_KEY", "first")
     done(submit(*wandb))
     done(call("launch.jobs", "stop", run))
-    for command in ("attach", "fetch"):
-        assert "Stopped, 90 s billed" in call("launch.jobs", command, run).out
-    done(call("launch.jobs", "list"))
-    actor.end = "Completed"
-    actor.may_end.set()
-    done(call("imdb_cls.train", "+backend=sagemaker", f"resume={run}", "backend.poll_seconds=0.05"))
-    name = read(run, "run.json")["job_name"]
-    done(call("launch.jobs", "fetch", name, f"output={tmp_path}/again"))
-    done(call("launch.jobs", "metrics", run))
-    # Two jobs at once are listed.
-    gate = threading.Event()
+    assert "Stopped, 90 s billed" in call("launch.jobs", "attach", run).out
+    for command in (["list"], ["metrics", run]):
+        done(call("launch.jobs", *command))
+    client = AWS(REGION)
+    # Two jobs, as of a sweep, are listed.
+    door.aws.training.jobs.make(minimal_request("other"), REGION)
+    describe_all(client, {job: describe(client, job) for job in door.jobs})
     monkeypatch.setenv("OUR_KEY", "second")
-    door.after["ListTrainingJobs"] = gate.set
-    door.aws.training.runner = lambda job: Actor(door.aws, trained, may_end=gate).run(job)
-    several = ("-m", f"hydra.sweep.dir={tmp_path}/sweep", "seed=1,2", "backend.wait=true")
-    words = [word for word in words_of(tiny, run) if not word.startswith(("hydra", "backend.wait"))]
-    done(call("imdb_cls.train", *several, *words, *wandb))
+    secret.send(parsed(*wandb, "logger.wandb.key_secret=imdb_cls/wandb"), client)
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(17_000_000)
     break_off()
     with pytest.raises(UserError, match="BadDigest"):
-        Store(AWS(REGION), BUCKET, "imdb_cls", None).put(Channel("weights", {"large": large}))
+        Store(client, BUCKET, "imdb_cls", None).put(Channel("weights", {"large": large}))
     assert user.refused == []
     assert user.unused() == set()
 

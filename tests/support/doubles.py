@@ -43,6 +43,7 @@ class Door:
     lost: str | None = None
     """How the next answer to `losing` gets lost: cut, or a 500."""
     losing: str = "CreateTrainingJob"
+    """An operation, or a method of S3's."""
     dropped: int = 0
     """So many further requests for `losing` never arrive."""
     after: dict[str, Callable[[], object]] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Door:
     ) -> Iterable[bytes]:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")[2]
         self.seen.append(operation or f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+        operation = operation or environ["REQUEST_METHOD"]
         if operation == self.losing and (self.dropped or self.lost):
             how = "cut" if self.dropped else self.lost
             if self.dropped:

@@ -22,7 +22,7 @@ from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.training_jobs import TrainingJob
 from launch.training.code import code
 from tests.support import configs
-from tests.support.policies import Policy, needs, whole
+from tests.support.policies import Policy, needs
 
 REGION = "us-east-1"
 BUCKET = "sagemaker-us-east-1-123456789012"
@@ -73,9 +73,8 @@ class GuardedAWS(LocalAWS):
 
 @contextlib.contextmanager
 def local_aws() -> Iterator[GuardedAWS]:
-    """A local AWS with BUCKET and ROLE, and an environment that leads to it alone. Its user may do
-    what docs/ says that he must be allowed to."""
-    with GuardedAWS(users=whole(BUCKET, ROLE)[1]) as local, pytest.MonkeyPatch.context() as patch:
+    """A local AWS with BUCKET and ROLE, and an environment that leads to it alone."""
+    with GuardedAWS() as local, pytest.MonkeyPatch.context() as patch:
         for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
             patch.delenv(name, raising=False)
         for name, value in local.environment(REGION).items():

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,15 +58,10 @@ def documented(file: str, bucket: str, role: str) -> tuple[Policy, Policy]:
     return _policy(of_role, bucket, role), _policy(of_user, bucket, role)
 
 
-def whole(bucket: str, role: str) -> tuple[Policy, Policy]:
-    """The same for both files together."""
-    found = [documented(file, bucket, role) for file in ("sagemaker.md", "serving.md")]
-    of_roles, of_users = zip(*found, strict=True)
-    return _sum(of_roles), _sum(of_users)
-
-
-def _sum(policies: Iterable[Policy]) -> Policy:
-    return Policy([one for policy in policies for one in policy.allowed])
+def of_users(bucket: str, role: str) -> Policy:
+    """The user's policies of both files together."""
+    found = [documented(file, bucket, role)[1] for file in ("sagemaker.md", "serving.md")]
+    return Policy([one for policy in found for one in policy.allowed])
 
 
 def _policy(block: str, bucket: str, role: str) -> Policy:

@@ -239,6 +239,7 @@ def test_contradictions_are_refused(words: list[str], part: str) -> None:
     assert "backend." not in said
 
 
+@pytest.mark.usefixtures("unguarded")
 @pytest.mark.parametrize(
     ("words", "part"),
     [

@@ -253,6 +253,7 @@ def test_a_retry_that_is_killed_while_it_is_sent_keeps_what_came_before(
     assert [job["name"] for job in record["previous_jobs"]] == [stage.jobs[0].name]
 
 
+@pytest.mark.usefixtures("unguarded")
 def test_what_no_job_can_do_without_is_one_line_before_anything_starts(
     stage: Stage, sweep: Sweep, tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from tests.support.local_aws import BUCKET, REGION, minimal_request
 from tests.support.runs import read
 
 
+@pytest.mark.usefixtures("unguarded")
 @pytest.mark.parametrize(
     ("override", "parts"),
     [
