@@ -190,6 +190,6 @@ def _typed_argument(key: str, value: str, kind: Any) -> Any:
         raise UserError(f"{key}= has no value")
     if kind not in (int, int | None):
         return value
-    if not value.isdecimal() or int(value) < 1:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", value):
         raise UserError(f"{key}={value} is not a whole number from 1")
     return int(value)

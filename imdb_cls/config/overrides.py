@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable
-from typing import cast, get_args
+from collections.abc import Sequence
+from typing import Any, cast, get_args
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -77,6 +77,8 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
         _check_options(key_of(word), value, found)
     if key_of(word) in _PATHS and found not in (value, None) and _exists(value):
         return f"{key}={_in_quotes(value)}"
+    if texts and isinstance(found, str) and found == value.strip() != value:
+        return f"{key}={_in_quotes(value)}"
     if texts and not isinstance(found, dict | str | QuotedString):
         begin, inner, end = re.fullmatch(r"(\[?)(.*?)(\]?)", value, re.DOTALL).groups()  # type: ignore[union-attr]
         kept = [_in_quotes(p) if _is_no_text(p) else p for p in inner.split(",")]
@@ -91,9 +93,9 @@ def _is_no_text(value: str) -> bool:
     return isinstance(found, bool | float) or (isinstance(found, int) and str(found) != value)
 
 
-def applied(words: Iterable[str]) -> DictConfig:
-    """The values that overrides of keys set, with whatever plus signs, as a config of their own.
-    Raises UserError for what is no such override."""
+def applied(base: Any, words: Sequence[str]) -> DictConfig:
+    """A config with the values that overrides of keys set, whatever plus signs they have. Raises
+    UserError for what is no such override."""
     config = OmegaConf.create()
     for word in words:
         override = _parsed(word.lstrip("+"))
@@ -101,7 +103,8 @@ def applied(words: Iterable[str]) -> DictConfig:
             raise UserError(f"cannot read '{word}': write key=value")
         with translated(f"cannot read '{word}'", OmegaConfBaseException):
             OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
-    return config
+    with translated(" ".join(words), OmegaConfBaseException):
+        return cast(DictConfig, OmegaConf.merge(base, config))
 
 
 def _exists(path: str) -> bool:

@@ -1,15 +1,12 @@
 """Whatever is typed behind key=: it is what the run gets, or one line says what is wrong."""
 
 import copy
-import functools
-import math
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -120,7 +117,10 @@ def test_any_words_are_read_or_refused(words: list[str]) -> None:
         assert readable(again) == again
 
 
-@given(st.sampled_from(["data.text", "logger.wandb.name", "backend.tags.a"]), st.floats() | st.integers())
+@given(
+    st.sampled_from(["data.text", "logger.wandb.name", "backend.tags.a"]),
+    st.floats() | st.integers(),
+)
 @example("data.text", 1e5)
 def test_a_text_that_looks_like_a_number_stays_as_it_is(key: str, number: float) -> None:
     for value in {str(number), f"{number:+}", f"{number:e}", f"{number:.3f}", f"0{number}"}:
