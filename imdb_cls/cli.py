@@ -104,8 +104,6 @@ def _run_dir(resume: object, fresh: str) -> str:
     """The resolver of hydra.run.dir: a run that is resumed goes on in its own directory."""
     if not resume:
         return fresh
-    if isinstance(resume, bool):
-        raise UserError("resume=true: name the run directory that is to go on")
     from imdb_cls.runs.run import Run
 
     return str(Run.open(str(resume)).path)

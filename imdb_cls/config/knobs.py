@@ -46,10 +46,8 @@ def one_of(*allowed: str) -> Rule:
 
 def at_least(low: float) -> Rule:
     """And below 2**63: more is no number of anything, and overflows what it is multiplied with."""
-    said = f" must be at least {low}"
-    return lambda value: (
-        None if low <= value < _MOST else " is too large" if value >= _MOST else said
-    )
+    said, most = f" must be at least {low}", f" must be below {_MOST:g}"
+    return lambda value: None if low <= value < _MOST else most if value >= _MOST else said
 
 
 def above_zero(value: float) -> str | None:

@@ -18,7 +18,7 @@ from imdb_cls.errors import UserError, translated
 # What Hydra reads as it is typed, whatever the key; all else is looked at.
 _PLAIN = re.compile(r"[A-Za-z0-9/._@+-]+")
 # What Hydra reads as a number or a truth, and so may write in another way.
-_NO_TEXT = re.compile(r"[-+.\d_e]+|[-+]?(inf|nan)|true|false", re.IGNORECASE)
+_NO_TEXT = re.compile(r"[-+.\d_e]+|[-+]?(inf|nan)|true|false|null", re.IGNORECASE)
 # Keys whose values are paths: a file's own name comes before anything else that it could mean.
 _PATHS = (
     *("data.train", "data.val", "data.test", "data.path", "model.pretrained.name", "resume"),
@@ -75,7 +75,7 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
     found = override.value()
     if key_of(word) in groups:
         _check_options(key_of(word), value, found)
-    if key_of(word) in _PATHS and found not in (value, None) and _exists(value):
+    if key_of(word) in _PATHS and found != value != "null" and _exists(value):
         return f"{key}={_in_quotes(value)}"
     if texts and isinstance(found, str) and found == value.strip() != value:
         return f"{key}={_in_quotes(value)}"

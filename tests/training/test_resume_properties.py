@@ -10,7 +10,7 @@ from imdb_cls.config import known_keys
 from imdb_cls.config.overrides import readable
 from imdb_cls.runs.run import Run
 from imdb_cls.training.resume import resumed_config
-from tests.support.anything import TEXTS, VALUES, refusal
+from tests.support.anything import TEXTS, VALUES, few, refusal
 from tests.support.made_sweeps import Made
 
 KEYS = sorted(key for key in known_keys() if key.startswith(("trainer.", "logger.", "cache_dir")))
@@ -21,6 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(Made(tmp_path_factory.mktemp("made") / "sweep").trial("seed=1"))
 
 
+@few
 @given(st.sampled_from(KEYS), st.sampled_from(["", "+", "++"]), VALUES)
 @example("logger.wandb.name", "", "it's [a]")
 @example("logger.wandb.name", "", "a: b")
@@ -45,6 +46,7 @@ def test_any_words_are_taken_or_refused(run: Run, words: list[str]) -> None:
         refusal(lambda: resumed_config(run, read))
 
 
+@few
 @given(TEXTS)
 @example("it's [a]")
 @example("a: b")
