@@ -37,6 +37,7 @@ check: .venv/.installed-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tests.support.audit
 
 clean:
 	rm -rf .venv .venv-image build *.egg-info

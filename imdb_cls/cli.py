@@ -112,8 +112,6 @@ def _run_dir(resume: object, fresh: str) -> str:
     """The resolver of hydra.run.dir: a run that is resumed goes on in its own directory."""
     if not resume:
         return fresh
-    if isinstance(resume, bool):
-        raise UserError("resume=true: name the run directory that is to go on")
     from imdb_cls.runs.run import Run
 
     return str(Run.open(str(resume)).path)
@@ -198,6 +196,6 @@ def _typed_argument(key: str, value: str, kind: Any) -> Any:
         raise UserError(f"{key}= has no value")
     if kind not in (int, int | None):
         return value
-    if not value.isdecimal() or int(value) < 1:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", value):
         raise UserError(f"{key}={value} is not a whole number from 1")
     return int(value)

@@ -114,13 +114,16 @@ def may_write(path: Path) -> bool:
     absolute = path.absolute()
     # Path.exists() raises where one may not look.
     there = next(p for p in (absolute, *absolute.parents) if os.path.exists(p))  # noqa: PTH110
-    return os.access(there, os.W_OK | (os.X_OK * there.is_dir()))
+    below_file = there != absolute and not there.is_dir()
+    return not below_file and os.access(there, os.W_OK | (os.X_OK * there.is_dir()))
 
 
 def check_writable(path: Path) -> None:
     """Raises UserError if this user may not write there: before the work is done, not after."""
     if not may_write(path):
-        raise UserError(f"{path} cannot be written: Permission denied: set output=…")
+        file = next((p for p in path.absolute().parents if os.path.isfile(p)), None)  # noqa: PTH113
+        why = f"{file} is a file" if file else "Permission denied"
+        raise UserError(f"{path} cannot be written: {why}: set output=…")
 
 
 def readable(path: Path) -> Path:

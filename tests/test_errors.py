@@ -57,7 +57,7 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         (["data=files"], ["data.train=…"]),
         (["resume=nowhere"], ["nowhere: no such directory"]),
         (["resume=2020"], ["2020: no such directory"]),
-        (["resume=true"], ["resume=true: name the run directory"]),
+        (["resume=true"], ["true: no such directory"]),
         (["logger=null"], ["logger=null: allowed are cloudwatch, none, tensorboard, wandb"]),
         (["metric=???"], ["metric has no value: set metric=…"]),
         (["hydra=true"], ["hydra=true", "hydra.run.dir=…"]),

@@ -9,6 +9,8 @@ from typing import Any
 
 from imdb_cls.errors import UserError, nearest
 
+_MOST = 2.0**63
+
 Rule = Callable[[Any], str | None]
 """Gives what is wrong with a value, as it is to follow key=value in an error; else None."""
 
@@ -43,7 +45,9 @@ def one_of(*allowed: str) -> Rule:
 
 
 def at_least(low: float) -> Rule:
-    return lambda value: None if low <= value < math.inf else f" must be at least {low}"
+    """And below 2**63: more is no number of anything, and overflows what it is multiplied with."""
+    said, most = f" must be at least {low}", f" must be below {_MOST:g}"
+    return lambda value: None if low <= value < _MOST else most if value >= _MOST else said
 
 
 def above_zero(value: float) -> str | None:

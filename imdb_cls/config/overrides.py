@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Iterable
-from typing import cast, get_args
+from collections.abc import Sequence
+from typing import Any, cast, get_args
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -18,7 +18,7 @@ from imdb_cls.errors import UserError, translated
 # What Hydra reads as it is typed, whatever the key; all else is looked at.
 _PLAIN = re.compile(r"[A-Za-z0-9/._@+-]+")
 # What Hydra reads as a number or a truth, and so may write in another way.
-_NO_TEXT = re.compile(r"[-+.\d_e]+|[-+]?(inf|nan)|true|false", re.IGNORECASE)
+_NO_TEXT = re.compile(r"[-+.\d_e]+|[-+]?(inf|nan)|true|false|null", re.IGNORECASE)
 # Keys whose values are paths: a file's own name comes before anything else that it could mean.
 _PATHS = (
     *("data.train", "data.val", "data.test", "data.path", "model.pretrained.name", "resume"),
@@ -79,7 +79,9 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
     found = override.value()
     if key_of(word) in groups:
         _check_options(key_of(word), value, found)
-    if key_of(word) in _PATHS and found not in (value, None) and _exists(value):
+    if key_of(word) in _PATHS and found != value != "null" and _exists(value):
+        return f"{key}={_in_quotes(value)}"
+    if texts and isinstance(found, str) and found == value.strip() != value:
         return f"{key}={_in_quotes(value)}"
     if texts and not isinstance(found, dict | str | QuotedString):
         begin, inner, end = re.fullmatch(r"(\[?)(.*?)(\]?)", value, re.DOTALL).groups()  # type: ignore[union-attr]
@@ -95,9 +97,9 @@ def _is_no_text(value: str) -> bool:
     return isinstance(found, bool | float) or (isinstance(found, int) and str(found) != value)
 
 
-def applied(words: Iterable[str]) -> DictConfig:
-    """The values that overrides of keys set, with whatever plus signs, as a config of their own.
-    Raises UserError for what is no such override."""
+def applied(base: Any, words: Sequence[str]) -> DictConfig:
+    """A config with the values that overrides of keys set, whatever plus signs they have. Raises
+    UserError for what is no such override."""
     config = OmegaConf.create()
     for word in words:
         override = _parsed(word.lstrip("+"))
@@ -105,7 +107,8 @@ def applied(words: Iterable[str]) -> DictConfig:
             raise UserError(f"cannot read '{word}': write key=value")
         with translated(f"cannot read '{word}'", OmegaConfBaseException):
             OmegaConf.update(config, override.key_or_group, override.value(), force_add=True)
-    return config
+    with translated(" ".join(words), OmegaConfBaseException):
+        return cast(DictConfig, OmegaConf.merge(base, config))
 
 
 def _exists(path: str) -> bool:

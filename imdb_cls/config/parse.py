@@ -47,8 +47,8 @@ def known_keys(schema: Any = Config, prefix: str = "") -> dict[str, Any]:
 
 
 def with_type(schema: type[T], composed: Any) -> T:
-    """A part of a composed config as a dataclass, its values unchecked. Raises OmegaConfBaseException
-    for a wrong type, and UserError for a text that would not be what was typed."""
+    """A part of a composed config as a dataclass, its values not checked by any rule. Raises
+    OmegaConfBaseException for a wrong type, and UserError for what would become another text."""
     if OmegaConf.is_config(composed):
         composed = OmegaConf.to_container(composed, resolve=True)
     _check_texts(schema, composed)

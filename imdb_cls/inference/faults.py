@@ -34,6 +34,6 @@ def shown(value: Any) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text in quotes, in ASCII, and cut if it would be long in JSON, which doubles backslashes."""
+    """A text in quotes, in ASCII, cut if it is long in JSON, which doubles every backslash."""
     said = ascii(text)[1:-1]
     return f"'{said}'" if len(json.dumps(said)) <= 60 else f"'{said[:24]}...'"

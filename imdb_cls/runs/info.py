@@ -166,9 +166,11 @@ class RunInfo(_Record):
             )
         for name in ("started", "finished"):
             check_time(getattr(info, name), f"{file}: {name}")
-        spent = [info.seconds or 0.0, *(info.parts or {}).values(), info.cost_usd or 0.0]
-        if min(spent) < 0:
-            raise UserError(f"{file} is damaged: {min(spent):g} seconds or USD were spent")
+        jobs = [*(info.previous_jobs or []), *([info.job] if info.job else [])]
+        spent = [("seconds", info.seconds), *(("cost_usd", job.cost_usd) for job in jobs)]
+        for name, value in [*spent, *(info.parts or {}).items()]:
+            if value is not None and value < 0:
+                raise UserError(f"{file} is damaged: {name}={value:g} must be at least 0")
         return info
 
     @property

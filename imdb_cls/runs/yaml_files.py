@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
 from imdb_cls.config import CONF_DIR, Config
 from imdb_cls.errors import UserError, one_line

@@ -1,7 +1,5 @@
 """The config of a run that is resumed: its own, with what may change."""
 
-from omegaconf import OmegaConf
-
 from imdb_cls.config import Config, parse
 from imdb_cls.config.overrides import applied, key_of
 from imdb_cls.errors import UserError
@@ -28,8 +26,8 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
             )
     loaded = run.raw_config()
     before = parse(loaded)
-    changed = OmegaConf.merge(loaded, applied(fresh))
-    after = parse(changed)  # type: ignore[arg-type]
+    changed = applied(loaded, fresh)
+    after = parse(changed)
     if after.trainer.max_epochs < before.trainer.max_epochs:
         raise UserError(
             f"trainer.max_epochs={after.trainer.max_epochs}: the run was begun with"

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from imdb_cls import cli
 from imdb_cls.config import CONF_DIR, typed
@@ -51,5 +51,4 @@ def from_words(schema: type[T], given: list[str], file: str | None = None) -> T:
         if not value:
             raise UserError(f"{key}= has no value")
     defaults = OmegaConf.load(CONF_DIR / file) if file else OmegaConf.create()
-    composed = OmegaConf.merge(defaults, applied(readable(given)))
-    return typed(schema, cast(DictConfig, composed))
+    return typed(schema, applied(defaults, readable(given)))

@@ -2,8 +2,6 @@
 
 from dataclasses import asdict, replace
 
-from omegaconf import OmegaConf
-
 from imdb_cls.config import BackendConfig, Config, with_type
 from imdb_cls.config.overrides import applied, key_of, without_place
 from imdb_cls.errors import UserError
@@ -45,7 +43,7 @@ def backend_of(run: Run, backend: BackendConfig, overrides: list[str]) -> Backen
     before = [f"{name}={getattr(job, name)}" for name in machines if getattr(job, name) is not None]
     before += [o.lstrip("+").removeprefix("backend.") for o in run.info().overrides if _is_kept(o)]
     kept = [o for o in before if f"backend.{key_of(o)}" not in typed]
-    merged = OmegaConf.merge(asdict(backend), applied(kept))
+    merged = applied(asdict(backend), kept)
     found = with_type(BackendConfig, merged)
     region, bucket, _ = of_job(run)
     if found.region not in (None, region):

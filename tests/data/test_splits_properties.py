@@ -61,7 +61,7 @@ def test_splits_are_disjoint_complete_and_as_asked(
     texts = [text for part in chosen.values() for text, _ in part]
     assert len(texts) == len(set(texts))
     given_pairs = Counter(pair for part in parts.values() for pair in part)
-    assert set(pair for part in chosen.values() for pair in part) <= set(given_pairs)
+    assert {pair for part in chosen.values() for pair in part} <= set(given_pairs)
     for name, part in chosen.items():
         assert {label for _, label in part} == {0, 1}
         if size := sizes[f"{name}_size"]:

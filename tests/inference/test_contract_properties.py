@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imdb_cls.inference import answers, contract
-from imdb_cls.inference.contract import CSV, Limits
+from imdb_cls.inference.contract import CSV, Limits, Request
 from imdb_cls.inference.contract import JSON as JSON_TYPE
 from imdb_cls.inference.faults import BadRequest
 from tests.support.anything import JSON, REVIEWS, TEXTS, changed, dumped, harmed
@@ -33,11 +33,17 @@ def check(body: bytes, content_type: str | None, accept: str | None) -> None:
     try:
         asked = contract.parse(body, content_type, LIMITS, accept)
     except BadRequest as error:
-        assert 400 <= error.status < 500
-        assert error.message.isprintable()
-        line = contract.encode({"error": error.message}).decode()
-        assert len(line) <= 200, line
+        refused = error
+    else:
+        _check_answer(asked)
         return
+    assert 400 <= refused.status < 500
+    assert refused.message.isprintable()
+    line = contract.encode({"error": refused.message}).decode()
+    assert len(line) <= 200, line
+
+
+def _check_answer(asked: Request) -> None:
     assert 1 <= len(asked.texts) <= LIMITS.texts
     assert all(text.strip() and len(text) <= LIMITS.characters for text in asked.texts)
     written = answers.write(asked, np.zeros((len(asked.texts), 2)), 1.5)

@@ -22,45 +22,9 @@ from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.training.loggers.table import TableLogger
 from tests.support.anything import JSON, TEXTS, changed, dumped, few, harmed, refusal
-from tests.support.made_sweeps import STARTED, Made, scores
+from tests.support.made_sweeps import Made
+from tests.support.records import INFO, METRICS, SETTINGS, SHAPE, SWEEP
 
-JOB = {
-    "region": "eu-west-1", "account": "1", "request": {"TrainingJobName": "a"},
-    "instance_type": "ml.p3.2xlarge", "instance_count": 1, "spot": False, "image": "i",
-    "output": "s3://b/o", "checkpoints": None, "price_per_hour": 3.8, "ceiling_usd": 10.5,
-    "status": "Completed", "phase": "Completed", "seconds_billed": 60, "cost_usd": 0.5,
-    "final_metrics": {"val/loss": 0.3},
-}  # fmt: skip
-INFO = {
-    "status": "completed", "command": "python -m imdb_cls.train", "started": STARTED,
-    "finished": STARTED, "seconds": 12.5, "seed": 3, "overrides": ["seed=3"], "fingerprint": "0" * 16,
-    "resolved": {
-        "model": "m", "revision": None, "weights_sha256": "5", "data": "d", "data_revision": None,
-        "data_fingerprint": "f", "fallback": False, "sizes": {"train": 4}, "duplicates_removed": 0,
-        "left_out": 0,
-    },
-    "device": "cpu", "precision": "32-true", "backend": "sagemaker", "job_name": "a",
-    "logger_id": "1", "rehearsal": False, "sweep": "s", "previous_jobs": [JOB], "job": JOB,
-    "code": "c", "versions": {"torch": "2"}, "git_commit": "1", "reason": "UserError('no')",
-    "pruned": False, "parts": {"train": 3.0}, "resumed_here": False,
-}  # fmt: skip
-METRICS = {
-    "val": scores(0.8) | {"samples": 40},
-    "test": scores(0.75) | {"samples": 50, "runtime_s": 1.5},
-    "calibration": {"temperature": 1.2},
-    "fast": {"kind": "int8", "file": "model.int8.onnx", "val_agreement": 0.99, "val_samples": 40,
-             "tried": {"int8": 0.99}},
-}  # fmt: skip
-SWEEP = {
-    "status": "completed", "command": "c", "started": STARTED, "finished": STARTED, "search": "grid",
-    "metric": "val/accuracy", "direction": "max", "backend": "local", "code": "c", "identity": "i",
-    "planned": [["seed=1"], ["seed=2"]],
-}  # fmt: skip
-SETTINGS = {"max_length": 64, "head_fraction": 0.25, "temperature": 1.5, "fast": "m.onnx",
-            "sha256": {"m.onnx": "1"}}  # fmt: skip
-SHAPE = {"model_type": "distilbert", "vocab_size": 100, "max_position_embeddings": 64, "n_layers": 2,
-         "n_heads": 2, "dim": 32, "hidden_dim": 64, "activation": "gelu", "pad_token_id": 0,
-         "initializer_range": 0.02, "attn_implementation": None}  # fmt: skip
 FILES: dict[str, tuple[dict[str, Any], Any]] = {
     "run.json": (INFO, lambda file: Run(file.parent).info()),
     "metrics.json": (METRICS, read_metrics),

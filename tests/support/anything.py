@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imdb_cls.errors import UserError
 
-few = settings(max_examples=max(6, settings().max_examples // 10))
+few = settings(max_examples=max(6, settings().max_examples // 5))
 """For a test whose examples take long."""
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)

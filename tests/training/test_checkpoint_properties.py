@@ -28,8 +28,7 @@ def content(path: Path) -> Any:
     """What is read, or None if it is refused."""
     try:
         found = read(path)
-    except Unusable as error:
-        assert str(error).startswith(path.name)
+    except Unusable:
         return None
     found["state_dict"]["a"] = found["state_dict"]["a"].tolist()
     return found
