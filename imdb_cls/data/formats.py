@@ -177,7 +177,7 @@ def _items(text: str, path: Path) -> Iterator[Any]:
         number, at = number + 1, _after_blanks(text, at + 1)
     if text[at : at + 1] != "]" or _after_blanks(text, at + 1) < len(text):
         raise UserError(
-            f"{path}, behind item {number}: not JSON: no comma, no end of the array, or more than it"
+            f"{path}, behind item {number}: not JSON: no comma, no end of the array, or text behind"
         )
 
 

@@ -26,7 +26,7 @@ def test_an_array_is_the_same_however_it_is_written(tmp_path: Path, indent: int 
         ('[{"text": "A film", "label": 1},]', "item 2: not JSON"),
         ('[{"text": "A film", "label": 1} {}]', "behind item 1: not JSON: no comma"),
         ('[{"text": "A film", "label": 1}', "behind item 1: not JSON: no comma, no end"),
-        ('[{"text": "A film", "label": 1}] []', "or more than it"),
+        ('[{"text": "A film", "label": 1}] []', "or text behind"),
         ("[1]", "item 1: not a JSON object"),
     ],
 )

@@ -18,7 +18,9 @@ from tests.support.served import Served
 
 def words_of(content: str) -> dict[str, float]:
     """The weight of each word on the page, by the word."""
-    found = re.findall(r'<span class="(?:posi|nega)tive"[^>]*title="([+−][\d.]+)">([^<]*)<', content)
+    found = re.findall(
+        r'<span class="(?:posi|nega)tive"[^>]*title="([+−][\d.]+)">([^<]*)<', content
+    )
     return {html.unescape(word).strip(): float(weight.replace("−", "-")) for weight, word in found}
 
 
@@ -53,4 +55,3 @@ def test_it_loads_nothing_and_escapes_what_it_shows() -> None:
     assert EVIL not in content
     assert seen.scripts == 1
     assert set(seen.links) == {"data:,", "/docs"}
-

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 import wandb
+
 from imdb_cls.config import WandbConfig
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
