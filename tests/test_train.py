@@ -13,7 +13,7 @@ import yaml
 from imdb_cls.errors import UserError
 from imdb_cls.names import SCALARS
 from tests.support.processes import Command
-from tests.support.runs import FILES, Train, files_of, metrics_of, read, rows, values
+from tests.support.runs import FILES, Train, files_of, metrics_of, read, rows, unsealed, values
 
 
 def test_a_run_directory_holds_exactly_these_files(trained: Path) -> None:
@@ -284,6 +284,7 @@ def test_a_config_that_reads_our_environment_is_refused(trained: Path, tmp_path:
     run = Run(shutil.copytree(trained, tmp_path / "copy"))
     text = run.config_file.read_text()
     run.config_file.write_text(text.replace("cache_dir: ", "cache_dir: ${oc.env:HOME}"))
+    unsealed(run.path)
     with pytest.raises(UserError, match=r"config\.yaml is damaged: a run's config has no "):
         run.config()
 

@@ -1,6 +1,7 @@
 """Whatever is typed behind key=: it is what the run gets, or one line says what is wrong."""
 
 import copy
+import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -23,6 +24,7 @@ from imdb_cls.errors import UserError, as_user_error
 from imdb_cls.runs.run import Run, to_yaml
 from tests.support.anything import TEXTS, VALUES, few, refusal
 from tests.support.configs import GROUPS, composed
+from tests.support.records import INFO
 
 # Their other parts decide which keys there are.
 BASE = ("data=files", "data.train=reviews.csv", "logger=wandb", "+backend=sagemaker")
@@ -88,6 +90,7 @@ def test_a_run_has_the_config_of_its_command(key: str, value: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         run = Run(directory)
         run.config_file.write_text(to_yaml(config), encoding="utf-8")
+        run.record_file.write_text(json.dumps(INFO))
         assert values(run.config()) == values(config)
 
 

@@ -55,7 +55,7 @@ def read_all(file: Path, cache: Path, tokenizer: HeadTailTokenizer) -> list[obje
     return [split.texts(), [row.tolist() for row in ids], scored.probability.tolist()]
 
 
-@pytest.mark.parametrize("damage", [name for name in DAMAGES if name != "directory"])
+@pytest.mark.parametrize("damage", [d for d in DAMAGES if d not in ("directory", "missing")])
 @pytest.mark.parametrize("kind", ["reviews", "tokens", "baselines"])
 def test_a_damaged_file_is_made_again_with_a_line(
     file: Path,
@@ -79,14 +79,14 @@ def test_a_damaged_file_is_made_again_with_a_line(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("damage", ["missing", *(d for d in DAMAGES if d != "directory")])
+@pytest.mark.parametrize("damage", [d for d in DAMAGES if d != "directory"])
 def test_so_is_one_whose_checksum_is_damaged(
     file: Path, cache: Path, capsys: pytest.CaptureFixture[str], damage: str
 ) -> None:
     before = whole(file, cache).texts()
     (cached,) = (cache / "reviews").glob("*.arrow")
     seal = seal_of(cached)
-    DAMAGES.get(damage, Path.unlink)(seal)
+    DAMAGES[damage](seal)
     assert whole(file, cache).texts() == before
     assert "made again" in capsys.readouterr().err
 

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.shape import Shape
 from imdb_cls.runs import predictions, results
+from imdb_cls.runs.curves import read_curves
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.metrics import read_metrics
 from imdb_cls.runs.outcome import outcome_of
-from imdb_cls.runs.records import curves_of, metrics_of, seconds_of, status_of
+from imdb_cls.runs.records import metrics_of, seconds_of, status_of
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.runs.yaml_files import read_yaml
@@ -65,6 +66,7 @@ def use(run: Run) -> None:
     status = status_of(run, info, sweep_lives=False)
     json.dumps([info.plain_reason, info.cost_usd, info.is_live_job, seconds_of(info, status)])
     outcome_of(run, "val/loss")
+    metrics_of(run, info)
     run.how_to_go_on()
     assert RunInfo.of(info.as_json(), run.record_file) == info
 
@@ -78,12 +80,12 @@ def test_what_was_read_can_be_used(
     run.record_file.write_text(dumped(values))
     run.metrics_file.write_text(dumped(metrics))
     refusal(lambda: use(run))
-    metrics_of(run)
 
 
 @given(data=st.data())
 def test_any_config_is_read_or_refused(tmp_path: Path, config: str, data: st.DataObject) -> None:
     run = Run(tmp_path)
+    run.record_file.write_text(dumped(INFO))
     values = changed(yaml.safe_load(config))
     texts = (JSON | values).map(lambda v: yaml.dump(v)) | harmed(config.encode()) | TEXTS
     drawn = data.draw(texts)
@@ -129,7 +131,7 @@ TABLE = b"step,epoch,name,value,time\n5,0,val/loss,0.5,1.0\n6,0,train/loss,0.25,
 def test_any_table_is_read(tmp_path: Path, content: bytes) -> None:
     table = TableLogger(tmp_path / "metrics.csv")
     table.path.write_bytes(content)
-    curves_of(table.path)
+    refusal(lambda: read_curves(table.path))
     table.go_on(10**9, None)
     rows = table.rows
     again = TableLogger(table.path)

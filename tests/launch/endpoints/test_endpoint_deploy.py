@@ -9,6 +9,7 @@ from launch.rehearsal.server import NotStarted, Running
 from tests.support.doubles import Door
 from tests.support.hosted import ACCOUNT, Account, Killed, Shared, kill
 from tests.support.local_aws import REGION
+from tests.support.runs import resealed
 
 SCALED = ("min_instances=1", "max_instances=3")
 NOTHING: dict[str, list[str]] = {"endpoints": [], "configs": [], "models": []}
@@ -79,6 +80,7 @@ def test_another_model_takes_the_place_of_the_first(account: Account) -> None:
     first = account.there()
     settings = account.run / "model" / "config.json"
     settings.write_text(settings.read_text() + "\n")
+    resealed(account.run)
     said = account.deploy()
     assert (said.code, said.err) == (0, "")
     assert account.whole()

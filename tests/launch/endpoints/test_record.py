@@ -35,7 +35,7 @@ def refused(account: Account) -> None:
     assert "PutObject" not in account.asked
 
 
-@pytest.mark.parametrize("how", DAMAGES)
+@pytest.mark.parametrize("how", [how for how in DAMAGES if how != "missing"])
 def test_a_damaged_record_is_one_line(account: Account, how: str) -> None:
     file = account.run / "endpoint.json"
     file.write_text(json.dumps(WHOLE))

@@ -20,7 +20,7 @@ from launch.serving import app
 from launch.serving.options import ServingOptions
 from launch.serving.requests import Connection
 from tests.support.anything import JSON, TEXTS, changed, dumped, few, harmed
-from tests.support.served import OF_JSON, head
+from tests.support.served import MODEL, OF_JSON, head
 
 REQUEST = {"inputs": ["a film", "a review"], "parameters": {"top_k": 1, "truncation": False}}
 BODY = (JSON | changed(REQUEST)).map(lambda values: dumped(values).encode()) | harmed(
@@ -46,7 +46,7 @@ def labeller(fast_run: Path) -> Labeller:
 
 @pytest.fixture(scope="module")
 def client(labeller: Labeller) -> Iterator[TestClient]:
-    made = app.make(labeller, ServingOptions())
+    made = app.make(labeller, ServingOptions(), MODEL)
     with TestClient(made, raise_server_exceptions=False) as client:  # one event loop for all
         yield client
 
