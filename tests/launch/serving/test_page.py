@@ -18,9 +18,7 @@ from tests.support.served import Served
 
 def words_of(content: str) -> dict[str, float]:
     """The weight of each word on the page, by the word."""
-    found = re.findall(
-        r'<span class="(?:posi|nega)tive"[^>]*title="([+−][\d.]+)">([^<]*)<', content
-    )
+    found = re.findall(r'<span class="[pn]\w+tive" title="(.[\d.]+)"[^>]*>([^<]*)<', content)
     return {html.unescape(word).strip(): float(weight.replace("−", "-")) for weight, word in found}
 
 
