@@ -33,7 +33,7 @@ def test_a_browser_shows_the_label_and_the_words_that_drove_it(
     assert f'aria-live="polite">{expected}<' in content
     labeller, words = Labeller.open(run / "model"), text.split()
     without = [" ".join(words[:n] + words[n + 1 :]) for n in range(len(words))]
-    whole, *others = labeller.log_odds([text, *without]) / labeller.temperature
+    whole, *others = labeller.log_odds([text, *without])
     weights = {word: whole - other for word, other in zip(words, others, strict=True)}
     assert words_of(content) == {w: pytest.approx(x, abs=0.006) for w, x in weights.items()}
 
