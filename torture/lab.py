@@ -78,6 +78,12 @@ class Ended:
         return f"exit code {self.code}: {self.err[-800:] or self.out[-300:]}"
 
 
+def _ignore_sigint() -> None:
+    """Until the fork stands for its process, which Ctrl-C would end with a traceback of Python's
+    own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 @dataclass
 class Lab:
     root: Path
@@ -132,6 +138,7 @@ class Lab:
         first = f"{self.fault}\n{condition}".strip()
         flag = ["-c", _UNDER.format(condition=first)] if first else ["-m"]
         begin = [sys.executable] if fresh else self.python
+        signum, seconds = kill or (signal.SIGKILL, float(_LIMIT_S))
         process = subprocess.Popen(
             [*begin, *flag, module, *map(str, words)],
             stdin=subprocess.PIPE,
@@ -141,8 +148,8 @@ class Lab:
             errors="replace",
             cwd=cwd,
             env={**self.environment, **(variables or {})},
+            preexec_fn=_ignore_sigint if signum == signal.SIGINT and not fresh else None,
         )
-        signum, seconds = kill or (signal.SIGKILL, float(_LIMIT_S))
         try:
             out, err = process.communicate(stdin, timeout=seconds)
         except subprocess.TimeoutExpired:

@@ -105,15 +105,15 @@ def git_commit() -> str | None:
     """The commit of the checkout that runs, "-dirty" if files differ from it; None if installed."""
 
     def git(*words: str) -> str:
-        command = ["git", "-C", str(_PACKAGE), *words]
+        # Otherwise git writes its index anew, and leaves a lock that ends every commit if it is
+        # killed. `describe --dirty` would do so in spite of it.
+        command = ["git", "--no-optional-locks", "-C", str(_PACKAGE), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        tracked = git("ls-files", "train.py")
-        return (
-            git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
-            if tracked
-            else None
-        )
+        if not git("ls-files", "train.py"):
+            return None
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + "-dirty" * bool(changed)
     except (OSError, subprocess.CalledProcessError):
         return None

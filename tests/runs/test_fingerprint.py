@@ -1,12 +1,15 @@
 """What makes two runs the same, and what may change without making a finished one run again."""
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import imdb_cls
-from imdb_cls.runs.fingerprint import SHAPES_NUMBERS, code
+from imdb_cls.runs import fingerprint
+from imdb_cls.runs.fingerprint import SHAPES_NUMBERS, code, git_commit
 
 PACKAGE = Path(imdb_cls.__file__).parent
 # Of the rooms that a run's numbers come from: what only finds, shows, exports or sends something.
@@ -83,3 +86,28 @@ def _change(file: Path, old: str, new: str) -> None:
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new))
+
+
+def test_the_commit_is_told_and_the_repository_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is killed while git holds the lock of its index would end every commit after it."""
+
+    def git(*words: str) -> str:
+        own = ("-c", "user.name=a", "-c", "user.email=a@b")
+        command = ["git", "-C", str(tmp_path), *own, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    monkeypatch.setattr(fingerprint, "_PACKAGE", tmp_path)
+    git("init", "--quiet")
+    (tmp_path / "train.py").write_text("old")
+    assert git_commit() is None
+    git("add", "train.py")
+    git("commit", "--quiet", "--message", "first")
+    commit, index = git("rev-parse", "HEAD"), tmp_path / ".git" / "index"
+    os.utime(tmp_path / "train.py", (1, 1))  # so that the index is out of date
+    before = index.stat().st_ino
+    assert git_commit() == commit
+    (tmp_path / "train.py").write_text("changed")
+    assert git_commit() == f"{commit}-dirty"
+    assert index.stat().st_ino == before
