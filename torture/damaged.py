@@ -40,7 +40,7 @@ from pathlib import Path
 from imdb_cls import cli
 with cli.one_line_errors():
     from launch.serving.server import load
-    _, labeller = load(sys.argv[2], Path(sys.argv[3]), 1)
+    labeller, _ = load(sys.argv[2], Path(sys.argv[3]), 1)
     print(labeller.probabilities(sys.argv[4:]).tolist())
 sys.exit()
 """

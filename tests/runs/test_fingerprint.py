@@ -91,7 +91,7 @@ def _change(file: Path, old: str, new: str) -> None:
 def test_the_commit_is_told_and_the_repository_left_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A run that is killed while git holds the lock of its index would end every commit after it."""
+    """A run that is killed while git has the lock of its index would end every later commit."""
 
     def git(*words: str) -> str:
         own = ("-c", "user.name=a", "-c", "user.email=a@b")
