@@ -110,11 +110,14 @@ def test_a_run_with_other_numbers_is_different(trained: Path, tmp_path: Path, na
 def test_the_table_is_written_between_its_marks(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- torture -->\nthe last\n<!-- end of torture -->\nafter\n")
-    kind = Kind("a kind", iter(()))
-    kind.counts[End.SAME] = 3
-    document.write(page, [kind], "make torture SEED=7", 1.0)
+    kinds = [Kind("SIGTERM", iter(())), Kind("a kind", iter(()))]
+    for kind in kinds:
+        kind.counts[End.SAME] = 3
+        kind.notes["testing"] = 3
+    document.write(page, kinds, "make torture SEED=7", 1.0)
     text = page.read_text()
     assert text.startswith("before\n<!-- torture -->\n`make torture SEED=7` on 20")
-    assert "| a kind | 3 | 3 | 0 | 0 | 0 | 0 | 0 |\n| all | 3 | 3 |" in text
+    assert "| a kind | 3 | 3 | 0 | 0 | 0 | 0 | 0 |\n| all | 6 | 6 |" in text
+    assert "\nKilled while testing (3).\n" in text
     assert text.endswith("<!-- end of torture -->\nafter\n")
     assert "the last" not in text

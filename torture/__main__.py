@@ -59,10 +59,10 @@ def torture(given: Arguments, console: Console) -> bool:
         carry_out(kind, root, given.workers or 1)
         done.append(kind)
         show(kind, lab.seed, console)
-        if given.write == "true":
-            minutes = (time.monotonic() - began) / 60
-            page = REPOSITORY / "docs" / "reliability.md"
-            document.write(page, done, given_words(given), minutes)
+    if given.write == "true":
+        minutes = (time.monotonic() - began) / 60
+        page = REPOSITORY / "docs" / "reliability.md"
+        document.write(page, done, given_words(given), minutes)
     console.print(document.table(done), soft_wrap=True)
     failed = any(kind.failed for kind in done)
     if failed:

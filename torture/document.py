@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +33,7 @@ def write(page: Path, kinds: Sequence[Kind], command: str, minutes: float) -> No
     text = page.read_text(encoding="utf-8")
     before, _, rest = text.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    moments = sum((kind.notes for kind in kinds if "training" in kind.name), kinds[0].notes.copy())
+    moments = sum((kind.notes for kind in kinds if kind.name.startswith("SIG")), Counter[str]())
     said = ", ".join(f"{what} ({count})" for what, count in moments.most_common())
     made = f"`{command}` on {datetime.now(UTC):%Y-%m-%d}, {minutes:.0f} minutes: {machine()}."
     killed = f"\nKilled while {said}.\n" if said else ""
