@@ -199,10 +199,15 @@ def _draw(part: Candidates, size: int | None, config: DataConfig, name: str) -> 
             f" at most {at_most:,}{balanced}{beside}"
         )
     if min(counts) == 0:
+        if size:
+            raise UserError(f"data.{name}_size={size} leaves one class only: take 2 or more")
+        if config.val_size:
+            raise UserError(
+                f"data.val_size={config.val_size} leaves too few for {name}: take fewer"
+            )
         raise UserError(
-            f"data.{name}_size={size} leaves one class only: take 2 or more"
-            if size
-            else f"data.val_size={config.val_size} leaves too few reviews for {name}: take fewer"
+            f"{name}: {len(part):,} reviews are left beside those of val and test, and not of both"
+            " labels: more reviews are needed"
         )
     chosen = np.concatenate([rows[:count] for rows, count in zip(by_label, counts, strict=True)])
     drawn: Candidates = part[rng.permutation(chosen)]

@@ -238,6 +238,12 @@ def test_a_val_that_takes_all_of_train_is_refused(
         choose(real[:200], test=real[200:], val_size=200, train_size=train_size, balanced=balanced)
 
 
+def test_reviews_that_are_too_few_are_called_so(real: list[Review]) -> None:
+    few = [next(review for review in real if review[1] == label) for label in (0, 1)]
+    with pytest.raises(UserError, match=r"^train: 0 reviews are left beside those of val and test"):
+        choose(few, test=real[200:])
+
+
 @pytest.mark.parametrize("size", ["train_size", "val_size", "test_size"])
 def test_a_split_of_one_review_is_refused(real: list[Review], size: str) -> None:
     with pytest.raises(UserError, match=f"data.{size}=1 leaves one class only"):
