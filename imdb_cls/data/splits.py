@@ -206,8 +206,7 @@ def _draw(part: Candidates, size: int | None, config: DataConfig, name: str) -> 
                 f"data.val_size={config.val_size} leaves too few for {name}: take fewer"
             )
         raise UserError(
-            f"{name}: {len(part):,} reviews are left beside those of val and test, and not of both"
-            " labels: more reviews are needed"
+            f"{name}: beside the reviews of val and test none of one label is left: more are needed"
         )
     chosen = np.concatenate([rows[:count] for rows, count in zip(by_label, counts, strict=True)])
     drawn: Candidates = part[rng.permutation(chosen)]
