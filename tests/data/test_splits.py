@@ -240,7 +240,7 @@ def test_a_val_that_takes_all_of_train_is_refused(
 
 def test_reviews_that_are_too_few_are_called_so(real: list[Review]) -> None:
     few = [next(review for review in real if review[1] == label) for label in (0, 1)]
-    with pytest.raises(UserError, match="^train: beside the reviews of val and test none of one"):
+    with pytest.raises(UserError, match=r"^train: beside the reviews of val and test none of one"):
         choose(few, test=real[200:])
 
 
