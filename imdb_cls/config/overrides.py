@@ -65,8 +65,8 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
         raise UserError(f"cannot read '{word}': write key=value; `--help` lists the keys")
     if key == "hydra":
         raise UserError(f"{word}: name one of Hydra's own keys, such as hydra.run.dir=…")
-    texts = _TEXTS.fullmatch(key_of(word)) is not None
-    is_plain = _PLAIN.fullmatch(value) and not (texts and _NO_TEXT.fullmatch(value))
+    looks_like_a_number = _TEXTS.fullmatch(key_of(word)) and _NO_TEXT.fullmatch(value)
+    is_plain = _PLAIN.fullmatch(value) and not looks_like_a_number
     if not equals or (is_plain and key_of(word) not in groups):
         return word
     override = _parsed(word)
@@ -79,15 +79,22 @@ def _readable(word: str, several: bool, groups: set[str]) -> str:
     found = override.value()
     if key_of(word) in groups:
         _check_options(key_of(word), value, found)
-    if key_of(word) in _PATHS and found != value != "null" and _exists(value):
-        return f"{key}={_in_quotes(value)}"
-    if texts and isinstance(found, str) and found == value.strip() != value:
-        return f"{key}={_in_quotes(value)}"
-    if texts and not isinstance(found, dict | str | QuotedString):
-        begin, inner, end = re.fullmatch(r"(\[?)(.*?)(\]?)", value, re.DOTALL).groups()  # type: ignore[union-attr]
-        kept = [_in_quotes(p) if _is_no_text(p) else p for p in inner.split(",")]
-        return f"{key}={begin}{','.join(kept)}{end}"
-    return word
+    return f"{key}={_as_typed(key_of(word), value, found)}"
+
+
+def _as_typed(key: str, value: str, found: object) -> str:
+    """A value in quotes where Hydra has found another one than was typed: for a path that is there,
+    and for a text that looks like a number or has blanks around it."""
+    if key in _PATHS and found != value != "null" and _exists(value):
+        return _in_quotes(value)
+    if not _TEXTS.fullmatch(key) or isinstance(found, dict | QuotedString):
+        return value
+    if isinstance(found, str):
+        return _in_quotes(value) if found == value.strip() != value else value
+    is_list = value.startswith("[") and value.endswith("]")
+    inner = value[1:-1] if is_list else value
+    kept = ",".join(_in_quotes(p) if _is_no_text(p) else p for p in inner.split(","))
+    return f"[{kept}]" if is_list else kept
 
 
 def _is_no_text(value: str) -> bool:
