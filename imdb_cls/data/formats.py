@@ -92,13 +92,25 @@ def _csv(file: BinaryIO, path: Path, layout: Layout) -> Rows:
         separator = "\t" if ending(path) == ".tsv" else _separator(header, layout)
     separator = SEPARATORS.get(separator, separator)
     begin = before
-    reader = csv.reader(chain(_lines(header), lines), delimiter=separator, strict=True)
+    ends = ["\n"]  # of the line that was read last
+
+    def watched() -> Iterator[str]:
+        for line in chain(_lines(header), lines):
+            ends[0] = line[-1:] if line[-1:] in "\r\n" else ends[0]
+            yield line
+
+    reader = csv.reader(watched(), delimiter=separator, strict=True)
     try:
-        columns = next(reader, [])
+        columns, of_header = next(reader, []), ends[0]
         check_names("column", layout.columns, columns, str(path), _ADVICE)
         used = {name: columns.index(name) for name in layout.columns}
         for fields in reader:
             begin = before + reader.line_num
+            if ends[0] != of_header:
+                raise UserError(
+                    f"{path}, line {begin}: it ends with {ends[0]!r}, but the header with"
+                    f" {of_header!r}: put quotes around a text that holds one of them"
+                )
             if not fields:
                 continue
             place = f"line {begin}"

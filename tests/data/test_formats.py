@@ -264,6 +264,22 @@ def test_the_separator_of_a_csv_file_is_found_in_its_header(separator: str, tmp_
     assert pairs(path) == [(text, 1)]
 
 
+@pytest.mark.parametrize("bare", ["\r0,1\n", "good,1\r", "a,1\rb,0\n"], ids=repr)
+@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=repr)
+def test_a_carriage_return_without_quotes_ends_no_row(tmp_path: Path, bare: str, end: str) -> None:
+    """Python's own writer before 3.13 leaves one so in a text."""
+    path = tmp_path / "reviews.csv"
+    path.write_text(f"text,label{end}fine,1{end}{bare}bad,0{end}", newline="")
+    with pytest.raises(UserError, match=r"line 3: it ends with '\\r', but the header with '\\n'"):
+        list(files.read(path))
+
+
+def test_lines_of_old_macs_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text('text,label\rfine,1\r"b\na\rd",0', newline="")
+    assert [review.text for review in files.read(path)] == ["fine", "b\na\rd"]
+
+
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "sep=;\r", "sep=,", "sep=\t"], ids=repr)
 def test_the_line_of_excel_names_the_separator(first: str, tmp_path: Path) -> None:
     path = tmp_path / "reviews.csv"
