@@ -91,24 +91,25 @@ def _csv(file: BinaryIO, path: Path, layout: Layout) -> Rows:
     if separator == "auto":
         separator = "\t" if ending(path) == ".tsv" else _separator(header, layout)
     separator = SEPARATORS.get(separator, separator)
-    begin = before
-    ends = ["\n"]  # of the line that was read last
+    begin, end = before, "\n"
 
     def watched() -> Iterator[str]:
+        """The lines; `end` is how the last of them ends."""
+        nonlocal end
         for line in chain(_lines(header), lines):
-            ends[0] = line[-1:] if line[-1:] in "\r\n" else ends[0]
+            end = line[-1] if line[-1] in "\r\n" else end
             yield line
 
     reader = csv.reader(watched(), delimiter=separator, strict=True)
     try:
-        columns, of_header = next(reader, []), ends[0]
+        columns, of_header = next(reader, []), end
         check_names("column", layout.columns, columns, str(path), _ADVICE)
         used = {name: columns.index(name) for name in layout.columns}
         for fields in reader:
             begin = before + reader.line_num
-            if ends[0] != of_header:
+            if end != of_header:
                 raise UserError(
-                    f"{path}, line {begin}: it ends with {ends[0]!r}, but the header with"
+                    f"{path}, line {begin}: it ends with {end!r}, but the header with"
                     f" {of_header!r}: put quotes around a text that holds one of them"
                 )
             if not fields:
