@@ -24,7 +24,7 @@ test-image: .venv-image/.installed
 	PYTHONPATH=$(CURDIR) .venv-image/bin/python -m pytest -n auto -m "not versioned" tests/test_train.py \
 	  tests/test_container.py tests/data tests/model tests/training
 
-# Kills, damage, hostile files and strangers, for some 15 minutes; the counts go to docs/reliability.md.
+# Kills, damage, hostile files and strangers, some 11 minutes on two cores; the counts go to docs/reliability.md.
 SEED ?= 1
 KILLS ?= 200
 CASES ?= 200

@@ -164,7 +164,6 @@ def _alone(harm: Callable[[Path], object]) -> Callable[[Path, Path], object]:
 
 HARMS: dict[str, Callable[[Path, Path], object]] = {
     **{name: _alone(harm) for name, harm in DAMAGES.items()},
-    "missing": lambda file, other: file.unlink(),
     "of another run": lambda file, other: shutil.copy(other, file),
     "unreadable": lambda file, other: file.chmod(0),
 }
