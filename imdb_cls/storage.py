@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -144,6 +144,33 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_recorded(
+    file: Path,
+    expected: str,
+    owner: str,
+    record: str,
+    mend: str,
+    digest: Callable[[Path], str | None] = sha256_of,
+) -> Path:
+    """Gives `file`. Raises UserError if it is missing, damaged, or of another owner.
+
+    Args:
+        expected: its SHA-256; each of several, with a space between them, is right.
+        owner: run or model.
+        record: the file that has the hash.
+        mend: what brings the right one again.
+    """
+    if not file.is_file():
+        said = missing(file, "file").rstrip(".") if file.exists() else "no such file"
+        raise UserError(f"{file}: {said}: {mend}")
+    if digest(readable(file)) not in expected.split():
+        raise UserError(
+            f"{file} is damaged, or of another {owner}: its SHA-256 is not the one in {record}:"
+            f" {mend}"
+        )
+    return file
 
 
 def seal(path: Path, sealed: Path) -> None:

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-from imdb_cls.errors import UserError, missing, one_line
-from imdb_cls.storage import readable, sha256_of, write_json
+from imdb_cls.errors import UserError, one_line
+from imdb_cls.storage import as_recorded, sha256_of, write_json
 from imdb_cls.typed import filled, read_object
 
 # The least and the most tokens of a review.
@@ -61,15 +61,8 @@ class Settings:
         """Raises UserError for one of these files that is missing, damaged or of another model. A
         file of which no checksum is known, as of an older version, is not checked."""
         for name in names:
-            file, expected = model / name, self.sha256.get(name)
-            if expected and not file.is_file():
-                said = "no such file" if not file.exists() else missing(file, "file").rstrip(".")
-                raise UserError(f"{file}: {said}: {_MEND}")
-            if expected and sha256_of(readable(file)) != expected:
-                raise UserError(
-                    f"{file} is damaged, or of another model: its SHA-256 is not the one in"
-                    f" {self.FILE}: {_MEND}"
-                )
+            if expected := self.sha256.get(name):
+                as_recorded(model / name, expected, "model", self.FILE, _MEND)
 
     def _check(self, file: Path) -> None:
         """Raises UserError for a value that no run of ours writes."""

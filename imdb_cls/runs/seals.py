@@ -3,9 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from imdb_cls.errors import UserError, missing
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.storage import readable, sha256_of
+from imdb_cls.storage import as_recorded, sha256_of
 
 CONFIG = "config.yaml"
 # What a run comes to. inference.json has the hashes of the other files in model/.
@@ -28,15 +27,7 @@ def check(
     expected = (info.sha256 or {}).get(file.relative_to(run).as_posix())
     if expected is None:
         return file
-    if not file.is_file():
-        said = "no such file" if not file.exists() else missing(file, "file").rstrip(".")
-        raise UserError(f"{file}: {said}: {_mend(run, file, info)}")
-    if digest(readable(file)) not in expected.split():
-        raise UserError(
-            f"{file} is damaged, or of another run: run.json has another SHA-256 for it:"
-            f" {_mend(run, file, info)}"
-        )
-    return file
+    return as_recorded(file, expected, "run", "run.json", _mend(run, file, info), digest)
 
 
 def _mend(run: Path, file: Path, info: RunInfo) -> str:
