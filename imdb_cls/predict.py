@@ -15,7 +15,7 @@ USAGE = """
 usage: python -m imdb_cls.predict run=DIR "text" … | input=FILE | < FILE
 
   run=DIR          a run directory
-  "text" …         reviews; without any, and without input=, a review a line from standard input
+  "text" …         reviews; without any, and without input=, or for -, a review a line from standard input
   input=FILES      reviews in a .csv, .tsv, .json, .jsonl or .parquet file (also .gz), a directory
                    or a 'glob' of some, or an address
   text=COLUMN      the column they are in (text)
@@ -80,16 +80,19 @@ def reviews(given: Arguments) -> Iterator[str]:
 
     if given.texts and given.input:
         raise UserError(f"both input={given.input} and texts are given: '{given.texts[0]}'")
-    if given.input:
+    dash = given.input == "-" or given.texts == ["-"]
+    if dash or not (given.texts or given.input):
+        if sys.stdin is None or (sys.stdin.isatty() and not dash):
+            raise UserError(
+                'no reviews: give them as "text" …, with input=<file> or on standard input'
+            )
+        yield from lines(sys.stdin.buffer)
+    elif given.input:
         layout = Layout(given.text, None, given.separator).checked()
         yield from (review.text for review in files.read(given.input, layout))
-    elif given.texts:
+    else:
         for number, text in enumerate(given.texts, start=1):
             yield checked_text(text, f"text {number}")
-    elif sys.stdin is None or sys.stdin.isatty():
-        raise UserError('no reviews: give them as "text" …, with input=<file> or on standard input')
-    else:
-        yield from lines(sys.stdin.buffer)
 
 
 def lines(stream: BinaryIO) -> Iterator[str]:

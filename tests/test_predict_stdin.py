@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,16 @@ def test_bad_standard_input_is_one_line_and_exit_code_2(
     assert (end.value.code, len(lines)) == (2, 1)
     assert lines[0].startswith("error: ")
     assert part in lines[0]
+
+
+@pytest.mark.parametrize("given", [{}, {"texts": ["-"]}, {"input": "-"}], ids=str)
+def test_a_dash_is_standard_input(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"good\nbad\n")))
+    assert list(command_module.reviews(Arguments(run="run", **given))) == ["good", "bad"]
+
+
+def test_a_dash_among_texts_is_a_text() -> None:
+    assert list(command_module.reviews(Arguments(run="run", texts=["-", "b"]))) == ["-", "b"]
 
 
 def test_bytes_that_are_not_utf8_are_refused_before_a_line_is_written(
