@@ -15,7 +15,8 @@ USAGE = """
 usage: python -m imdb_cls.predict run=DIR "text" … | input=FILE | < FILE
 
   run=DIR          a run directory
-  "text" …         reviews; without any, and without input=, or for -, a review a line from standard input
+  "text" …         reviews; without any, and without input=, or for a lone -, standard input has a
+                   review a line
   input=FILES      reviews in a .csv, .tsv, .json, .jsonl or .parquet file (also .gz), a directory
                    or a 'glob' of some, or an address
   text=COLUMN      the column they are in (text)
