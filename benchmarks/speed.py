@@ -19,6 +19,7 @@ from imdb_cls.data import sources
 from imdb_cls.data.samplers import train_batches
 from imdb_cls.data.splits import draw_splits
 from imdb_cls.data.tokens import Tokens, tokenize
+from imdb_cls.inference.forward import logits
 from imdb_cls.inference.padding import Batch, eval_batches, pad
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model import pretrained
@@ -38,23 +39,27 @@ class Recipe:
     dropout: float = 0.1
     max_length: int = 512
     attention: str = "sdpa"
+    whole: bool = False
+    """Whether the last layer is computed for every token, as transformers' own forward does."""
 
 
-_ORIGINAL = Recipe("the original's: all padded to 512", True, False, "32-true", 0.1)
+_ORIGINAL = Recipe("the original's: all padded to 512", True, False, "32-true", 0.1, whole=True)
 TRAINING = (
     _ORIGINAL,
     replace(_ORIGINAL, name="padded per batch", padded_to_512=False),
-    Recipe("+ batches of like length", precision="32-true", attention_dropout=0.1),
-    Recipe("+ no attention dropout", precision="32-true"),
-    Recipe("+ native precision"),
+    Recipe("+ batches of like length", precision="32-true", attention_dropout=0.1, whole=True),
+    Recipe("+ no attention dropout", precision="32-true", whole=True),
+    Recipe("+ native precision", whole=True),
+    Recipe("+ last layer for [CLS] alone"),
     Recipe("+ no dropout", dropout=0.0),
     Recipe("+ 256 tokens", dropout=0.0, max_length=256),
     Recipe("+ eager attention", dropout=0.0, max_length=256, attention="eager"),
     Recipe("+ 128 tokens", dropout=0.0, max_length=128, attention="eager"),
 )
 TESTING = (
-    Recipe("padded per batch, fp32", like_length=False, precision="32-true"),
-    Recipe("batches of like length, fp32", precision="32-true"),
+    Recipe("padded per batch, fp32", like_length=False, precision="32-true", whole=True),
+    Recipe("batches of like length, fp32", precision="32-true", whole=True),
+    Recipe("+ last layer for [CLS] alone", precision="32-true"),
     Recipe("batches of like length, native precision"),
 )
 
@@ -90,13 +95,13 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
     """Reviews per second, after two steps of warm-up."""
     resolved = choose_device(replace(config.trainer, precision=recipe.precision))
     where = torch_device(resolved.accelerator)
-    found = locate(config.model.pretrained)
+    weights = locate(config.model.pretrained)
     shape = replace(
         config.model, dropout=recipe.dropout, attention_dropout=recipe.attention_dropout
     )
-    network = pretrained.load_network(found, shape, recipe.attention).to(where)
+    network = pretrained.load_network(weights, shape).to(where)
     cache = Path(config.cache_dir).expanduser()
-    tokenizer = HeadTailTokenizer.load(found.path, recipe.max_length, 0.25)
+    tokenizer = HeadTailTokenizer.load(weights.path, recipe.max_length, 0.25)
     split = draw_splits(sources.load(config.data, cache), config.data).train
     tokens = tokenize(split, tokenizer, cache)
     size = config.data.batch_size if training else config.data.eval_batch_size
@@ -119,9 +124,13 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
             torch.set_grad_enabled(training),
             torch.autocast(where.type, kind or torch.bfloat16, enabled=kind is not None),
         ):
-            logits = network(batch.input_ids, attention_mask=batch.attention_mask).logits
+            if recipe.whole:
+                found = network(batch.input_ids, attention_mask=batch.attention_mask).logits
+            else:
+                fused = recipe.attention == "sdpa"
+                found = logits(network, batch.input_ids, batch.attention_mask, fused)
         if training:
-            torch.nn.functional.cross_entropy(logits.float(), batch.labels).backward()
+            torch.nn.functional.cross_entropy(found.float(), batch.labels).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()

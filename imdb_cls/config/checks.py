@@ -27,6 +27,11 @@ def check_config(config: Config) -> None:
     """Raises UserError for the first value that is out of range or contradicts another."""
     check_knobs(config)
     _check_source(config.data)
+    if (config.data.train_max_length or 0) > config.data.max_length:
+        raise UserError(
+            f"data.train_max_length={config.data.train_max_length} is above"
+            f" data.max_length={config.data.max_length}: the model would never read so many again"
+        )
     _check_devices(config.trainer.devices, config.data.batch_size)
     if config.data.train_size:
         warmup_steps(config, config.data.train_size)

@@ -43,6 +43,7 @@ class DataConfig:
     balanced: bool = False
     seed: int = knob(1, _SEED)
     max_length: int = knob(512, between(8, 512))
+    train_max_length: int | None = knob(None, between(8, 512))
     head_fraction: float = knob(0.25, between(0, 1))
     batch_size: int = knob(32, _COUNT)
     eval_batch_size: int = knob(64, _COUNT)
@@ -69,6 +70,7 @@ class ModelConfig:
     warmup_ratio: float = knob(0.1, between(0, 1, "the warm-up would outlast the run"))
     warmup_steps: int | None = knob(None, at_least(0))
     attention: str = knob("auto", one_of("auto", "sdpa", "eager"))
+    pooling: str = knob("cls", one_of("cls", "mean"))
     freeze_embeddings: bool = False
     dropout: float = knob(0.1, _PROBABILITY)
     attention_dropout: float = knob(0.0, _PROBABILITY)

@@ -10,6 +10,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import DistilBertConfig, DistilBertForSequenceClassification
 
 from imdb_cls.errors import UserError, translated
+from imdb_cls.inference import forward
 from imdb_cls.inference.engine import Advance, Engine, Ids, Lengths, Logits, Rows
 from imdb_cls.inference.padding import eval_batches, pad
 from imdb_cls.inference.settings import check_file
@@ -44,12 +45,12 @@ class TorchEngine(Engine):
             for rows in eval_batches(lengths, self.batch_size):
                 tokens = [np.asarray(row, dtype=np.int32) for row in ids(rows)]
                 batch = pad(tokens, rows, self.pad_id).to(self.device)
-                logits = self.network(batch.input_ids, attention_mask=batch.attention_mask).logits
-                pending.append((rows, logits))
+                answer = forward.logits(self.network, batch.input_ids, batch.attention_mask)
+                pending.append((rows, answer))
                 advance(len(rows))
         # They are read at the end, so that a GPU is not waited for after every batch.
-        for rows, logits in pending:
-            found[rows] = logits.cpu().double().numpy()
+        for rows, answer in pending:
+            found[rows] = answer.cpu().double().numpy()
         return found
 
 

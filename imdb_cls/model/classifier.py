@@ -11,6 +11,7 @@ from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
 from imdb_cls.errors import UserError
+from imdb_cls.inference.forward import logits
 from imdb_cls.inference.padding import Batch
 from imdb_cls.model import optim
 from imdb_cls.model.metrics import in_order, scalar_metrics
@@ -26,6 +27,7 @@ class SentimentClassifier(LightningModule):
         seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
+        fused: whether the attention is computed by PyTorch's fused kernels (optim.fused_attention).
     """
 
     def __init__(
@@ -36,11 +38,12 @@ class SentimentClassifier(LightningModule):
         total_steps: int,
         seed: int,
         log_every_n_steps: int,
+        fused: bool = True,
     ) -> None:
         super().__init__()
         self.network, self.config, self.seed = network, config, seed
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
-        self.log_every_n_steps = log_every_n_steps
+        self.log_every_n_steps, self.fused = log_every_n_steps, fused
         self.val_metrics = scalar_metrics("val/")
         self._losses: list[Tensor] = []  # of the batches of one step
         if config.freeze_embeddings:
@@ -48,9 +51,7 @@ class SentimentClassifier(LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
-        output = self.network(input_ids=batch.input_ids, attention_mask=batch.attention_mask)
-        logits: Tensor = output.logits
-        return logits.float()
+        return logits(self.network, batch.input_ids, batch.attention_mask, self.fused).float()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
@@ -81,8 +82,8 @@ class SentimentClassifier(LightningModule):
                 )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        logits = self(batch)
-        precise = logits if logits.device.type == "mps" else logits.double()
+        found = self(batch)
+        precise = found if found.device.type == "mps" else found.double()
         self.val_metrics.update(precise.softmax(-1)[:, 1], batch.labels)
 
     def on_validation_epoch_end(self) -> None:

@@ -18,6 +18,9 @@ from torchmetrics.classification import (
 
 from imdb_cls.names import SCALARS
 
+# Of the calibration error.
+BINS = 15
+
 
 class CrossEntropy(MeanMetric):
     """Mean of -log p(label), in nats, from the probabilities of POSITIVE."""
@@ -29,12 +32,12 @@ class CrossEntropy(MeanMetric):
 
 
 class CalibrationError(MulticlassCalibrationError):
-    """Expected calibration error of the predicted label's probability in 15 bins of equal width
+    """Expected calibration error of the predicted label's probability in BINS bins of equal width
     (Guo et al. 2017, "On Calibration of Modern Neural Networks"). torchmetrics' binary one measures
     the probability of POSITIVE instead."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(num_classes=2, n_bins=15, norm="l1", **settings)
+        super().__init__(num_classes=2, n_bins=BINS, norm="l1", **settings)
 
     def update(self, probability: Tensor, label: Tensor) -> None:
         super().update(torch.stack([1 - probability, probability], dim=-1), label)

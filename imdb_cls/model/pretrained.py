@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -14,38 +15,32 @@ from imdb_cls.inference.network import WEIGHTS, check_fit, read_weights, to_conf
 from imdb_cls.inference.shape import Shape
 from imdb_cls.inference.tokenizer import SPECIAL, HeadTailTokenizer
 from imdb_cls.model.from_bert import convert_weights
+from imdb_cls.model.mean_layer import has_mean_layer, mean_layer
 from imdb_cls.model.weights import Pretrained
 from imdb_cls.names import LABELS
 from imdb_cls.storage import write_json
 
 
-def attention(config: ModelConfig, accelerator: str, max_length: int) -> str:
-    """The attention kernels to train with. PyTorch's fused ones (sdpa) are the fastest on a GPU. On
-    a CPU their backward pass is slower than plain matrix products up to some 256 tokens
-    (benchmarks/speed.py)."""
-    if config.attention != "auto":
-        return config.attention
-    return "eager" if accelerator == "cpu" and max_length <= 256 else "sdpa"
-
-
 def load_network(
-    pretrained: Pretrained, config: ModelConfig, kernels: str = "sdpa"
+    pretrained: Pretrained, config: ModelConfig
 ) -> DistilBertForSequenceClassification:
-    """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
-    Raises UserError if the weights are no DistilBERT, or cannot be read."""
+    """The network with new layers (drawn from torch's generator) and the config's dropouts. Raises
+    UserError if the weights are no DistilBERT, or cannot be read."""
     shape, file = Shape.read(pretrained.path), pretrained.path / WEIGHTS
-    described = to_config(shape)
-    described.dropout = config.dropout
-    described.attention_dropout = config.attention_dropout
-    described.seq_classif_dropout = config.classifier_dropout
-    described._attn_implementation = kernels
-    described.id2label = dict(enumerate(LABELS))
-    described.label2id = {label: index for index, label in enumerate(LABELS)}
     weights = read_weights(pretrained.path)
     if shape.model_type == "bert":
         with translated(f"{file} is no BERT: it lacks", KeyError):
             weights = {f"distilbert.{n}": weight for n, weight in convert_weights(weights).items()}
     check_fit(shape, weights, pretrained.path)
+    if config.pooling == "mean" and not has_mean_layer(weights, shape.n_layers):
+        weights |= mean_layer(shape)
+        shape = replace(shape, n_layers=shape.n_layers + 1)
+    described = to_config(shape)
+    described.dropout = config.dropout
+    described.attention_dropout = config.attention_dropout
+    described.seq_classif_dropout = config.classifier_dropout
+    described.id2label = dict(enumerate(LABELS))
+    described.label2id = {label: index for index, label in enumerate(LABELS)}
     network = DistilBertForSequenceClassification(described)
     _load_encoder(network, weights, file)
     return network

@@ -26,9 +26,11 @@ _PACKAGES = (
 SHAPES_NUMBERS = (
     "config/steps.py",
     *(f"data/{name}.py" for name in ("module", "samplers", "tokens")),
-    *(f"inference/{name}.py" for name in ("labeller", "network", "padding", "shape", "tokenizer")),
+    *(f"inference/{name}.py" for name in ("forward", "labeller", "network", "padding")),
+    *(f"inference/{name}.py" for name in ("shape", "tokenizer")),
     *(f"model/{name}.py" for name in ("calibration", "classifier", "device", "evaluation")),
-    *(f"model/{name}.py" for name in ("from_bert", "metrics", "optim", "pretrained")),
+    *(f"model/{name}.py" for name in ("from_bert", "mean_layer", "metrics", "optim")),
+    "model/pretrained.py",
     *(f"training/{name}.py" for name in ("checkpoints", "fit", "prepare", "test_split")),
 )
 

@@ -190,12 +190,11 @@ def _carry_out(
 
 
 def _fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
-    config, tokenizer = prepared.config, prepared.tokenizer
-    train, val = (
-        tokenize(split, tokenizer, prepared.cache)
-        for split in (prepared.splits.train, prepared.splits.val)
-    )
-    data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
+    config, splits = prepared.config, prepared.splits
+    train = tokenize(splits.train, prepared.train_tokenizer, prepared.cache)
+    val = tokenize(splits.val, prepared.tokenizer, prepared.cache)
+    pad_id = prepared.tokenizer.pad_id
+    data = ReviewsDataModule(train, val, config.data, config.seed, pad_id)
     files = CheckpointFiles(run)
     trainer = _trainer(run, prepared, screen, callbacks, files)
     found = files.newest(prepared.module.state_dict())

@@ -1,6 +1,6 @@
 """Everything that a run needs, made and checked before it writes a file."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -11,7 +11,8 @@ from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.device import Device, choose_device
-from imdb_cls.model.pretrained import attention, load_network
+from imdb_cls.model.optim import fused_attention
+from imdb_cls.model.pretrained import load_network
 from imdb_cls.training.loggers.build import check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
 
@@ -21,6 +22,8 @@ class PreparedRun:
     resolved: ResolvedConfig
     device: Device
     tokenizer: HeadTailTokenizer
+    """Of every review but those that are trained on."""
+    train_tokenizer: HeadTailTokenizer
     module: SentimentClassifier
 
     @property
@@ -45,14 +48,21 @@ def prepare_run(
     resolved = resolved or resolve(config, recompose)
     config, reviews = resolved.config, len(resolved.splits.train)
     total, warmup = training_steps(config, reviews), warmup_steps(config, reviews)
+    data = config.data
     tokenizer = HeadTailTokenizer.load(
-        resolved.pretrained.path, config.data.max_length, config.data.head_fraction
+        resolved.pretrained.path, data.max_length, data.head_fraction
     )
+    train_tokenizer = replace(tokenizer, max_length=data.train_max_length or data.max_length)
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    kernels = attention(config.model, device.accelerator, config.data.max_length)
-    network = load_network(resolved.pretrained, config.model, kernels)
+    network = load_network(resolved.pretrained, config.model)
     module = SentimentClassifier(
-        network, config.model, warmup, total, config.seed, config.trainer.log_every_n_steps
+        network,
+        config.model,
+        warmup,
+        total,
+        config.seed,
+        config.trainer.log_every_n_steps,
+        fused_attention(config.model, device.accelerator, train_tokenizer.max_length),
     )
-    return PreparedRun(resolved, device, tokenizer, module)
+    return PreparedRun(resolved, device, tokenizer, train_tokenizer, module)

@@ -22,6 +22,22 @@ def test_the_temperature_undoes_how_much_too_sure_a_network_is(sureness: float) 
     assert calibration.fit(sureness * log_odds, labels) == pytest.approx(sureness, rel=0.05)
 
 
+def test_few_reviews_move_it_less_than_they_say() -> None:
+    drawn, least, reviews = np.random.default_rng(0), list[bool](), 60
+    for _ in range(20):
+        log_odds = drawn.normal(0, 2, reviews)
+        labels = (drawn.random(reviews) < probability(log_odds)).astype(np.int64)
+        margin = np.where(labels == 1, log_odds, -log_odds)
+        grid = np.exp(np.linspace(-1.5, 1.5, 601))
+        best = grid[np.argmin([calibration.cross_entropy(margin, t) for t in grid])]
+        found = calibration.fit(log_odds, labels)
+        # Between 1 and the best.
+        assert min(best, 1) - 0.01 <= found <= max(best, 1) + 0.01
+        least.append(found == 1.0)
+    # The network is calibrated: two out of three are within one standard error of that.
+    assert 0.4 < np.mean(least) < 0.95
+
+
 def test_reviews_that_are_all_right_say_nothing_about_it() -> None:
     assert calibration.fit(np.array([2.0, -3.0]), np.array([1, 0])) == 1.0
     assert calibration.fit(np.array([]), np.array([], dtype=np.int64)) == 1.0

@@ -93,6 +93,24 @@ def test_the_interval_of_auroc_surrounds_it() -> None:
     assert perfect["auroc"] == (1.0, 1.0)
 
 
+@pytest.mark.parametrize(("surer", "error"), [(1.0, 0.0), (1.5, 0.0530)])
+def test_the_interval_of_ece_allows_for_its_bias(surer: float, error: float) -> None:
+    """Of 60 samples of log-odds with a deviation of 2.5, which the network says `surer` times: its
+    true error is `error`, and the mean estimate of a calibrated one is 0.036."""
+    rng = np.random.default_rng(1)
+    covered, estimates = 0, []
+    for _ in range(60):
+        log_odds = rng.normal(0, 2.5, 500)
+        label = (rng.random(500) < 1 / (1 + np.exp(-log_odds))).astype(np.int64)
+        sample = said(1 / (1 + np.exp(-surer * log_odds)), label)
+        low, high = intervals(sample)["ece"]
+        estimates.append(ece(by_confidence(sample)))
+        assert low <= estimates[-1] <= high + 1e-9
+        covered += low <= error <= high
+    assert 52 <= covered <= 60
+    assert np.mean(estimates) > error + 0.005
+
+
 def test_one_label_only_has_no_auroc_and_no_error() -> None:
     found = intervals(said(np.array([0.1, 0.2]), np.array([0, 0])))
     assert "auroc" not in found

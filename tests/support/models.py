@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imdb_cls.config import ModelConfig, PretrainedConfig
 
@@ -42,9 +42,10 @@ def local(path: Path, **pins: str) -> PretrainedConfig:
     return PretrainedConfig(source="local", name=str(path), **pins)
 
 
-def load(path: Path) -> DistilBertForSequenceClassification:
-    """The network of a directory's weights, with a classifier that is new."""
+def load(path: Path, **config: Any) -> DistilBertForSequenceClassification:
+    """The network of a directory's weights, with a classifier that is new. `config` is of the
+    model."""
     from imdb_cls.model import pretrained
     from imdb_cls.model.weights import locate
 
-    return pretrained.load_network(locate(local(path)), ModelConfig()).eval()
+    return pretrained.load_network(locate(local(path)), ModelConfig(**config)).eval()

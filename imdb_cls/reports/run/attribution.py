@@ -61,6 +61,7 @@ def attribute(
     import torch
     from captum.attr import LayerIntegratedGradients
 
+    from imdb_cls.inference.forward import logits
     from imdb_cls.inference.network import load_trained
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -70,8 +71,8 @@ def attribute(
     network.requires_grad_(False)
 
     def forward(ids: Any) -> Any:
-        logits = network(ids, attention_mask=torch.ones_like(ids)).logits
-        return logits[:, 1] - logits[:, 0]
+        found = logits(network, ids)
+        return found[:, 1] - found[:, 0]
 
     gradients = LayerIntegratedGradients(forward, network.distilbert.embeddings)
     weights = sum(p.numel() for p in network.distilbert.transformer.parameters())

@@ -4,14 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.runs.predictions import Bools, Interval, Predictions
+from imdb_cls.model.metrics import BINS, wilson_interval
+from imdb_cls.runs.predictions import Bools, Floats, Interval, Ints, Predictions
 
 # A part of fewer reviews says nothing.
 _FEWEST = 10
 _MOST_PARTS = 6
-# As many as metrics.CalibrationError has. With two labels only the upper half is in use.
-_BINS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,14 +66,19 @@ def _part(name: str, mask: Bools, predictions: Predictions) -> Part:
     return Part(name=name, n=int(mask.sum()), correct=int(predictions.correct[mask].sum()))
 
 
+def bins_of(confidence: Floats) -> Ints:
+    """The number of each confidence's bin, of metrics.BINS; those below a half stay empty."""
+    return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
+
+
 def by_confidence(predictions: Predictions) -> list[Bin]:
     """The bins that hold a review, by rising confidence."""
     confidence = np.maximum(predictions.probability, 1 - predictions.probability)
-    number = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1)
+    number = bins_of(confidence)
     return [
         Bin(
-            low=max(int(part) / _BINS, 0.5),
-            high=(int(part) + 1) / _BINS,
+            low=max(int(part) / BINS, 0.5),
+            high=(int(part) + 1) / BINS,
             n=int(np.sum(number == part)),
             confidence=float(confidence[number == part].mean()),
             correct=int(predictions.correct[number == part].sum()),
