@@ -104,18 +104,46 @@ def test_config_yaml_trains_the_same_run_again(
     assert files_of(again) == FILES
 
 
+GOLDEN = {
+    "cls": [
+        *(0.690718, 0.690947, 0.706225, 0.705797, 0.704367, 0.729494),
+        *(0.680764, 0.698888, 0.705359, 0.692936, 0.695354, 0.702197),
+    ],
+    "mean": [
+        *(0.694721, 0.697366, 0.698635, 0.680260, 0.686373, 0.748524),
+        *(0.679933, 0.726525, 0.698100, 0.690436, 0.705455, 0.726565),
+    ],
+}
+
+
 @pytest.mark.versioned
-def test_losses_are_those_of_the_day_they_were_written_down(train_here: Train) -> None:
+@pytest.mark.parametrize("pooling", GOLDEN)
+def test_losses_are_those_of_the_day_they_were_written_down(
+    train_here: Train, pooling: str
+) -> None:
     """Catches silent changes of numerics: data order, initialization, schedule, optimizer, loss."""
     run = train_here(
-        "trainer.log_every_n_steps=1", "model.layer_decay=0.9", "model.learning_rate=0.02"
+        *("trainer.log_every_n_steps=1", "model.layer_decay=0.9", "model.learning_rate=0.02"),
+        *("data.max_length=64", "data.train_max_length=32", f"model.pooling={pooling}"),
     )
     losses = [float(r["value"]) for r in rows(run) if r["name"] == "train/loss"]
-    golden = [
-        *(0.693808, 0.672233, 0.806337, 0.721051, 0.691631, 0.707142),
-        *(0.719493, 0.675537, 0.707777, 0.703570, 0.685866, 0.717471),
-    ]
+    golden = GOLDEN[pooling]
     np.testing.assert_allclose(losses, golden, rtol=1e-5)
+
+
+def test_training_reviews_alone_are_cut_to_train_max_length(train_here: Train) -> None:
+    def run(name: str, *tokens: str) -> Path:
+        return train_here("trainer.max_epochs=1", *tokens, name=name)
+
+    long = run("long", "data.max_length=64")
+    brief = run("brief", "data.max_length=16")
+    mixed = run("mixed", "data.max_length=64", "data.train_max_length=16")
+    runs = (long, brief, mixed)
+    losses = [[row[3] for row in values(run) if row[2] == "train/loss"] for run in runs]
+    cut = [pq.read_table(run / "predictions.parquet")["truncated"] for run in runs]
+    assert losses[2] == losses[1] != losses[0]
+    assert cut[2] == cut[0] != cut[1]
+    assert read(mixed, "model/inference.json")["max_length"] == 64
 
 
 def test_a_tiny_model_learns(train_here: Train) -> None:

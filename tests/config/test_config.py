@@ -172,6 +172,7 @@ OUT_OF_RANGE = (
     *(f"trainer.{name}={value}" for name in COUNTS for value in (0, -5)),
     *("seed=-1", "seed=4294967296", "data.seed=-1", "data.seed=4294967296"),
     *("data.max_length=7", "data.max_length=513", "data.num_workers=-1"),
+    *("data.train_max_length=7", "data.train_max_length=513"),
     *("data.head_fraction=-0.1", "data.head_fraction=1.1", "data.head_fraction=nan"),
     *("model.learning_rate=0.0", "model.learning_rate=-1.0", "model.learning_rate=nan"),
     *("model.learning_rate=inf", "model.layer_decay=0.0", "model.layer_decay=1.1"),
@@ -186,6 +187,7 @@ NOT_ALLOWED = (
     *("data.source=ftp", "model.pretrained.source=cloud"),
     *("trainer.precision=16", "trainer.precision=fp8", "trainer.eval_precision=64-true"),
     *("trainer.accelerator=tpu", "trainer.progress=loud", "logger.wandb.mode=disabled"),
+    *("model.pooling=max", "model.attention=flash"),
     *("metric=accuracy", "metric=test/accuracy", "metric=val/accurracy"),
 )
 DEVICES = ("0", "-1", "two", "1.5", "True", "[]", "[0, -1]", "[0, 0]")
@@ -229,6 +231,12 @@ def test_what_is_at_the_edge_is_allowed() -> None:
     )
     assert config.trainer.devices == [0, 2]
     assert parsed("trainer.devices=2").trainer.devices == 2
+
+
+def test_training_on_more_tokens_than_are_read_later_is_refused() -> None:
+    assert parsed("data.max_length=64", "data.train_max_length=64").data.train_max_length == 64
+    line = refused("data.max_length=64", "data.train_max_length=65")
+    assert "data.train_max_length=65 is above data.max_length=64" in line
 
 
 def test_a_warm_up_longer_than_the_run_is_refused() -> None:
