@@ -16,6 +16,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -178,7 +179,7 @@ class Screen:
             self.say(note)
 
 
-def progress_bar(console: Console) -> Progress:
+def progress_bar(console: Console, end: ProgressColumn | None = None) -> Progress:
     """A bar with a task's description, how far it is, when it will end, and its field `figures`."""
     return Progress(
         TextColumn("{task.description}", markup=False),
@@ -186,7 +187,7 @@ def progress_bar(console: Console) -> Progress:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("ETA"),
-        TimeRemainingColumn(elapsed_when_finished=False),
+        end or TimeRemainingColumn(elapsed_when_finished=False),
         TextColumn("{task.fields[figures]}", markup=False),
         console=console,
         expand=True,

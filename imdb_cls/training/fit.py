@@ -6,13 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from pytorch_lightning import Callback
 
 from imdb_cls.config import Config
 from imdb_cls.container import job_name
-from imdb_cls.data.module import ReviewsDataModule
-from imdb_cls.data.tokens import tokenize
 from imdb_cls.errors import UserError
 from imdb_cls.model import contents
 from imdb_cls.runs import seals
@@ -22,17 +19,13 @@ from imdb_cls.runs.run import SWEEP_NAME, Run
 from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_text
 from imdb_cls.terminal import Screen, is_rank_zero, quiet_loaded_libraries
-from imdb_cls.training import checkpoints
-from imdb_cls.training.checkpoint_files import Checkpoint, CheckpointFiles
 from imdb_cls.training.complete import complete, is_complete
-from imdb_cls.training.loggers.build import build_loggers
-from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun, prepare_run
-from imdb_cls.training.progress import FitProgress
 from imdb_cls.training.recording import recording, run_lock
 from imdb_cls.training.resolve import Recompose, ResolvedConfig
 from imdb_cls.training.resume import resumed_config
 from imdb_cls.training.test_split import test_best_checkpoint
+from imdb_cls.training.trainer import fit
 
 
 def train(
@@ -169,13 +162,13 @@ def _carry_out(
 ) -> float:
     """Fits, tests and completes a run, and records how it ends."""
     if not is_rank_zero():
-        _fit(run, prepared, screen, callbacks)
+        fit(run, prepared, screen, callbacks)
         return float("nan")
     config = prepared.config
     with recording(run, clock):
         _describe(run, prepared, screen)
         with clock.part("train"):
-            trainer = _fit(run, prepared, screen, callbacks)
+            trainer = fit(run, prepared, screen, callbacks)
         with clock.part("test"):
             test_best_checkpoint(run, prepared, trainer, screen)
     # A job's run is completed where its results are fetched: its instance is not paid for that.
@@ -187,77 +180,6 @@ def _carry_out(
         [*_notes(run, config), *last],
     )
     return run.best(config.metric)
-
-
-def _fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
-    config, splits = prepared.config, prepared.splits
-    train = tokenize(splits.train, prepared.train_tokenizer, prepared.cache)
-    val = tokenize(splits.val, prepared.tokenizer, prepared.cache)
-    pad_id = prepared.tokenizer.pad_id
-    data = ReviewsDataModule(train, val, config.data, config.seed, pad_id)
-    files = CheckpointFiles(run)
-    trainer = _trainer(run, prepared, screen, callbacks, files)
-    found = files.newest(prepared.module.state_dict())
-    if is_rank_zero() and (found or files.refused or run.table_file.exists()):
-        _say_where_it_goes_on(files.refused, found, screen)
-        step, saved = (found[1]["global_step"], found[1].get("table")) if found else (0, [])
-        table_of(trainer).go_on(step, saved)
-    path = found[0] if found else None
-    trainer.fit(prepared.module, datamodule=data, ckpt_path=path, weights_only=True)
-    return trainer
-
-
-def _trainer(
-    run: Run,
-    prepared: PreparedRun,
-    screen: Screen,
-    others: Sequence[Callback],
-    files: CheckpointFiles,
-) -> Trainer:
-    config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
-    callbacks: list[Callback] = [
-        *others,
-        checkpoints.best_checkpoint(run, metric),
-        checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
-    ]
-    if (patience := config.early_stopping_patience) is not None:
-        callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
-    if screen.bar:
-        callbacks.append(FitProgress(screen.console))
-    one_cpu = device.accelerator == "cpu" and config.devices == "auto"
-    return Trainer(
-        accelerator=device.accelerator,
-        devices=1 if one_cpu else config.devices,
-        num_nodes=config.num_nodes,
-        precision=device.precision,  # type: ignore[arg-type]
-        max_epochs=config.max_epochs,
-        accumulate_grad_batches=config.accumulate_grad_batches,
-        gradient_clip_val=config.gradient_clip_val or None,
-        val_check_interval=config.val_check_interval,
-        deterministic=config.deterministic,
-        callbacks=callbacks,
-        logger=build_loggers(prepared.config, run, echo=not screen.bar),
-        plugins=[files],
-        default_root_dir=run.path,
-        # Our own samplers share out the batches, and the module itself decides what it logs.
-        use_distributed_sampler=False,
-        log_every_n_steps=1,
-        num_sanity_val_steps=0,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-    )
-
-
-def _say_where_it_goes_on(
-    refused: list[str], found: tuple[Path, Checkpoint] | None, screen: Screen
-) -> None:
-    if refused:
-        instead = f"{found[0].name} takes its place" if found else "there is no other"
-        screen.warn("damaged checkpoint", f"{'; '.join(dict.fromkeys(refused))}: {instead}")
-    if found:
-        screen.say(f"going on after step {found[1]['global_step']}")
-    else:
-        screen.say(f"no {'whole checkpoint' if refused else 'checkpoint yet'}: from the beginning")
 
 
 def _describe(run: Run, prepared: PreparedRun, screen: Screen) -> None:

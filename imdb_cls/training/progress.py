@@ -4,24 +4,27 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from rich.console import Console
+from rich.progress import TextColumn
 
-from imdb_cls.terminal import progress_bar
+from imdb_cls.terminal import clock, progress_bar
+from imdb_cls.training.time_left import TimeLeft
 
 _SHOWN = {"train/loss": "loss", "val/loss": "val loss", "val/accuracy": "val accuracy"}
 
 
 class FitProgress(Callback):
-    """One bar over the batches of all epochs, with the latest losses and val accuracy."""
+    """One bar over the batches of all epochs, with the end of the whole run, the latest losses and
+    val accuracy."""
 
-    def __init__(self, console: Console) -> None:
-        self.bar = progress_bar(console)
+    def __init__(self, console: Console, left: TimeLeft) -> None:
+        self.left = left
+        self.bar = progress_bar(console, TextColumn("{task.fields[left]}", markup=False))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        per_epoch = int(trainer.num_training_batches)
-        of_this_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        done = trainer.current_epoch * per_epoch + of_this_epoch
-        total = int(trainer.max_epochs or 1) * per_epoch
-        self.task = self.bar.add_task("training", total=total, completed=done, figures="")
+        total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
+        self.task = self.bar.add_task(
+            "training", total=total, completed=self.left.done, figures="", left=""
+        )
         self.bar.start()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -51,4 +54,6 @@ class FitProgress(Callback):
         """Shows the latest figures; with `what`, also what is going on now."""
         latest = trainer.callback_metrics
         figures = [f"{short} {latest[n]:.3f}" for n, short in _SHOWN.items() if n in latest]
-        self.bar.update(self.task, description=what, figures="  ".join(figures))
+        seconds = self.left.seconds(trainer)
+        left = "-:--" if seconds is None else clock(sum(seconds))
+        self.bar.update(self.task, description=what, figures="  ".join(figures), left=left)

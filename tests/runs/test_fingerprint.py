@@ -22,6 +22,7 @@ NO_PART_OF_IT = {
     *("inference/answers.py", "inference/faults.py", "inference/parameters.py"),
     *("inference/settings.py", "model/contents.py", "model/open.py", "model/weights.py"),
     *("training/checkpoint_files.py", "training/complete.py", "training/progress.py"),
+    "training/time_left.py",
     *("training/recording.py", "training/resolve.py", "training/resume.py"),
 }
 

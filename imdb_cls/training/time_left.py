@@ -1,0 +1,148 @@
+"""When a run will end, from how long its first steps took."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from imdb_cls.config import Config
+from imdb_cls.data.module import ReviewsDataModule
+from imdb_cls.inference.network import TorchEngine
+from imdb_cls.inference.padding import Batch
+from imdb_cls.model.classifier import SentimentClassifier
+from imdb_cls.model.device import Device
+from imdb_cls.reports.formats import duration
+from imdb_cls.terminal import Screen
+
+# Steps and seconds that are measured before anything is said; the very first step is none of them.
+_STEPS, _SECONDS = 3, 8.0
+# The reviews that are scored to see how long those of test will take.
+_PROBED = 4
+# A training step is a forward and a backward pass; the latter takes twice as long (Kaplan et al.
+# 2020, "Scaling Laws for Neural Language Models", section 2.1).
+_PASSES = 3
+# Of export and report beside the scoring of val: TF-IDF and the words' weights, on two cores.
+_PAGE_SECONDS = 12.0
+_LONG_SECONDS = 15 * 60
+
+
+@dataclass
+class _Rate:
+    seconds: float = 0.0
+    tokens: int = 0
+
+    def add(self, since: float, tokens: int) -> None:
+        self.seconds += time.perf_counter() - since
+        self.tokens += tokens
+
+    def of(self, tokens: float) -> float:
+        return self.seconds / max(self.tokens, 1) * tokens
+
+
+class TimeLeft(Callback):
+    """Says once how long a run will take, and knows it at every step after that.
+
+    Args:
+        data: the reviews of the fit.
+        test_reviews: how many are scored behind it, as long as those of val.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        data: ReviewsDataModule,
+        test_reviews: int,
+        device: Device,
+        screen: Screen,
+    ) -> None:
+        self.config, self.device, self.screen = config, device, screen
+        self.train_tokens = int(data.train.lengths.sum())
+        self.val_tokens = int(data.val.lengths.sum())
+        per_review = self.val_tokens / len(data.val)
+        self.scored_tokens = (len(data.val) + test_reviews) * per_review
+        self.pad_id = data.pad_id
+        self.training, self.validation, self.scoring = _Rate(), _Rate(), _Rate()
+        self.done = 0
+        """Batches of all epochs."""
+        self.steps, self.start = -1, 0.0
+
+    def seconds(self, trainer: Trainer) -> tuple[float, float] | None:
+        """Those that are left of the fit, and those behind it; None before the first steps."""
+        if not self.scoring.tokens:
+            return None
+        per_epoch, done = int(trainer.num_training_batches), self.done
+        total = int(trainer.max_epochs or 1) * per_epoch
+        every = max(1, int(trainer.val_check_batch or per_epoch))
+        validations = total // every - done // every
+        one = (
+            self.validation.of(self.val_tokens)
+            if self.validation.tokens
+            else self.training.of(self.val_tokens) / _PASSES
+        )
+        fit = self.training.of((total - done) / per_epoch * self.train_tokens) + validations * one
+        behind = self.scoring.of(self.scored_tokens)
+        if self.config.report and not self.config.container:
+            behind += _PAGE_SECONDS
+        return fit, behind
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        of_this_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        self.done = trainer.current_epoch * int(trainer.num_training_batches) + of_this_epoch
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+    ) -> None:
+        self.steps += 1
+        self.done += 1
+        if self.steps:
+            self.training.add(self.start, batch.input_ids.numel())
+        known = self.steps >= _STEPS and self.training.seconds >= _SECONDS
+        if known and not self.scoring.tokens:
+            self._probe(pl_module, batch)
+            self._say(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.start = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.validation.add(self.start, self.val_tokens)
+
+    def _probe(self, module: LightningModule, batch: Batch) -> None:
+        """Scores some reviews as those of test will be. A GPU takes no time that matters."""
+        assert isinstance(module, SentimentClassifier)
+        start, ids = time.perf_counter(), batch.input_ids[:_PROBED].cpu().numpy()
+        engine = TorchEngine(
+            module.network, self.pad_id, module.device, self.device.eval_precision, _PROBED
+        )
+        lengths = (ids != self.pad_id).sum(1)
+        engine.logits(lengths, lambda rows: [ids[row][: lengths[row]] for row in rows])
+        module.train()
+        self.scoring.add(start, int(lengths.sum()))
+
+    def _say(self, trainer: Trainer) -> None:
+        known = self.seconds(trainer)
+        assert known
+        fit, behind = known
+        if not self.screen.bar:
+            self.screen.say(
+                f"about {duration(fit + behind)} to go: {duration(fit)} of training,"
+                f" {duration(behind)} of testing and reporting"
+            )
+        if fit + behind > _LONG_SECONDS and self.device.accelerator == "cpu":
+            self.screen.warn(
+                "a long run on a CPU",
+                f"about {duration(fit + behind)} to go; quicker: experiment=quickstart, or fewer"
+                " reviews (data.train_size), tokens (data.train_max_length) or epochs"
+                " (trainer.max_epochs)",
+            )

@@ -1,0 +1,99 @@
+"""The fit of a run by Lightning's Trainer, from its newest checkpoint."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pytorch_lightning import Trainer
+from pytorch_lightning.callbacks import Callback, EarlyStopping
+
+from imdb_cls.data.module import ReviewsDataModule
+from imdb_cls.data.tokens import tokenize
+from imdb_cls.runs.run import Run
+from imdb_cls.terminal import Screen, is_rank_zero
+from imdb_cls.training import checkpoints
+from imdb_cls.training.checkpoint_files import Checkpoint, CheckpointFiles
+from imdb_cls.training.loggers.build import build_loggers
+from imdb_cls.training.loggers.table import table_of
+from imdb_cls.training.prepare import PreparedRun
+from imdb_cls.training.progress import FitProgress
+from imdb_cls.training.time_left import TimeLeft
+
+
+def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
+    """Trains from the newest whole checkpoint, if there is one. Returns the Trainer, which knows
+    the values of metrics.csv.
+
+    Args:
+        callbacks: beside those that every run has.
+    """
+    config, splits = prepared.config, prepared.splits
+    train = tokenize(splits.train, prepared.train_tokenizer, prepared.cache)
+    val = tokenize(splits.val, prepared.tokenizer, prepared.cache)
+    pad_id = prepared.tokenizer.pad_id
+    data = ReviewsDataModule(train, val, config.data, config.seed, pad_id)
+    files = CheckpointFiles(run)
+    left = TimeLeft(config, data, len(splits.test), prepared.device, screen)
+    trainer = _trainer(run, prepared, screen, callbacks, left, files)
+    found = files.newest(prepared.module.state_dict())
+    if is_rank_zero() and (found or files.refused or run.table_file.exists()):
+        _say_where_it_goes_on(files.refused, found, screen)
+        step, saved = (found[1]["global_step"], found[1].get("table")) if found else (0, [])
+        table_of(trainer).go_on(step, saved)
+    path = found[0] if found else None
+    trainer.fit(prepared.module, datamodule=data, ckpt_path=path, weights_only=True)
+    return trainer
+
+
+def _trainer(
+    run: Run,
+    prepared: PreparedRun,
+    screen: Screen,
+    others: Sequence[Callback],
+    left: TimeLeft,
+    files: CheckpointFiles,
+) -> Trainer:
+    config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
+    callbacks: list[Callback] = [
+        *others,
+        left,
+        checkpoints.best_checkpoint(run, metric),
+        checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
+    ]
+    if (patience := config.early_stopping_patience) is not None:
+        callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
+    if screen.bar:
+        callbacks.append(FitProgress(screen.console, left))
+    one_cpu = device.accelerator == "cpu" and config.devices == "auto"
+    return Trainer(
+        accelerator=device.accelerator,
+        devices=1 if one_cpu else config.devices,
+        num_nodes=config.num_nodes,
+        precision=device.precision,  # type: ignore[arg-type]
+        max_epochs=config.max_epochs,
+        accumulate_grad_batches=config.accumulate_grad_batches,
+        gradient_clip_val=config.gradient_clip_val or None,
+        val_check_interval=config.val_check_interval,
+        deterministic=config.deterministic,
+        callbacks=callbacks,
+        logger=build_loggers(prepared.config, run, echo=not screen.bar),
+        plugins=[files],
+        default_root_dir=run.path,
+        # Our own samplers share out the batches, and the module itself decides what it logs.
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def _say_where_it_goes_on(
+    refused: list[str], found: tuple[Path, Checkpoint] | None, screen: Screen
+) -> None:
+    if refused:
+        instead = f"{found[0].name} takes its place" if found else "there is no other"
+        screen.warn("damaged checkpoint", f"{'; '.join(dict.fromkeys(refused))}: {instead}")
+    if found:
+        screen.say(f"going on after step {found[1]['global_step']}")
+    else:
+        screen.say(f"no {'whole checkpoint' if refused else 'checkpoint yet'}: from the beginning")
