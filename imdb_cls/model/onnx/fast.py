@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import tokenize
@@ -27,7 +28,9 @@ from imdb_cls.terminal import Screen
 # Share of val's labels that must be the trained model's own.
 AGREEMENT = 0.995
 # The faster kind first. The other has the trained model's very numbers, in a faster engine.
-_KINDS = {"int8": graph.write_int8, "fp32": graph.write}
+_KINDS = ("int8", "fp32")
+# Reviews that show how large the inputs of the layers are.
+_SAMPLE = 64
 
 
 def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
@@ -45,12 +48,17 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
         raise UserError(f"{run.val_predictions_file} is not of the run's val reviews")
     trained = known.probability
     encoder = Encoder(load_trained(run.model_dir))
+    some = tokens.ids(np.linspace(0, len(tokens) - 1, min(_SAMPLE, len(tokens))).astype(np.int64))
+    sample = [torch.from_numpy(ids.astype(np.int64))[None] for ids in some]
     tried: dict[str, float] = {}
     prefix = f".export-{os.getpid()}-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=run.path) as directory:
-        for kind, write in _KINDS.items():
+        for kind in _KINDS:
             file = Path(directory) / f"model.{kind}.onnx"
-            write(encoder, file)
+            if kind == "int8":
+                graph.write_int8(encoder, file, sample)
+            else:
+                graph.write(encoder, file)
             with screen.counted(f"checking {kind}", len(tokens)) as advance:
                 found = OnnxEngine(file).log_odds(tokens.lengths, tokens.ids, advance)
             compared = _compared(trained, probability(found), tokens.labels)

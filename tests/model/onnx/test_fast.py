@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -18,11 +19,12 @@ from imdb_cls.errors import UserError
 from imdb_cls.inference.engine import OnnxEngine
 from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.network import load_trained
-from imdb_cls.model.onnx import fast, graph
+from imdb_cls.model.onnx import graph
 from imdb_cls.model.onnx.encoder import Encoder
-from imdb_cls.model.onnx.per_token import per_token
+from imdb_cls.model.onnx.evened import evened
 from imdb_cls.model.open import open_labeller
 from imdb_cls.runs.run import Run
+from tests.support.models import load
 from tests.support.once import once
 from tests.support.processes import SHOWING, Command, imported_in
 from tests.support.runs import decided, resealed, reviews, unsealed
@@ -83,35 +85,76 @@ def test_the_graph_gives_the_networks_logits(exported: Path, tmp_path: Path) -> 
     assert engine.name == "onnx fp32"
 
 
-def test_a_scale_a_token_changes_nothing_in_exact_numbers(exported: Path) -> None:
-    network, ids = load_trained(exported / "model"), ids_of(exported)
-    scaled = per_token(Encoder(network))
+def sample_of(run: Path) -> list[torch.Tensor]:
+    return [torch.tensor([row]) for row in ids_of(run)]
+
+
+def test_dividing_by_channel_and_token_changes_nothing_in_exact_numbers(exported: Path) -> None:
+    network, sample = load_trained(exported / "model"), sample_of(exported)
+    scaled = evened(Encoder(network), sample)
     with torch.no_grad():
-        for row in ids:
-            given = torch.tensor([row])
+        for given in sample:
             assert torch.allclose(scaled(given), network(given).logits, atol=1e-4)
 
 
-def test_a_scale_a_token_brings_int8_nearer(exported: Path, tmp_path: Path) -> None:
-    """One token's activations made far larger than the others', as a trained network has them."""
+@pytest.mark.parametrize("uneven", ["token", "channel"])
+def test_dividing_brings_int8_nearer(exported: Path, tmp_path: Path, uneven: str) -> None:
+    """Some activations made far larger than the others, as a trained network has them."""
     encoder = Encoder(load_trained(exported / "model"))
     with torch.no_grad():
-        encoder.embeddings.word_embeddings.weight[1996] *= 40  # "the"
+        if uneven == "token":
+            encoder.embeddings.word_embeddings.weight[1996] *= 40  # "the"
         for layer in encoder.layers:
             layer.lin1.weight *= 4
+            if uneven == "channel":
+                layer.lin1.weight[3] *= 40
+                layer.lin2.weight[:, 3] /= 40
     ids = ids_of(exported)
     lengths = np.array([len(row) for row in ids], dtype=np.int32)
 
-    def log_odds(write: Callable[[Encoder, Path], None]) -> "np.ndarray[Any, Any]":
+    def log_odds(write: Callable[..., None], *sample: Any) -> "np.ndarray[Any, Any]":
         file = tmp_path / "model.int8.onnx"
-        write(encoder, file)
+        write(encoder, file, *sample)
         return OnnxEngine(file).log_odds(lengths, lambda rows: [ids[row] for row in rows])
 
-    exact, with_scales = log_odds(graph.write), log_odds(graph.write_int8)
+    sample = sample_of(exported)
+    exact, divided = log_odds(graph.write), log_odds(graph.write_int8, sample)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(graph, "per_token", lambda encoder: encoder)
-        without = log_odds(graph.write_int8)
-    assert np.abs(with_scales - exact).mean() < np.abs(without - exact).mean()
+        patch.setattr(graph, "evened", lambda encoder, sample: encoder)
+        without = log_odds(graph.write_int8, sample)
+    assert np.abs(divided - exact).mean() < np.abs(without - exact).mean()
+
+
+def test_int8_is_exact_on_every_cpu(exported: Path, tmp_path: Path) -> None:
+    """Where a CPU has no VNNI, the fast product of 8 bits adds two of them in 16: with weights that
+    are all as large as can be it saturates. The reference multiplies whole numbers."""
+    from onnx.reference import ReferenceEvaluator
+
+    encoder, sample = Encoder(load_trained(exported / "model")), sample_of(exported)[:4]
+    with torch.no_grad():
+        for layer in encoder.layers:
+            layer.lin1.weight.fill_(0.05)
+            layer.attention_norm.bias.fill_(1.0)
+    file = tmp_path / "model.int8.onnx"
+    graph.write_int8(encoder, file, sample)
+    exact, engine = ReferenceEvaluator(str(file)), OnnxEngine(file)
+    for given in sample:
+        row = given.numpy()
+        (wanted,) = exact.run(None, {"input_ids": row})
+        found = engine.logits(np.array([row.shape[1]]), lambda rows, row=row: list(row))
+        assert found == pytest.approx(wanted, abs=1e-4)
+
+
+def test_even_attention_stays_exact(tiny_model: Path, tmp_path: Path) -> None:
+    """The layer of model.pooling=mean: one product of the mean of all tokens, in fp32."""
+    network, given = load(tiny_model, pooling="mean"), torch.tensor([[101, 2023, 3185, 102]])
+    with torch.no_grad():
+        network.distilbert.transformer.layer[-1].attention.v_lin.weight += torch.randn(32, 32)
+        assert torch.allclose(Encoder(network)(given), network(given).logits, atol=1e-5)
+    graph.write_int8(Encoder(network), tmp_path / "model.int8.onnx", [given])
+    kinds = {node.name: node.op_type for node in onnx.load(tmp_path / "model.int8.onnx").graph.node}
+    assert [kind for name, kind in kinds.items() if "/mean/MatMul" in name] == ["MatMul"]
+    assert "MatMulInteger" in kinds.values()
 
 
 def test_metrics_json_says_what_the_fast_model_costs(exported: Path) -> None:
@@ -201,8 +244,7 @@ def test_what_completes_a_run_does_not_end_it(
     run.config_file.write_text(text)
     resealed(run.path)
     assert not complete.is_complete(run)
-    monkeypatch.setattr(graph, "write_int8", lambda encoder, path: 1 / 0)
-    monkeypatch.setattr(fast, "_KINDS", {"int8": graph.write_int8})
+    monkeypatch.setattr(graph, "write_int8", lambda encoder, path, sample: 1 / 0)
     assert complete.complete(run, Screen()) == []
     said = capfd.readouterr()
     assert f"python -m imdb_cls.export run={run.path}" in said.out
