@@ -5,7 +5,7 @@ RUN := outputs/rehearsal-$(shell date +%Y%m%d-%H%M%S)
 # Tests of jobs wait for these a while: three workers keep two cores busy.
 WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 
-.PHONY: train rehearse test test-image torture check clean
+.PHONY: train rehearse picture test test-image torture check clean
 
 train: .venv/.installed
 	$(BIN)/python -m imdb_cls.train experiment=quickstart
@@ -15,6 +15,15 @@ rehearse: .venv/.installed
 	$(BIN)/python -m imdb_cls.train +backend=sagemaker experiment=quickstart backend.rehearse=true \
 	  hydra.run.dir=$(RUN)
 	$(BIN)/python -m launch.endpoint deploy $(RUN) rehearse=true
+
+# docs/report.png, which README.md begins with: the head of the report of a quickstart, or of PICTURED=<run>.
+PICTURED ?= outputs/pictured
+CHROMIUM ?= chromium
+picture: .venv/.installed
+	test -f $(PICTURED)/report.html || \
+	  $(BIN)/python -m imdb_cls.train experiment=quickstart hydra.run.dir=$(PICTURED)
+	$(CHROMIUM) --headless --no-sandbox --hide-scrollbars --window-size=1040,680 \
+	  --screenshot=docs/report.png file://$(abspath $(PICTURED))/report.html
 
 test: .venv/.installed-test
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
