@@ -70,7 +70,6 @@ class ModelConfig:
     warmup_ratio: float = knob(0.1, between(0, 1, "the warm-up would outlast the run"))
     warmup_steps: int | None = knob(None, at_least(0))
     attention: str = knob("auto", one_of("auto", "sdpa", "eager"))
-    pooling: str = knob("cls", one_of("cls", "mean"))
     freeze_embeddings: bool = False
     dropout: float = knob(0.1, _PROBABILITY)
     attention_dropout: float = knob(0.0, _PROBABILITY)

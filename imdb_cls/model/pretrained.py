@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,7 +14,6 @@ from imdb_cls.inference.network import WEIGHTS, check_fit, read_weights, to_conf
 from imdb_cls.inference.shape import Shape
 from imdb_cls.inference.tokenizer import SPECIAL, HeadTailTokenizer
 from imdb_cls.model.from_bert import convert_weights
-from imdb_cls.model.mean_layer import has_mean_layer, mean_layer
 from imdb_cls.model.weights import Pretrained
 from imdb_cls.names import LABELS
 from imdb_cls.storage import write_json
@@ -24,17 +22,14 @@ from imdb_cls.storage import write_json
 def load_network(
     pretrained: Pretrained, config: ModelConfig
 ) -> DistilBertForSequenceClassification:
-    """The network with new layers (drawn from torch's generator) and the config's dropouts. Raises
-    UserError if the weights are no DistilBERT, or cannot be read."""
+    """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
+    Raises UserError if the weights are no DistilBERT, or cannot be read."""
     shape, file = Shape.read(pretrained.path), pretrained.path / WEIGHTS
     weights = read_weights(pretrained.path)
     if shape.model_type == "bert":
         with translated(f"{file} is no BERT: it lacks", KeyError):
             weights = {f"distilbert.{n}": weight for n, weight in convert_weights(weights).items()}
     check_fit(shape, weights, pretrained.path)
-    if config.pooling == "mean" and not has_mean_layer(weights, shape.n_layers):
-        weights |= mean_layer(shape)
-        shape = replace(shape, n_layers=shape.n_layers + 1)
     described = to_config(shape)
     described.dropout = config.dropout
     described.attention_dropout = config.attention_dropout

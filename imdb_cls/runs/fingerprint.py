@@ -29,8 +29,7 @@ SHAPES_NUMBERS = (
     *(f"inference/{name}.py" for name in ("forward", "labeller", "network", "padding")),
     *(f"inference/{name}.py" for name in ("shape", "tokenizer")),
     *(f"model/{name}.py" for name in ("calibration", "classifier", "device", "evaluation")),
-    *(f"model/{name}.py" for name in ("from_bert", "mean_layer", "metrics", "optim")),
-    "model/pretrained.py",
+    *(f"model/{name}.py" for name in ("from_bert", "metrics", "optim", "pretrained")),
     *(f"training/{name}.py" for name in ("checkpoints", "fit", "prepare", "trainer")),
     "training/test_split.py",
 )

@@ -187,7 +187,7 @@ NOT_ALLOWED = (
     *("data.source=ftp", "model.pretrained.source=cloud"),
     *("trainer.precision=16", "trainer.precision=fp8", "trainer.eval_precision=64-true"),
     *("trainer.accelerator=tpu", "trainer.progress=loud", "logger.wandb.mode=disabled"),
-    *("model.pooling=max", "model.attention=flash"),
+    "model.attention=flash",
     *("metric=accuracy", "metric=test/accuracy", "metric=val/accurracy"),
 )
 DEVICES = ("0", "-1", "two", "1.5", "True", "[]", "[0, -1]", "[0, 0]")

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import onnx
 import torch
 from torch import Tensor
 
@@ -44,19 +43,11 @@ def write_int8(encoder: Encoder, path: Path, sample: Sequence[Tensor]) -> None:
         quantize_dynamic(
             whole,
             path,
-            nodes_to_exclude=_products_of_one_token(whole),
             op_types_to_quantize=["MatMul", "Gemm"],
             weight_type=QuantType.QInt8,
             per_channel=True,
             extra_options={"MatMulConstBOnly": True},
         )
-
-
-def _products_of_one_token(path: Path) -> list[str]:
-    """The nodes that stay in fp32: those of even attention, whose matrix is nearly the identity, of
-    which 8 bits would keep nothing else. It takes one product a review."""
-    nodes = onnx.load(str(path)).graph.node
-    return [node.name for node in nodes if "/mean/" in node.name]
 
 
 @contextlib.contextmanager
