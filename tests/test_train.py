@@ -221,6 +221,7 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     done = command(
         *("train", "experiment=quickstart", f"hydra.run.dir={run}", "logger.wandb.mode=offline"),
         *("data.train_size=48", "data.val_size=16", "data.test_size=16", "data.max_length=48"),
+        "data.train_max_length=32",
         cwd=tmp_path,
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -30,7 +30,8 @@ def check_config(config: Config) -> None:
     if (config.data.train_max_length or 0) > config.data.max_length:
         raise UserError(
             f"data.train_max_length={config.data.train_max_length} is above"
-            f" data.max_length={config.data.max_length}: the model would never read so many again"
+            f" data.max_length={config.data.max_length}: the model would never read so many again;"
+            " set it to null, or lower"
         )
     _check_devices(config.trainer.devices, config.data.batch_size)
     if config.data.train_size:
