@@ -16,7 +16,7 @@ from imdb_cls.reports.formats import duration
 from imdb_cls.terminal import Screen
 
 # Steps and seconds that are measured before anything is said; the very first step is none of them.
-_STEPS, _SECONDS = 3, 8.0
+_STEPS, _SECONDS = 5, 8.0
 # The reviews that are scored to see how long those of test will take.
 _PROBED = 4
 # A training step is a forward and a backward pass; the latter takes twice as long (Kaplan et al.
