@@ -127,8 +127,8 @@ def test_the_examples_on_its_page_are_as_it_answers(served: Served) -> None:
     for name, example in asked.items():
         status, found = served.ask(example["value"])
         assert status == 200
-        assert re.sub(r"[\d.]+|POS|NEG", "", str(found)) == re.sub(
-            r"[\d.]+|POS|NEG", "", str(given[name]["value"])
+        assert re.sub(r"[\d.]+|POSITIVE|NEGATIVE", "", str(found)) == re.sub(
+            r"[\d.]+|POSITIVE|NEGATIVE", "", str(given[name]["value"])
         )
 
 
