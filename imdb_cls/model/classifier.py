@@ -27,7 +27,7 @@ class SentimentClassifier(LightningModule):
         seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
-        fused: whether the attention is computed by PyTorch's fused kernels (optim.fused_attention).
+        fused: whether PyTorch's fused kernels compute the attention (device.fused_attention).
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Which device trains, and in which precision it does so natively."""
+"""Which device trains, in which precision it does so natively, and with which attention kernels."""
 
 import contextlib
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from imdb_cls.config import TrainerConfig
+from imdb_cls.config import ModelConfig, TrainerConfig
 from imdb_cls.errors import UserError
 
 # In /proc/cpuinfo: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
@@ -46,6 +46,15 @@ def choose_device(config: TrainerConfig) -> Device:
         _precision("trainer.precision", config.precision, accelerator),
         _precision("trainer.eval_precision", config.eval_precision, accelerator),
     )
+
+
+def fused_attention(config: ModelConfig, accelerator: str, max_length: int) -> bool:
+    """Whether to train with PyTorch's fused attention (sdpa), which is the fastest on a GPU. On a
+    CPU its backward pass is slower than plain matrix products up to some 256 tokens
+    (benchmarks/speed.py)."""
+    if config.attention != "auto":
+        return config.attention == "sdpa"
+    return accelerator != "cpu" or max_length > 256
 
 
 def processes(config: TrainerConfig) -> int:

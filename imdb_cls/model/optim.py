@@ -1,4 +1,4 @@
-"""AdamW with layer-wise learning-rate decay, a linear warm-up and decay, and the kernels."""
+"""AdamW with layer-wise learning-rate decay, and a linear warm-up and decay."""
 
 from collections import defaultdict
 from typing import Any
@@ -39,15 +39,6 @@ def parameter_groups(
         }
         for (level, decayed), parameters in sorted(groups.items())
     ]
-
-
-def fused_attention(config: ModelConfig, accelerator: str, max_length: int) -> bool:
-    """Whether to train with PyTorch's fused attention (sdpa), which is the fastest on a GPU. On a
-    CPU its backward pass is slower than plain matrix products up to some 256 tokens
-    (benchmarks/speed.py)."""
-    if config.attention != "auto":
-        return config.attention == "sdpa"
-    return accelerator != "cpu" or max_length > 256
 
 
 def build(

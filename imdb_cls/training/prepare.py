@@ -10,8 +10,7 @@ from imdb_cls.config.steps import training_steps, warmup_steps
 from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
-from imdb_cls.model.device import Device, choose_device
-from imdb_cls.model.optim import fused_attention
+from imdb_cls.model.device import Device, choose_device, fused_attention
 from imdb_cls.model.pretrained import load_network
 from imdb_cls.training.loggers.build import check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve

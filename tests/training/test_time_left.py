@@ -34,14 +34,14 @@ def test_one_line_says_it_and_the_numbers_stay(
     trained: Path, train_here: Train, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = Asked()
-    run = train_here("trainer.val_check_interval=0.5", name="half", callbacks=[asked])
+    train_here("trainer.val_check_interval=0.5", name="half", callbacks=[asked])
     capsys.readouterr()
     run = train_here(name="whole")
     said = capsys.readouterr().out
     assert len(re.findall(r"about .* s to go: .* s of training, .* s of testing", said)) == 1
     assert metrics_of(run) == metrics_of(trained)
     assert values(run) == values(trained)
-    # Two epochs of 6 steps, with a validation after every third. At the fourth it is known.
+    # Two epochs of 6 steps, with a validation after every third. At the sixth step it is known.
     assert len(asked.left) == 3
     assert min(asked.left[:2]) > 0
     assert asked.left[2] == 0
