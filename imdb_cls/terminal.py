@@ -85,16 +85,17 @@ def quiet_libraries() -> None:
     for pattern in _SILENCED:
         warnings.filterwarnings("ignore", message=pattern)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("HF_DATASETS_DISABLE_PROGRESS_BARS", "1")
 
 
 def quiet_loaded_libraries(bars: bool) -> None:
     """Imports the libraries that can be silenced only then; `bars` keeps those of downloads."""
-    import datasets
     import transformers
 
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    datasets.disable_progress_bars()
+    if datasets := sys.modules.get("datasets"):  # else quiet_libraries did it, and it is slow
+        datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     if not bars:

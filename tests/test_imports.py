@@ -15,19 +15,44 @@ PACKAGE = Path(imdb_cls.__file__).parent
 AWS = {"sagemaker", "sagemaker_core", "boto3", "botocore", "moto"}
 
 
-def imported(*words: str) -> set[str]:
+# Each of them takes a second or more to import where torch takes two.
+TRAINING = {"pytorch_lightning", "lightning_fabric", "optuna", "onnx"}
+NETWORKS = {"torch", "transformers"}
+TABLES = {"datasets", "pandas"}
+
+
+def imported(*words: object, code: int = 0) -> set[str]:
     """The packages that `python -m …` has imported when it ends."""
-    done = subprocess.run(
-        [sys.executable, "-c", SHOWING, *words], capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
+    command = [sys.executable, "-c", SHOWING, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == code, done.stderr
     return imported_in(done.stdout)
 
 
-def test_help_imports_no_aws_and_no_torch() -> None:
-    names = imported("imdb_cls.train", "--help")
+@pytest.mark.parametrize(("word", "code"), [("--help", 0), ("model.learning_rat=1", 2)])
+def test_help_and_errors_import_nothing_that_is_slow(word: str, code: int) -> None:
+    names = imported("imdb_cls.train", word, code=code)
     assert "hydra" in names
-    assert not names & {*AWS, "launch", "torch"}
+    slow = {"numpy", "pyarrow", "scipy", "sklearn", "matplotlib", "tokenizers", "huggingface_hub"}
+    assert not names & {*AWS, *TRAINING, *NETWORKS, *TABLES, *slow, "launch"}
+
+
+def test_a_fast_model_answers_without_torch(fast_run: Path) -> None:
+    names = imported("imdb_cls.predict", f"run={fast_run}", "i liked it")
+    assert "onnxruntime" in names
+    assert not names & {*AWS, *TRAINING, *NETWORKS, *TABLES, "scipy", "sklearn", "matplotlib"}
+
+
+def test_a_network_answers_without_what_reads_or_trains(trained: Path) -> None:
+    names = imported("imdb_cls.predict", f"run={trained}", "i liked it")
+    assert names >= NETWORKS
+    assert not names & {*AWS, *TRAINING, *TABLES, "torchmetrics", "sklearn", "matplotlib"}
+
+
+def test_an_evaluation_imports_nothing_that_trains_or_draws(trained: Path, tmp_path: Path) -> None:
+    names = imported("imdb_cls.evaluate", f"run={trained}", f"output={tmp_path}/out")
+    assert "torchmetrics" in names
+    assert not names & {*AWS, *TRAINING, "captum", "cleanlab", "sklearn"}
 
 
 def test_a_local_run_imports_no_aws(local_run: Path) -> None:

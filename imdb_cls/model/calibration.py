@@ -1,11 +1,14 @@
 """Temperature scaling: probabilities that say how often they are right."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import numpy.typing as npt
-import torch
-from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.inference.engine import LogOdds
+
+if TYPE_CHECKING:
+    from transformers import DistilBertForSequenceClassification
 
 # A temperature beyond these would only say "much surer" or "much less sure".
 _LOWEST, _HIGHEST = 0.05, 20.0
@@ -52,9 +55,11 @@ def cross_entropy(margin: npt.NDArray[np.float64], temperature: float) -> float:
     return float(np.logaddexp(0, -margin / temperature).mean())
 
 
-def fold(network: DistilBertForSequenceClassification, temperature: float) -> None:
+def fold(network: "DistilBertForSequenceClassification", temperature: float) -> None:
     """Divides the logits by the temperature, in the weights of the last layer. So the network gives
     calibrated probabilities wherever it is loaded, in a stock container too."""
+    import torch
+
     with torch.no_grad():
         network.classifier.weight.div_(temperature)
         network.classifier.bias.div_(temperature)

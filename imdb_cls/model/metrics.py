@@ -17,9 +17,7 @@ from torchmetrics.classification import (
 )
 
 from imdb_cls.names import SCALARS
-
-# Of the calibration error.
-BINS = 15
+from imdb_cls.runs.predictions import BINS, wilson_interval
 
 
 class CrossEntropy(MeanMetric):
@@ -88,11 +86,3 @@ def compute_metrics(probability: Tensor, label: Tensor) -> dict[str, Any]:
         "confusion_matrix": confusion.compute().tolist(),
         "samples": len(label),
     }
-
-
-def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
-    """95 % interval of a proportion (Wilson 1927), right near 0 and 1 too."""
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
-    return float(interval.low), float(interval.high)

@@ -18,6 +18,8 @@ Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Interval = tuple[float, float]
 
+# Bins of equal width of the predicted label's probability, for the calibration error.
+BINS = 15
 _TINY = 1e-12
 _COLUMNS = {
     "index": np.int64,
@@ -89,3 +91,11 @@ def read(path: Path) -> Predictions | None:
         if not ((found.probability >= 0) & (found.probability <= 1)).all():
             raise ValueError("a probability is not between 0 and 1")
         return found
+
+
+def wilson_interval(successes: int, trials: int) -> tuple[float, float]:
+    """95 % interval of a proportion (Wilson 1927), right near 0 and 1 too."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, trials).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

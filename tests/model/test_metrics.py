@@ -9,6 +9,7 @@ from sklearn import metrics as reference
 
 from imdb_cls.model import metrics
 from imdb_cls.names import SCALARS
+from imdb_cls.runs.predictions import wilson_interval
 
 # By hand: 2 true negatives, 1 false positive, 2 false negatives, 4 true positives.
 LABELS = torch.tensor([1, 1, 1, 1, 1, 1, 0, 0, 0])
@@ -96,7 +97,7 @@ def test_a_score_of_one_half_is_negative_everywhere() -> None:
     found = metrics.compute_metrics(scores, torch.tensor([0, 1, 1]))
     assert found["confusion_matrix"] == [[1, 0], [1, 1]]
     assert found["accuracy"] == pytest.approx(2 / 3, abs=1e-12)
-    assert found["accuracy_ci95"] == list(metrics.wilson_interval(2, 3))
+    assert found["accuracy_ci95"] == list(wilson_interval(2, 3))
 
 
 def test_uneven_batches_give_what_all_at_once_gives() -> None:
@@ -138,7 +139,7 @@ def test_metrics_are_named_and_ordered_as_promised() -> None:
     ],
 )
 def test_wilsons_interval(successes: int, trials: int, low: float, high: float) -> None:
-    found = metrics.wilson_interval(successes, trials)
+    found = wilson_interval(successes, trials)
     assert found == pytest.approx((low, high), abs=5e-5)
     # Wilson 1927: centre (p + z²/2n) / (1 + z²/n), with z = 1.959964.
     z2 = 1.959964**2
@@ -152,5 +153,5 @@ def test_wilsons_interval(successes: int, trials: int, low: float, high: float) 
 def test_the_interval_is_that_of_the_accuracy() -> None:
     found = metrics.compute_metrics(SCORES, LABELS)
     low, high = found["accuracy_ci95"]
-    assert (low, high) == metrics.wilson_interval(6, 9)
+    assert (low, high) == wilson_interval(6, 9)
     assert low < found["accuracy"] < high

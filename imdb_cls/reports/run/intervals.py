@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from imdb_cls.model.metrics import BINS, wilson_interval
 from imdb_cls.reports.run.parts import bins_of
-from imdb_cls.runs.predictions import Floats, Interval, Ints, Predictions
+from imdb_cls.runs.predictions import BINS, Floats, Interval, Ints, Predictions, wilson_interval
 
 # The standard normal distribution has 97.5 % of its mass below it.
 Z = 1.959963984540054

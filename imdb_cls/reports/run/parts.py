@@ -4,8 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.model.metrics import BINS, wilson_interval
-from imdb_cls.runs.predictions import Bools, Floats, Interval, Ints, Predictions
+from imdb_cls.runs.predictions import (
+    BINS,
+    Bools,
+    Floats,
+    Interval,
+    Ints,
+    Predictions,
+    wilson_interval,
+)
 
 # A part of fewer reviews says nothing.
 _FEWEST = 10
@@ -67,7 +74,7 @@ def _part(name: str, mask: Bools, predictions: Predictions) -> Part:
 
 
 def bins_of(confidence: Floats) -> Ints:
-    """The number of each confidence's bin, of metrics.BINS; those below a half stay empty."""
+    """The number of each confidence's bin, of predictions.BINS; those below a half stay empty."""
     return np.minimum((confidence * BINS).astype(np.int64), BINS - 1)
 
 

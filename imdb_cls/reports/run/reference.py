@@ -3,8 +3,7 @@
 from typing import Any
 
 from imdb_cls.config import CONF_DIR
-from imdb_cls.model.metrics import wilson_interval
-from imdb_cls.runs.predictions import Interval
+from imdb_cls.runs.predictions import Interval, wilson_interval
 from imdb_cls.runs.records import yaml_of
 
 # The number of its test reviews.
