@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imdb_cls import cli
+from imdb_cls.loading import importing
 from imdb_cls.storage import check_writable, shortened, write_json
 from imdb_cls.terminal import Screen, quiet_libraries
 
@@ -62,12 +63,13 @@ class Arguments:
 def evaluate(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     quiet_libraries()
-    from imdb_cls.data import sources, splits
-    from imdb_cls.data.tokens import tokenize
-    from imdb_cls.model.evaluation import evaluate_split
-    from imdb_cls.model.open import open_labeller
-    from imdb_cls.runs.reviews import cache_of, splits_of
-    from imdb_cls.runs.run import Run
+    with importing():
+        from imdb_cls.data import sources, splits
+        from imdb_cls.data.tokens import tokenize
+        from imdb_cls.model.evaluation import evaluate_split
+        from imdb_cls.model.open import open_labeller
+        from imdb_cls.runs.reviews import cache_of, splits_of
+        from imdb_cls.runs.run import Run
 
     run = Run.open(given.run, complete=True)
     config = run.config()

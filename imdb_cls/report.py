@@ -6,6 +6,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
+from imdb_cls.loading import importing
 from imdb_cls.storage import check_writable
 from imdb_cls.terminal import quiet_libraries
 
@@ -38,11 +39,13 @@ def report(given: Arguments) -> None:
     output = _writable(given.output)
     check_writable(output or (runs[0].report_file if len(runs) == 1 else Path("compare.html")))
     if len(runs) == 1:
-        from imdb_cls.reports.run.page import write
+        with importing():
+            from imdb_cls.reports.run.page import write
 
         print(write(runs[0], output=output))
     else:
-        from imdb_cls.reports.compare.page import write as compare
+        with importing():
+            from imdb_cls.reports.compare.page import write as compare
 
         print(compare([run.path for run in runs], output or Path("compare.html")))
     from imdb_cls.model import contents

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError
+from imdb_cls.loading import importing
 from imdb_cls.terminal import Screen
 
 _SYNOPSIS = "usage: python -m imdb_cls.sweep DIR"
@@ -23,7 +24,8 @@ def sweep(words: list[str]) -> None:
     if len(words) != 1 or words[0].startswith("-"):
         given = f"not '{' '.join(words)}'" if words else "such as multirun/<date>/<time>"
         raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
-    from imdb_cls.reports.sweep.conclude import conclude
+    with importing():
+        from imdb_cls.reports.sweep.conclude import conclude
 
     if not conclude(Path(words[0]), Screen()):
         sys.exit(1)

@@ -15,6 +15,7 @@ from imdb_cls.config import Config, parse
 from imdb_cls.config.overrides import group_of, key_of, task_overrides
 from imdb_cls.container import check_gpu, job_name, results
 from imdb_cls.errors import UserError
+from imdb_cls.loading import importing
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.sweep import Sweep
 from imdb_cls.sweeps import plugin
@@ -66,8 +67,9 @@ def backend() -> ModuleType:
 
 
 def _train_here(config: Config, directory: Path, overrides: list[str]) -> float | Outcome:
-    from imdb_cls.training.checkpoints import Stopped
-    from imdb_cls.training.fit import resume, train
+    with importing():
+        from imdb_cls.training.checkpoints import Stopped
+        from imdb_cls.training.fit import resume, train
 
     in_sweep = not OmegaConf.is_missing(HydraConfig.get().job, "num")
     try:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from imdb_cls.errors import UserError, missing, one_line
 from imdb_cls.inference.settings import check_file
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.loading import importing
 from imdb_cls.model.open import settings_of
 from imdb_cls.runs import predictions
 from imdb_cls.runs.curves import Curves
@@ -64,7 +65,8 @@ def read(run: Run) -> Contents:
 
 
 def _check_model(run: Run) -> None:
-    from imdb_cls.inference.network import read_weights
+    with importing():
+        from imdb_cls.inference.network import read_weights
 
     model, settings = run.model_dir, settings_of(run)
     HeadTailTokenizer.load(model, settings.max_length, settings.head_fraction)

@@ -10,6 +10,7 @@ from imdb_cls.inference.engine import Engine, has_gpu, open_fast
 from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.loading import importing
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import notice
 
@@ -44,7 +45,8 @@ def open_labeller(
         on_cpu = accelerator == "cpu" or (accelerator == "auto" and not has_gpu())
         engine = open_fast(run.model_dir, settings.fast) if on_cpu else None
     if engine is None:
-        from imdb_cls.model.device import choose_device
+        with importing():
+            from imdb_cls.model.device import choose_device
 
         config = run.config()
         asked = replace(config.trainer, accelerator=accelerator, devices="auto", precision="auto")
@@ -57,9 +59,10 @@ def open_labeller(
 
 def load_engine(model: Path, pad_id: int, device: "Device", batch_size: int) -> "TorchEngine":
     """The network of a model/ directory, on a device and in its eval_precision."""
-    from imdb_cls.inference.network import TorchEngine, load_trained
-    from imdb_cls.model.device import torch_device
-    from imdb_cls.terminal import quiet_loaded_libraries
+    with importing():
+        from imdb_cls.inference.network import TorchEngine, load_trained
+        from imdb_cls.model.device import torch_device
+        from imdb_cls.terminal import quiet_loaded_libraries
 
     quiet_loaded_libraries(bars=False)
     where = torch_device(device.accelerator)

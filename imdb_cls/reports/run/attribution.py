@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.loading import importing
 
 # Steps of the Gauss-Legendre quadrature, tried in turn until the figures are exact enough. For most
 # reviews, 12 are exact to a few per cent.
@@ -58,11 +59,12 @@ def attribute(
         UserError: the network is damaged.
         ImportError: captum is not installed.
     """
-    import torch
-    from captum.attr import LayerIntegratedGradients
+    with importing():
+        import torch
+        from captum.attr import LayerIntegratedGradients
 
-    from imdb_cls.inference.forward import logits
-    from imdb_cls.inference.network import load_trained
+        from imdb_cls.inference.forward import logits
+        from imdb_cls.inference.network import load_trained
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = load_trained(model_dir)
