@@ -128,8 +128,9 @@ def _candidates(reviews: datasets.Dataset) -> Candidates:
     found = np.empty(len(reviews), dtype=_CANDIDATE)
     batches = reviews.iter(batch_size=1000)
     texts = (text.encode() for batch in batches for text in batch["text"])
+    hashes = (hashlib.blake2b(text, digest_size=16).digest() for text in texts)
     found["row"] = np.arange(len(reviews))
-    found["hash"] = [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+    found["hash"] = np.fromiter(hashes, "S16", len(reviews))
     found["label"] = reviews["label"][:]
     return found
 

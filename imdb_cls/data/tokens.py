@@ -3,6 +3,7 @@
 import hashlib
 import os
 import weakref
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,10 +69,10 @@ def tokenize(split: Split, tokenizer: HeadTailTokenizer, cache: Path) -> Tokens:
     split.check_unharmed()
     if not has(file):
         with writing(file) as partial, partial.open("wb") as target:
-            whole = []
+            whole = array("i")
             for batch in split.reviews.iter(batch_size=_BATCH):
                 given = tokenizer(batch["text"])
-                whole += given["tokens"]
+                whole.extend(given["tokens"])
                 for ids in given["input_ids"]:
                     target.write(np.asarray(ids, np.int32).tobytes())
             target.write(np.asarray(whole, np.int32).tobytes())

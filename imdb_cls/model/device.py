@@ -51,7 +51,7 @@ def choose_device(config: TrainerConfig) -> Device:
 def fused_attention(config: ModelConfig, accelerator: str, max_length: int) -> bool:
     """Whether to train with PyTorch's fused attention (sdpa), which is the fastest on a GPU. On a
     CPU its backward pass is slower than plain matrix products up to some 256 tokens
-    (benchmarks/speed.py)."""
+    (benchmarks/ablation.py)."""
     if config.attention != "auto":
         return config.attention == "sdpa"
     return accelerator != "cpu" or max_length > 256

@@ -1,4 +1,6 @@
-"""What makes training and testing fast, one change at a time: python benchmarks/speed.py [steps]
+"""What makes training and testing fast, one change at a time.
+
+    python -m benchmarks.ablation [steps=10] [output=FILE]
 
 Reviews per second on this machine's first device, with the packaged weights and reviews. Machines
 differ and share their cores: trust the ratios within one run.
@@ -6,14 +8,15 @@ differ and share their cores: trust the ratios within one run.
 
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from rich.console import Console
 
+from benchmarks.bench import Report
+from imdb_cls import cli
 from imdb_cls.config import CONF_DIR, Config, parse
 from imdb_cls.data import sources
 from imdb_cls.data.samplers import train_batches
@@ -26,7 +29,13 @@ from imdb_cls.model import pretrained
 from imdb_cls.model.device import choose_device, torch_device
 from imdb_cls.model.optim import build
 from imdb_cls.model.weights import locate
-from imdb_cls.terminal import as_table, quiet_loaded_libraries
+from imdb_cls.terminal import quiet_loaded_libraries
+
+
+@dataclass
+class Arguments:
+    steps: int | None = 10
+    output: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,22 +154,18 @@ def _wait(where: torch.device) -> None:
 
 
 def main() -> None:
-    steps = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    quiet_loaded_libraries(bars=False)
-    config = base_config()
-    resolved = choose_device(config.trainer)
-    console = Console(highlight=False)
-    console.print(f"{resolved.name}, native precision {resolved.precision}, {steps} steps each")
-    for title, recipes, training in (("training", TRAINING, True), ("testing", TESTING, False)):
-        rows: list[dict[str, str]] = []
-        first = 0.0
-        for recipe in recipes:
-            speed = measure(recipe, config, steps, training)
-            first = first or speed
-            rows.append(
-                {title: recipe.name, "reviews/s": f"{speed:.1f}", "×": f"{speed / first:.1f}"}
-            )
-        console.print(as_table(rows, "", boxed=console.is_terminal))
+    with cli.one_line_errors():
+        given = cli.arguments(Arguments, sys.argv[1:], __doc__ or "")
+        quiet_loaded_libraries(bars=False)
+        config, report = base_config(), Report("ablation", asdict(given), given.output)
+        for title, recipes, training in (("training", TRAINING, True), ("testing", TESTING, False)):
+            first = 0.0
+            for recipe in recipes:
+                with report.measuring(f"{title}: {recipe.name}"):
+                    speed = measure(recipe, config, given.steps or 1, training)
+                first = first or speed
+                report.add({"": f"{title}: {recipe.name}", "reviews/s": speed, "×": speed / first})
+        report.close()
 
 
 if __name__ == "__main__":

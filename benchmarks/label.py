@@ -1,6 +1,6 @@
-"""What labelling costs: `predict`, `serve` and transformers.pipeline on the same reviews.
+"""What labelling costs: `predict` and `serve` beside transformers.pipeline and ONNX Runtime's int8.
 
-    python benchmarks/serving.py RUN [reviews=2000] [rounds=2]
+    python -m benchmarks.label RUN [reviews=2000] [rounds=2] [output=FILE]
 
 The first reviews of the run's own test split, and the shares of labels that are the pipeline's and
 the network's in torch: the pipeline cuts a long review's end off, a run keeps it. Each round
@@ -18,24 +18,23 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
+from benchmarks.bench import Report, Row
 from imdb_cls import cli
 from imdb_cls.data.load import load_splits
-from imdb_cls.inference.engine import cores
-from imdb_cls.model.open import open_labeller
+from imdb_cls.inference.engine import OnnxEngine
+from imdb_cls.inference.labeller import Labeller
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
+from imdb_cls.model.open import open_labeller, settings_of
 from imdb_cls.names import LABELS
 from imdb_cls.runs.run import Run
-from imdb_cls.terminal import as_table, quiet_libraries, quiet_loaded_libraries
+from imdb_cls.terminal import quiet_libraries, quiet_loaded_libraries
 
-USAGE = """
-usage: python benchmarks/serving.py RUN [reviews=2000] [rounds=2]
-"""
 PIPELINE = "transformers.pipeline"
 TORCH = "the network in torch, fp32"
 # Clients at once, and texts a request.
@@ -46,6 +45,7 @@ _MANY, _FEW = (4, 32), (8, 1)
 class Arguments:
     reviews: int | None = 2000
     rounds: int | None = 2
+    output: str | None = None
     words: list[str] = field(default_factory=list)
 
 
@@ -114,12 +114,29 @@ def predict(run: Path, texts: list[str]) -> list[str]:
         return [json.loads(line)["label"] for line in output.read_text().splitlines()]
 
 
-def pipeline(run: Path) -> Callable[[list[str]], list[str]]:
+def pipeline(run: Path, **settings: int) -> Callable[[list[str]], list[str]]:
     from transformers import pipeline
 
     # Without truncation=True it fails on the first long review.
-    model = pipeline("text-classification", str(run / "model"), truncation=True)
+    model = pipeline("text-classification", str(run / "model"), truncation=True, **settings)
     return lambda texts: [row["label"] for row in model(texts)]
+
+
+def plain_int8(run: Run, directory: Path) -> Callable[[list[str]], list[str]]:
+    """ONNX Runtime's own dynamic quantization of the network, with its defaults, in our engine."""
+    from onnxruntime.quantization import quantize_dynamic
+
+    from imdb_cls.inference.network import load_trained
+    from imdb_cls.model.onnx import graph
+    from imdb_cls.model.onnx.encoder import Encoder
+
+    whole, small = directory / "whole.fp32.onnx", directory / "plain.int8.onnx"
+    graph.write(Encoder(load_trained(run.model_dir)), whole)
+    quantize_dynamic(whole, small)
+    settings = settings_of(run)
+    tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
+    model = Labeller(OnnxEngine(small), tokenizer, settings.temperature)
+    return lambda texts: [LABELS[int(score > 0.5)] for score in model.probabilities(texts)]
 
 
 def network(run: Run) -> Callable[[list[str]], list[str]]:
@@ -130,24 +147,30 @@ def network(run: Run) -> Callable[[list[str]], list[str]]:
 
 def main() -> None:
     with cli.one_line_errors():
-        given = cli.arguments(Arguments, sys.argv[1:], USAGE, free="words")
+        given = cli.arguments(Arguments, sys.argv[1:], __doc__ or "", free="words")
         quiet_libraries()
         run = Run.open(given.words[0] if given.words else "", complete=True)
-        measure(run, given.reviews or 0, given.rounds or 0)
+        measure(run, given, Report("label", asdict(given), given.output))
 
 
-def measure(run: Run, count: int, rounds: int) -> None:
+def measure(run: Run, given: Arguments, report: Report) -> None:
     quiet_loaded_libraries(bars=False)
-    config = run.config()
-    test = load_splits(config.data, Path(config.cache_dir).expanduser()).test.reviews[:count]
-    texts, truth = list(test["text"]), np.array(test["label"])
-    console = Console(highlight=False, width=120)
-    with serving(run.path) as (port, ready):
-        console.print(f"{ready}\n{len(texts):,} reviews, {rounds} rounds, {cores()} cores")
+    config, rounds = run.config(), given.rounds or 1
+    test = load_splits(config.data, Path(config.cache_dir).expanduser()).test
+    reviews = test.reviews[: given.reviews]
+    texts, truth = list(reviews["text"]), np.array(reviews["label"])
+    with (
+        serving(run.path) as (port, ready),
+        tempfile.TemporaryDirectory() as scratch,
+        report.measuring("a few reviews, to warm up"),
+    ):
+        report.facts["server"] = ready
         many, few, alone = (Client(port) for _ in range(3))
         contenders = {
             PIPELINE: Contender(pipeline(run.path)),
+            f"{PIPELINE}, batches of 32": Contender(pipeline(run.path, batch_size=32)),
             TORCH: Contender(network(run)),
+            "ONNX Runtime's own int8": Contender(plain_int8(run, Path(scratch))),
             "predict, the whole command": Contender(lambda texts: predict(run.path, texts)),
             f"serve, {_MANY[0]} clients × {_MANY[1]} texts": Contender(
                 lambda texts: many.label(texts, *_MANY)
@@ -156,19 +179,21 @@ def measure(run: Run, count: int, rounds: int) -> None:
             "serve, 1 client × 1 text": Contender(lambda texts: alone.label(texts, 1, 1)),
         }
         for contender in contenders.values():
-            contender.label(texts[:8])  # warm
+            contender.label(texts[:8])
         few.latencies.clear()
         alone.latencies.clear()
         names = list(contenders)
         for number in range(rounds):
             for name in names if number % 2 == 0 else reversed(names):
-                contender = contenders[name]
-                begin = time.perf_counter()
-                contender.labels = contender.label(texts)
-                contender.seconds += time.perf_counter() - begin
+                with report.measuring(f"round {number + 1} of {rounds}: {name}"):
+                    contender = contenders[name]
+                    begin = time.perf_counter()
+                    contender.labels = contender.label(texts)
+                    contender.seconds += time.perf_counter() - begin
     latencies = {names[-2]: few.latencies, names[-1]: alone.latencies}
-    rows = [_row(name, contenders, rounds, truth, latencies.get(name)) for name in contenders]
-    console.print(as_table(rows, "", boxed=console.is_terminal))
+    for name in contenders:
+        report.add(_row(name, contenders, rounds, truth, latencies.get(name)))
+    report.close()
 
 
 def _row(
@@ -177,21 +202,21 @@ def _row(
     rounds: int,
     truth: np.ndarray,
     latencies: list[float] | None,
-) -> dict[str, str]:
+) -> Row:
     contender, reference = contenders[name], contenders[PIPELINE]
     labels = np.array(contender.labels)
     equal = [(labels == np.array(contenders[other].labels)).mean() for other in (PIPELINE, TORCH)]
     right = ((labels == "POSITIVE") == (truth == 1)).mean()
-    p50, p95 = np.percentile(latencies, [50, 95]) * 1000 if latencies else (0, 0)
+    p50, p95 = np.percentile(latencies, [50, 95]).tolist() if latencies else (None, None)
     return {
         "": name,
-        "reviews/s": f"{rounds * len(labels) / contender.seconds:.1f}",
-        "×": f"{reference.seconds / contender.seconds:.1f}",
+        "reviews/s": rounds * len(labels) / contender.seconds,
+        "× pipeline": reference.seconds / contender.seconds,
         "= pipeline's": f"{equal[0]:.1%}",
         "= torch's": f"{equal[1]:.1%}",
         "accuracy": f"{right:.4f}",
-        "p50": f"{p50:.1f} ms" if latencies else "",
-        "p95": f"{p95:.1f} ms" if latencies else "",
+        "p50, s": p50,
+        "p95, s": p95,
     }
 
 

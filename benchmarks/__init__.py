@@ -1,0 +1,1 @@
+"""What training, labelling and starting cost: one command each, all of a table in one run."""
