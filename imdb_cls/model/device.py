@@ -1,6 +1,7 @@
 """Which device trains, in which precision it does so natively, and with which attention kernels."""
 
 import contextlib
+import ctypes
 import os
 import platform
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import torch
 from imdb_cls.config import ModelConfig, TrainerConfig
 from imdb_cls.errors import UserError
 
+# mallopt(3): how many blocks malloc may map, and how much freed memory makes it give some back.
+_M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
 # In /proc/cpuinfo: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
 _NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
@@ -40,12 +43,24 @@ def choose_device(config: TrainerConfig) -> Device:
         raise UserError(f"trainer.num_nodes={config.num_nodes}: start the command with torchrun")
     if accelerator == "mps" and not torch.backends.mps.is_available():
         raise UserError("trainer.accelerator=mps: no such device here; take cpu or auto")
+    if accelerator == "cpu":
+        _keep_freed_memory()
     return Device(
         accelerator,
         _name(accelerator),
         _precision("trainer.precision", config.precision, accelerator),
         _precision("trainer.eval_precision", config.eval_precision, accelerator),
     )
+
+
+def _keep_freed_memory() -> None:
+    """Lets this process keep the memory that a step frees, where glibc allocates it. Else large
+    tensors are mapped for every step, and the system clears each of their pages: a tenth of a
+    step's time (docs/benchmarks.md)."""
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, -1)
 
 
 def fused_attention(config: ModelConfig, accelerator: str, max_length: int) -> bool:

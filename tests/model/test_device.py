@@ -1,5 +1,8 @@
 """Which device and precision `auto` comes to."""
 
+import platform
+import subprocess
+
 import pytest
 import torch
 
@@ -93,3 +96,27 @@ def test_a_gpu_without_kernels_is_refused_at_once(
     monkeypatch.setattr(device, "_name", lambda accelerator: "Tesla V100")
     with pytest.raises(UserError, match=r"has no kernels for Tesla V100 \(sm_[78]0\)"):
         device.check_kernels(capability, architectures)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+def test_what_a_step_frees_is_there_for_the_next_one(python: list[str]) -> None:
+    """Else the system would clear each page of a large tensor again, in every step."""
+    program = """
+import resource, sys, torch
+from imdb_cls.config import TrainerConfig
+from imdb_cls.model.device import choose_device
+
+def faults():
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        torch.ones(1 << 24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - start
+
+before = faults()
+choose_device(TrainerConfig(accelerator="cpu"))
+faults()
+print(before, faults())
+"""
+    done = subprocess.run([*python, "-c", program], capture_output=True, text=True, timeout=60)
+    before, after = map(int, done.stdout.split())
+    assert after < before / 100
