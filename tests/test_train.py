@@ -134,6 +134,22 @@ def test_training_reviews_alone_are_cut_to_train_max_length(train_here: Train) -
     assert read(mixed, "model/inference.json")["max_length"] == 64
 
 
+def test_epochs_may_read_more_and_more(train_here: Train) -> None:
+    """As they would alone: the second one does what a run of 32 tokens does in its second."""
+
+    def lengths(name: str, *tokens: str) -> list[float]:
+        run = train_here("data.max_length=64", "trainer.log_every_n_steps=1", *tokens, name=name)
+        return [float(row[3]) for row in values(run) if row[2] == "train/loss"]
+
+    brief = lengths("brief", "data.train_max_length=16")
+    growing = lengths("growing", "data.train_max_length=[16,32]")
+    windows = lengths("windows", "data.train_max_length=[16,32]", "data.window_epochs=1")
+    half = len(brief) // 2
+    assert growing[:half] == brief[:half]
+    assert growing[half:] != brief[half:]
+    assert windows[:half] != brief[:half]
+
+
 def test_a_tiny_model_learns(train_here: Train) -> None:
     run = train_here(
         *("data.train_size=1200", "data.max_length=64", "data.test_size=400"),

@@ -27,12 +27,7 @@ def check_config(config: Config) -> None:
     """Raises UserError for the first value that is out of range or contradicts another."""
     check_knobs(config)
     _check_source(config.data)
-    if (config.data.train_max_length or 0) > config.data.max_length:
-        raise UserError(
-            f"data.train_max_length={config.data.train_max_length} is above"
-            f" data.max_length={config.data.max_length}: the model would never read so many again;"
-            " set it to null, or lower"
-        )
+    _check_crops(config.data, config.trainer.max_epochs)
     _check_devices(config.trainer.devices, config.data.batch_size)
     if config.data.train_size:
         warmup_steps(config, config.data.train_size)
@@ -94,6 +89,33 @@ def _check_reading(data: DataConfig) -> None:
         raise UserError(
             "data.negative, data.positive and data.separator mean nothing to a source of"
             f" '{data.source}', whose labels are known"
+        )
+
+
+def _check_crops(data: DataConfig, epochs: int) -> None:
+    """Allows no limit, one, or one for each epoch."""
+    given = data.train_max_length
+    limits = given if isinstance(given, list) else [] if given is None else [given]
+    valid = all(type(limit) is int and 8 <= limit <= 512 for limit in limits)
+    if given is not None and not (limits and valid):
+        raise UserError(
+            f"data.train_max_length={given} must be a number from 8 to 512, or a list of such"
+            " numbers, one for each epoch"
+        )
+    if isinstance(given, list) and len(given) != epochs:
+        raise UserError(
+            f"data.train_max_length={given} has {len(given)} numbers, but there are"
+            f" trainer.max_epochs={epochs}: one for each, or one number for all"
+        )
+    if max(limits, default=0) > data.max_length:
+        raise UserError(
+            f"data.train_max_length={given} is above"
+            f" data.max_length={data.max_length}: the model would never read so many again;"
+            " set it to null, or lower"
+        )
+    if data.window_epochs > epochs:
+        raise UserError(
+            f"data.window_epochs={data.window_epochs}: there are trainer.max_epochs={epochs} only"
         )
 
 

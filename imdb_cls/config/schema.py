@@ -43,7 +43,8 @@ class DataConfig:
     balanced: bool = False
     seed: int = knob(1, _SEED)
     max_length: int = knob(512, between(8, 512))
-    train_max_length: int | None = knob(None, between(8, 512))
+    train_max_length: Any = None
+    window_epochs: int = knob(0, at_least(0))
     head_fraction: float = knob(0.25, between(0, 1))
     batch_size: int = knob(32, _COUNT)
     eval_batch_size: int = knob(64, _COUNT)

@@ -7,6 +7,7 @@ from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
 from imdb_cls.config import DataConfig
+from imdb_cls.data.crops import Crops
 from imdb_cls.data.samplers import Part, TrainSampler, eval_sampler
 from imdb_cls.data.tokens import Tokens
 from imdb_cls.errors import UserError
@@ -16,12 +17,16 @@ from imdb_cls.inference.padding import Batch, pad
 class _Batches(Dataset[Batch]):
     """A data set whose items are whole batches, so that Arrow is read once a batch."""
 
-    def __init__(self, tokens: Tokens, pad_id: int) -> None:
-        self.tokens, self.pad_id = tokens, pad_id
+    def __init__(self, source: Tokens | Crops, pad_id: int) -> None:
+        self.source, self.pad_id = source, pad_id
 
     def __getitem__(self, part: Part) -> Batch:
-        rows, share = part
-        return pad(self.tokens.ids(rows), self.tokens.labels[rows], self.pad_id, share)
+        rows, share, epoch = part
+        if isinstance(self.source, Crops):
+            ids, labels = self.source.ids(rows, epoch), self.source.whole.labels
+        else:
+            ids, labels = self.source.ids(rows), self.source.labels
+        return pad(ids, labels[rows], self.pad_id, share)
 
 
 class ResumableLoader(DataLoader[Batch]):
@@ -49,7 +54,7 @@ class ReviewsDataModule(LightningDataModule):
     """Gives train and val. The test split is not here, so that nothing in a fit can read it."""
 
     def __init__(
-        self, train: Tokens, val: Tokens, config: DataConfig, seed: int, pad_id: int
+        self, train: Crops, val: Tokens, config: DataConfig, seed: int, pad_id: int
     ) -> None:
         super().__init__()
         self.train, self.val, self.config = train, val, config
@@ -64,7 +69,7 @@ class ReviewsDataModule(LightningDataModule):
     def train_dataloader(self) -> ResumableLoader:
         rank, world = self._rank_and_world()
         sampler = TrainSampler(self.train.lengths, self.config.batch_size, self.seed, rank, world)
-        if len(self.train) // len(sampler) < world:
+        if len(self.train.whole) // len(sampler) < world:
             raise UserError(
                 f"data.batch_size={self.config.batch_size} is too small for {world} devices:"
                 f" take at least {world}"

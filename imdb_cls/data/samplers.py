@@ -1,7 +1,7 @@
 """Which reviews make a batch: those of like length, drawn by seed and epoch, for DDP's ranks."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -13,8 +13,8 @@ from imdb_cls.inference.padding import eval_batches
 # that batches differ from epoch to epoch.
 _BATCHES_PER_SORT = 50
 
-Part = tuple[Rows, float]
-"""What a rank gets of a batch: the rows of its reviews, and their share of the batch."""
+Part = tuple[Rows, float, int]
+"""What a rank gets of a batch: the rows of its reviews, their share of the batch, and the epoch."""
 
 
 def train_batches(lengths: Lengths, batch_size: int, seed: int, epoch: int) -> list[Rows]:
@@ -42,8 +42,14 @@ class TrainSampler(Sampler[Part]):
     """What one of `world` ranks gets of every batch of an epoch."""
 
     def __init__(
-        self, lengths: Lengths, batch_size: int, seed: int, rank: int = 0, world: int = 1
+        self,
+        lengths: Callable[[int], Lengths],
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world: int = 1,
     ) -> None:
+        """`lengths` gives those of an epoch, for equally many reviews in each."""
         self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
         self.rank, self.world = rank, world
         self.epoch = 0
@@ -51,7 +57,7 @@ class TrainSampler(Sampler[Part]):
         """How many batches the next epoch leaves out: a resumed run has seen them."""
 
     def __len__(self) -> int:
-        return math.ceil(len(self.lengths) / self.batch_size)
+        return math.ceil(len(self.lengths(self.epoch)) / self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Lightning calls this before every epoch."""
@@ -59,14 +65,15 @@ class TrainSampler(Sampler[Part]):
 
     def __iter__(self) -> Iterator[Part]:
         start, self.start = self.start, 0
-        for batch in train_batches(self.lengths, self.batch_size, self.seed, self.epoch)[start:]:
+        lengths, epoch = self.lengths(self.epoch), self.epoch
+        for batch in train_batches(lengths, self.batch_size, self.seed, epoch)[start:]:
             # Every world-th review: ranks get reviews of like length, and at most one more or less.
             part = batch[self.rank :: self.world]
-            yield part, len(part) / len(batch)
+            yield part, len(part) / len(batch), epoch
 
 
 def eval_sampler(lengths: Lengths, batch_size: int, rank: int = 0, world: int = 1) -> list[Part]:
     """The whole batches of one of `world` ranks, every review on one rank only."""
     # Every rank gets a batch, a smaller one if need be: one without would stop the others.
     size = min(batch_size, max(1, len(lengths) // world))
-    return [(batch, 1.0) for batch in eval_batches(lengths, size)[rank::world]]
+    return [(batch, 1.0, 0) for batch in eval_batches(lengths, size)[rank::world]]

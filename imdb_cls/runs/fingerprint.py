@@ -25,7 +25,7 @@ _PACKAGES = (
 # both are known by their content. Nor is what only reads, shows, exports or sends a run.
 SHAPES_NUMBERS = (
     "config/steps.py",
-    *(f"data/{name}.py" for name in ("module", "samplers", "tokens")),
+    *(f"data/{name}.py" for name in ("crops", "module", "samplers", "tokens")),
     *(f"inference/{name}.py" for name in ("forward", "labeller", "network", "padding")),
     *(f"inference/{name}.py" for name in ("shape", "tokenizer")),
     *(f"model/{name}.py" for name in ("calibration", "classifier", "device", "evaluation")),

@@ -1,12 +1,13 @@
 """Everything that a run needs, made and checked before it writes a file."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytorch_lightning as pl
 
 from imdb_cls.config import Config
 from imdb_cls.config.steps import training_steps, warmup_steps
+from imdb_cls.data.crops import limits
 from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
@@ -21,8 +22,6 @@ class PreparedRun:
     resolved: ResolvedConfig
     device: Device
     tokenizer: HeadTailTokenizer
-    """Of every review but those that are trained on."""
-    train_tokenizer: HeadTailTokenizer
     module: SentimentClassifier
 
     @property
@@ -51,7 +50,6 @@ def prepare_run(
     tokenizer = HeadTailTokenizer.load(
         resolved.pretrained.path, data.max_length, data.head_fraction
     )
-    train_tokenizer = replace(tokenizer, max_length=data.train_max_length or data.max_length)
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
     network = load_network(resolved.pretrained, config.model)
@@ -62,6 +60,6 @@ def prepare_run(
         total,
         config.seed,
         config.trainer.log_every_n_steps,
-        fused_attention(config.model, device.accelerator, train_tokenizer.max_length),
+        fused_attention(config.model, device.accelerator, max(limits(data))),
     )
-    return PreparedRun(resolved, device, tokenizer, train_tokenizer, module)
+    return PreparedRun(resolved, device, tokenizer, module)

@@ -57,7 +57,8 @@ class TimeLeft(Callback):
         screen: Screen,
     ) -> None:
         self.config, self.device, self.screen = config, device, screen
-        self.train_tokens = int(data.train.lengths.sum())
+        epochs = range(config.trainer.max_epochs)
+        self.train_tokens = [int(data.train.lengths(epoch).sum()) for epoch in epochs]
         self.val_tokens = int(data.val.lengths.sum())
         per_review = self.val_tokens / len(data.val)
         self.scored_tokens = (len(data.val) + test_reviews) * per_review
@@ -80,7 +81,11 @@ class TimeLeft(Callback):
             if self.validation.tokens
             else self.training.of(self.val_tokens) / _PASSES
         )
-        fit = self.training.of((total - done) / per_epoch * self.train_tokens) + validations * one
+        epoch, of_it = divmod(done, per_epoch)
+        left = float(sum(self.train_tokens[epoch:]))
+        if of_it:
+            left -= of_it / per_epoch * self.train_tokens[epoch]
+        fit = self.training.of(left) + validations * one
         behind = self.scoring.of(self.scored_tokens)
         if self.config.report and not self.config.container:
             behind += _PAGE_SECONDS

@@ -172,7 +172,9 @@ OUT_OF_RANGE = (
     *(f"trainer.{name}={value}" for name in COUNTS for value in (0, -5)),
     *("seed=-1", "seed=4294967296", "data.seed=-1", "data.seed=4294967296"),
     *("data.max_length=7", "data.max_length=513", "data.num_workers=-1"),
-    *("data.train_max_length=7", "data.train_max_length=513"),
+    *("data.train_max_length=7", "data.train_max_length=513", "data.train_max_length=[]"),
+    *("data.train_max_length=True", "data.train_max_length=long", "data.window_epochs=-1"),
+    *("data.train_max_length=[64, 513, 64]", "data.train_max_length=[64, 7, 64]"),
     *("data.head_fraction=-0.1", "data.head_fraction=1.1", "data.head_fraction=nan"),
     *("model.learning_rate=0.0", "model.learning_rate=-1.0", "model.learning_rate=nan"),
     *("model.learning_rate=inf", "model.layer_decay=0.0", "model.layer_decay=1.1"),
@@ -237,6 +239,16 @@ def test_training_on_more_tokens_than_are_read_later_is_refused() -> None:
     assert parsed("data.max_length=64", "data.train_max_length=64").data.train_max_length == 64
     line = refused("data.max_length=64", "data.train_max_length=65")
     assert "data.train_max_length=65 is above data.max_length=64" in line
+    line = refused("data.max_length=64", "data.train_max_length=[32,64,65]")
+    assert "data.train_max_length=[32, 64, 65] is above data.max_length=64" in line
+
+
+def test_a_limit_for_each_epoch_needs_as_many_epochs() -> None:
+    assert parsed("data.train_max_length=[32,64,64]").data.train_max_length == [32, 64, 64]
+    line = refused("data.train_max_length=[32,64]")
+    assert "has 2 numbers, but there are trainer.max_epochs=3" in line
+    line = refused("data.window_epochs=4")
+    assert "data.window_epochs=4: there are trainer.max_epochs=3 only" in line
 
 
 def test_a_warm_up_longer_than_the_run_is_refused() -> None:

