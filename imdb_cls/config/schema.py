@@ -214,6 +214,8 @@ class BackendConfig(AwsConfig):
     max_seconds: int = knob(36000, _COUNT, between(1, _LONGEST_JOB_S))
     spot: bool = False
     max_wait_seconds: int | None = knob(None, _COUNT)
+    max_pending_seconds: int | None = knob(None, between(1800, _LONGEST_JOB_S))
+    internal_retries: int = knob(2, between(0, 30))
     keep_alive_seconds: int = knob(0, at_least(0))
     max_cost: float | None = knob(None, above_zero)
     interrupt_at_step: int | None = knob(None, _COUNT)

@@ -249,9 +249,15 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
     session.events.register(event, capture)
     try:
         trainer.train(input_data_config=inputs, wait=False, logs=False)
+        raise AssertionError("the SDK sent a request without showing it")
     except _Captured as captured:
         # The SDK appends a time stamp to the name.
-        return {**captured.request, "TrainingJobName": job.name}
+        made = {**captured.request, "TrainingJobName": job.name}
     finally:
         session.events.unregister(event, capture)
-    raise AssertionError("the SDK sent a request without showing it")
+    # What the SDK has no argument for.
+    if backend.internal_retries:
+        made["RetryStrategy"] = {"MaximumRetryAttempts": backend.internal_retries}
+    if backend.max_pending_seconds:
+        made["StoppingCondition"]["MaxPendingTimeInSeconds"] = backend.max_pending_seconds
+    return made

@@ -1,11 +1,13 @@
 """Every knob is in its place in the request, and every argument survives."""
 
+import re
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 
 from imdb_cls.config.overrides import quoted
@@ -14,6 +16,7 @@ from launch.training import metrics, request
 from launch.training.request import Job
 from tests.support.configs import composed
 from tests.support.local_aws import BUCKET, REGION, ROLE, parsed, shell_words
+from tests.support.policies import DOCS
 
 Make = Callable[..., dict[str, Any]]
 
@@ -75,6 +78,7 @@ def test_the_defaults_are_the_originals(make: Make) -> None:
         "VolumeSizeInGB": 30,
     }
     assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 36000}
+    assert made["RetryStrategy"] == {"MaximumRetryAttempts": 2}
     assert made["EnableManagedSpotTraining"] is False
     assert made["EnableNetworkIsolation"] is False
     assert "VpcConfig" not in made
@@ -101,6 +105,7 @@ def test_every_knob_is_in_its_place(make: Make) -> None:
         *("backend.subnets=[subnet-1,subnet-2]", "backend.security_groups=[sg-1]"),
         *(f"backend.volume_kms_key={key}v", f"backend.output_kms_key={key}o"),
         *("backend.keep_alive_seconds=1800", "backend.job_name=mine"),
+        *("backend.max_pending_seconds=3600", "backend.internal_retries=0"),
         processes=4,
     )
     assert made["ResourceConfig"] == {
@@ -110,7 +115,11 @@ def test_every_knob_is_in_its_place(make: Make) -> None:
         "VolumeKmsKeyId": f"{key}v",
         "KeepAlivePeriodInSeconds": 1800,
     }
-    assert made["StoppingCondition"] == {"MaxRuntimeInSeconds": 1234}
+    assert made["StoppingCondition"] == {
+        "MaxRuntimeInSeconds": 1234,
+        "MaxPendingTimeInSeconds": 3600,
+    }
+    assert "RetryStrategy" not in made
     assert made["EnableNetworkIsolation"] is True
     assert made["VpcConfig"] == {
         "Subnets": ["subnet-1", "subnet-2"],
@@ -120,6 +129,36 @@ def test_every_knob_is_in_its_place(make: Make) -> None:
     assert made["OutputDataConfig"]["S3OutputPath"] == f"s3://{BUCKET}/a/b/jobs"
     assert made["CheckpointConfig"]["S3Uri"] == f"s3://{BUCKET}/a/b/jobs/mine/checkpoints"
     assert {"Key": "team", "Value": "nlp"} in made["Tags"]
+
+
+def members(whole: set[str]) -> Iterator[str]:
+    """What CreateTrainingJob can be told, as botocore knows it: the members of structures, with a
+    dot, but of those that are taken as a whole."""
+    model = botocore.session.get_session().get_service_model("sagemaker")
+    for name, member in model.operation_model("CreateTrainingJob").input_shape.members.items():
+        inner = member.member if member.type_name == "list" else member
+        if inner.type_name == "structure" and name not in whole:
+            yield from (f"{name}.{part}" for part in inner.members)
+        else:
+            yield name
+
+
+def test_the_docs_say_of_every_member_where_it_is_from(make: Make) -> None:
+    table = (DOCS / "sagemaker.md").read_text().partition("## Every member of the request")[2]
+    said = dict(re.findall(r"^\| `([A-Za-z0-9.]+)` \| (.+) \|$", table, re.MULTILINE))
+    assert set(said) == set(members({name for name in said if "." not in name}))
+    made = make(
+        *("backend.subnets=[subnet-1]", "backend.security_groups=[sg-1]", "backend.spot=true"),
+        *("backend.volume_kms_key=alias/v", "backend.output_kms_key=alias/o"),
+        *("backend.instance_type=ml.m5.xlarge", "backend.max_pending_seconds=1800"),
+    )
+    warm = make("backend.keep_alive_seconds=60")
+    for name, where in said.items():
+        first, _, second = name.partition(".")
+        found = [request.get(first, {}) for request in (made, warm)]
+        found = [part[0] if isinstance(part, list) else part for part in found]
+        is_set = any(second in part if second else first in made for part in found)
+        assert is_set != where.startswith("left out"), f"{name}: {where}"
 
 
 def test_wandb_is_disabled_in_the_job_where_it_is_here(
