@@ -38,6 +38,9 @@ class Arguments:
     output: str | None = None
 
 
+_PACKAGED = ("data=imdb_packaged", "model=distilbert_minilm", "data.train_size=5000")
+
+
 @dataclass(frozen=True)
 class Recipe:
     name: str
@@ -75,7 +78,7 @@ TESTING = (
 
 def base_config() -> Config:
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("train", ["experiment=packaged", "logger=none"]))
+        return parse(compose("train", [*_PACKAGED, "logger=none"]))
 
 
 def batches(recipe: Recipe, tokens: Tokens, size: int, steps: int, pad_id: int) -> list[Batch]:

@@ -19,6 +19,7 @@ from benchmarks.bench import Report, child
 from imdb_cls import cli
 
 BATCH = 32
+_PACKAGED = ("data=imdb_packaged", "model=distilbert_minilm")
 _WARM = 2
 OURS, ORIGINAL, TRAINER = "this project", "the original's recipe", "Trainer, all switched on"
 
@@ -152,12 +153,17 @@ def _config() -> Any:
     from imdb_cls.config import CONF_DIR, parse
 
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("train", ["experiment=packaged", "logger=none"]))
+        return parse(compose("train", [*_PACKAGED, "logger=none"]))
 
 
 def _overrides(length: int, steps: int) -> list[str]:
     return [
-        *("experiment=packaged", f"data.train_size={steps * BATCH}", f"data.max_length={length}"),
+        *(
+            "data=imdb_packaged",
+            "model=distilbert_minilm",
+            f"data.train_size={steps * BATCH}",
+            f"data.max_length={length}",
+        ),
         *("data.val_size=2", "data.test_size=2", "trainer.max_epochs=1", "logger=none"),
         *(f"data.batch_size={BATCH}", "export=false", "report=false", "trainer.progress=lines"),
     ]

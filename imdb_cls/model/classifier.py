@@ -27,7 +27,8 @@ class SentimentClassifier(LightningModule):
         seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
-        fused: whether PyTorch's fused kernels compute the attention (device.fused_attention).
+        plain_attention: up to how many tokens a batch has attention without fused kernels
+            (device.plain_attention).
     """
 
     def __init__(
@@ -38,12 +39,12 @@ class SentimentClassifier(LightningModule):
         total_steps: int,
         seed: int,
         log_every_n_steps: int,
-        fused: bool = True,
+        plain_attention: int = 0,
     ) -> None:
         super().__init__()
         self.network, self.config, self.seed = network, config, seed
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
-        self.log_every_n_steps, self.fused = log_every_n_steps, fused
+        self.log_every_n_steps, self.plain_attention = log_every_n_steps, plain_attention
         self.val_metrics = scalar_metrics("val/")
         self._losses: list[Tensor] = []  # of the batches of one step
         if config.freeze_embeddings:
@@ -51,7 +52,8 @@ class SentimentClassifier(LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
-        return logits(self.network, batch.input_ids, batch.attention_mask, self.fused).float()
+        fused = batch.input_ids.shape[1] > self.plain_attention
+        return logits(self.network, batch.input_ids, batch.attention_mask, fused).float()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx

@@ -14,6 +14,8 @@ from imdb_cls.errors import UserError
 
 # mallopt(3): how many blocks malloc may map, and how much freed memory makes it give some back.
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
+# Of a batch. Plain attention of 32 x 384 tokens and 12 heads takes 230 MB a layer.
+_PLAIN_TOKENS, _MOST_TOKENS = 384, 512
 # In /proc/cpuinfo: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
 _NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
@@ -63,13 +65,14 @@ def _keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
 
 
-def fused_attention(config: ModelConfig, accelerator: str, max_length: int) -> bool:
-    """Whether to train with PyTorch's fused attention (sdpa), which is the fastest on a GPU. On a
-    CPU its backward pass is slower than plain matrix products up to some 256 tokens
-    (benchmarks/ablation.py)."""
+def plain_attention(config: ModelConfig, device: Device) -> int:
+    """Up to how many tokens a batch trains with attention as plain matrix products, which PyTorch's
+    fused kernels (sdpa) take the place of beyond. In bf16 a CPU is a quarter faster with plain ones
+    (docs/benchmarks.md), which take memory by the square of the length; in fp32, and on a GPU, it
+    is not."""
     if config.attention != "auto":
-        return config.attention == "sdpa"
-    return accelerator != "cpu" or max_length > 256
+        return _MOST_TOKENS if config.attention == "eager" else 0
+    return _PLAIN_TOKENS if (device.accelerator, device.precision) == ("cpu", "bf16-mixed") else 0
 
 
 def processes(config: TrainerConfig) -> int:
