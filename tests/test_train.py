@@ -254,18 +254,6 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     assert [p.name for p in (tmp_path / "wandb").glob(f"offline-run-*-{info['logger_id']}")]
 
 
-def test_several_loggers_get_the_same_values(train_here: Train, tmp_path: Path) -> None:
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    run = train_here("logger=tensorboard", f"logger.tensorboard.dir={tmp_path}/tb")
-    events = EventAccumulator(str(next((tmp_path / "tb").rglob("events*")).parent)).Reload()
-    logged = [(e.step, e.value) for e in events.Scalars("val/accuracy")]
-    expected = [
-        (int(r["step"]), float(r["value"])) for r in rows(run) if r["name"] == "val/accuracy"
-    ]
-    np.testing.assert_allclose(logged, expected, rtol=1e-6)
-
-
 def test_frozen_embeddings_do_not_move(train_here: Train, tiny_model: Path) -> None:
     from safetensors.torch import load_file
 

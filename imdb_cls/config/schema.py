@@ -121,9 +121,25 @@ class CloudWatchConfig:
 
 
 @dataclass
+class MlflowConfig:
+    # A password would be recorded with the run.
+    tracking_uri: str | None = knob(
+        None,
+        matching(
+            r"[^@]*|(?!\w+://).*",
+            ": what is recorded must not have a password: set MLFLOW_TRACKING_USERNAME and"
+            " MLFLOW_TRACKING_PASSWORD instead",
+        ),
+    )
+    experiment: str | None = None
+    name: str | None = None
+
+
+@dataclass
 class LoggerConfig:
     wandb: WandbConfig | None = None
     tensorboard: TensorBoardConfig | None = None
+    mlflow: MlflowConfig | None = None
     cloudwatch: CloudWatchConfig | None = None
 
 

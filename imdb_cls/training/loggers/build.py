@@ -21,6 +21,8 @@ def check_loggers(config: Config) -> None:
         importlib.util.find_spec(name) for name in ("tensorboard", "tensorboardX")
     ):
         raise UserError('logger=tensorboard: not installed: pip install "imdb_cls[tensorboard]"')
+    if config.logger.mlflow and not importlib.util.find_spec("mlflow"):
+        raise UserError("logger=mlflow: not installed: pip install mlflow")
     cloudwatch = config.logger.cloudwatch
     if cloudwatch and aws.region(cloudwatch.region) is None:
         raise UserError(
@@ -47,6 +49,11 @@ def build_loggers(config: Config, run: Run, echo: bool) -> list[Logger]:
         directory = str(Path(config.logger.tensorboard.dir).absolute())
         name = run.name.split("/")[-1]
         loggers.append(TensorBoardLogger(directory, name=name, version=wandb_id))
+    if config.logger.mlflow:
+        from imdb_cls.training.loggers import mlflow_run
+
+        if mlflow := mlflow_run.start(config.logger.mlflow, config, run, wandb_id):
+            loggers.append(mlflow)
     if config.logger.cloudwatch:
         from imdb_cls.training.loggers.cloudwatch import CloudWatchLogger
 
