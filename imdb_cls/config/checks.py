@@ -1,5 +1,6 @@
 """What a config must not say: values that a rule refuses, and values that contradict each other."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,8 +35,19 @@ def check_config(config: Config) -> None:
     cloudwatch = config.logger.cloudwatch
     if cloudwatch and cloudwatch.namespace.startswith("AWS/"):
         raise UserError("logger.cloudwatch.namespace: AWS/… is AWS's own: choose another")
+    if config.logger.mlflow:
+        check_no_password("logger.mlflow.tracking_uri", config.logger.mlflow.tracking_uri)
     if config.backend:
         _check_backend(config, config.backend)
+
+
+def check_no_password(key: str, uri: str | None) -> None:
+    """Refuses an address with a password in it, which would be recorded, without repeating it."""
+    if uri and re.match(r"\w+://[^/]*@", uri):
+        raise UserError(
+            f"{key}: an address that is recorded must not have a name or a password in it: set"
+            " MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead"
+        )
 
 
 def check_aws(config: AwsConfig) -> None:

@@ -122,15 +122,7 @@ class CloudWatchConfig:
 
 @dataclass
 class MlflowConfig:
-    # A password would be recorded with the run.
-    tracking_uri: str | None = knob(
-        None,
-        matching(
-            r"[^@]*|(?!\w+://).*",
-            ": what is recorded must not have a password: set MLFLOW_TRACKING_USERNAME and"
-            " MLFLOW_TRACKING_PASSWORD instead",
-        ),
-    )
+    tracking_uri: str | None = None
     experiment: str | None = None
     name: str | None = None
 

@@ -13,15 +13,18 @@ from launch.aws.store import Channel, copy
 _ROOT = CONF_DIR.parent
 _PACKAGE = Path(__file__).parents[2] / "imdb_cls"
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
+WITH_MLFLOW = REQUIREMENTS.with_name("requirements-mlflow.txt")
 
 
-def code() -> Channel:
+def code(mlflow: bool = False) -> Channel:
     """The Python and YAML files of the package and of conf/, and the file of pins. In a checkout
     they are those that git tracks, so that no .env, credentials or outputs are sent."""
     tracked = _tracked()
     sources = tracked if tracked is not None else _installed()
     wanted = {name: path for name, path in sources.items() if path.suffix in (".py", ".yaml")}
-    return Channel("code", {**wanted, "requirements.txt": REQUIREMENTS})
+    if mlflow:
+        wanted["requirements-base.txt"] = REQUIREMENTS
+    return Channel("code", {**wanted, "requirements.txt": WITH_MLFLOW if mlflow else REQUIREMENTS})
 
 
 def stage(code: Channel, target: Path, isolated: bool) -> Path:

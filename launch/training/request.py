@@ -12,6 +12,7 @@ from imdb_cls.config import Config
 from imdb_cls.config.overrides import key_of, quoted, without_place
 from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME
 from imdb_cls.training.loggers import wandb_key
+from imdb_cls.training.loggers.mlflow_address import experiment
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.training import metrics
 
@@ -97,6 +98,9 @@ def job_overrides(
         for key, asked in (("project", wandb.project), ("entity", wandb.entity)):
             if not asked and (here := os.environ.get(f"WANDB_{key.upper()}")):
                 fixed[f"logger.wandb.{key}"] = here
+    if config.logger.mlflow:
+        fixed["logger.mlflow.tracking_uri"] = str(config.logger.mlflow.tracking_uri)
+        fixed["logger.mlflow.experiment"] = experiment(config.logger.mlflow)
     if config.logger.tensorboard:
         fixed["logger.tensorboard.dir"] = f"{ROOT}/checkpoints/tensorboard"
     if config.logger.cloudwatch:
@@ -260,4 +264,11 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         made["RetryStrategy"] = {"MaximumRetryAttempts": backend.internal_retries}
     if backend.max_pending_seconds:
         made["StoppingCondition"]["MaxPendingTimeInSeconds"] = backend.max_pending_seconds
+    mlflow = job.config.logger.mlflow
+    if mlflow and str(mlflow.tracking_uri).startswith("arn:"):
+        made["MlflowConfig"] = {
+            "MlflowResourceArn": mlflow.tracking_uri,
+            "MlflowExperimentName": experiment(mlflow),
+            "MlflowRunName": (mlflow.name or job.run_name)[:256],
+        }
     return made

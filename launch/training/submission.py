@@ -19,7 +19,7 @@ from launch.aws import images, limits
 from launch.aws.instances import instance_of
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
-from launch.training import code, plan, request, secret, wheels
+from launch.training import code, plan, request, secret, tracking, wheels
 from launch.training.plan import JobPlan, Machines
 from launch.training.request import Job, Request
 
@@ -61,7 +61,7 @@ def assemble(
     check_config(config)
     machines, own_config = Machines.of(config), _travels_whole(overrides) or changes is not None
     image = images.for_training(backend.image, machines.instance, account.region)
-    notes = secret.choose_mode(config)
+    notes = [*secret.choose_mode(config), *tracking.choose_mlflow(config)]
     channels = _data(resolved, staging, image.python)
     if own_config:
         (staging / "config").mkdir()
@@ -86,7 +86,11 @@ def assemble(
         bucket=account.store.bucket,
         max_seconds=machines.max_seconds,
         channels={channel.name: account.store.uri(channel) for channel in channels},
-        code=code.stage(code.code(), staging / "code", isolated=backend.network_isolation),
+        code=code.stage(
+            code.code(mlflow=config.logger.mlflow is not None),
+            staging / "code",
+            isolated=backend.network_isolation,
+        ),
         fingerprint=resolved.fingerprint,
         run_name=run.name,
         region=account.region,

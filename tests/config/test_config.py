@@ -25,6 +25,7 @@ BASES = {
     "trainer/default.yaml": schema.TrainerConfig,
     "logger/wandb.yaml": schema.LoggerConfig,
     "logger/tensorboard.yaml": schema.LoggerConfig,
+    "logger/mlflow.yaml": schema.LoggerConfig,
     "logger/cloudwatch.yaml": schema.LoggerConfig,
     "backend/sagemaker.yaml": schema.BackendConfig,
     "sweep/base.yaml": schema.SweepConfig,

@@ -13,8 +13,8 @@ from imdb_cls.config import Config, MlflowConfig
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.loading import importing
 from imdb_cls.runs.run import Run
+from imdb_cls.training.loggers.mlflow_address import address, experiment
 
-_EXPERIMENT = "imdb_cls"
 # The MLflow run of a run of ours has its logger_id there.
 _TAG = "imdb_cls.logger_id"
 # What MLflow may take for an answer, unless its own variables say otherwise: its defaults are 7
@@ -63,7 +63,7 @@ def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> M
         from mlflow import MlflowClient
 
     uri = address(settings) or f"sqlite:///{Path('mlflow.db').absolute()}"
-    name = settings.experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME") or _EXPERIMENT
+    name = experiment(settings)
     try:
         client, earlier = MlflowClient(uri), None
         if known := client.get_experiment_by_name(name):
@@ -89,8 +89,3 @@ def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> M
         print(f"WARNING {what}: training goes on without it", flush=True)
         return None
     return logger
-
-
-def address(settings: MlflowConfig) -> str | None:
-    """Where a config or the environment says that MLflow is."""
-    return settings.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")

@@ -19,6 +19,7 @@ from tests.support.local_aws import BUCKET, REGION, ROLE, parsed, shell_words
 from tests.support.policies import DOCS
 
 Make = Callable[..., dict[str, Any]]
+MLFLOW = "arn:aws:sagemaker:us-east-1:123456789012:mlflow-app/app-1"
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +152,7 @@ def test_the_docs_say_of_every_member_where_it_is_from(make: Make) -> None:
         *("backend.subnets=[subnet-1]", "backend.security_groups=[sg-1]", "backend.spot=true"),
         *("backend.volume_kms_key=alias/v", "backend.output_kms_key=alias/o"),
         *("backend.instance_type=ml.m5.xlarge", "backend.max_pending_seconds=1800"),
+        *("logger=mlflow", f"logger.mlflow.tracking_uri={MLFLOW}"),
     )
     warm = make("backend.keep_alive_seconds=60")
     for name, where in said.items():
@@ -159,6 +161,16 @@ def test_the_docs_say_of_every_member_where_it_is_from(make: Make) -> None:
         found = [part[0] if isinstance(part, list) else part for part in found]
         is_set = any(second in part if second else first in made for part in found)
         assert is_set != where.startswith("left out"), f"{name}: {where}"
+
+
+def test_sagemaker_is_told_of_its_own_mlflow(make: Make) -> None:
+    asked = ("logger=mlflow", "logger.mlflow.experiment=ours")
+    assert make(*asked, f"logger.mlflow.tracking_uri={MLFLOW}")["MlflowConfig"] == {
+        "MlflowResourceArn": MLFLOW,
+        "MlflowExperimentName": "ours",
+        "MlflowRunName": "2026-11-22/22-41-00",
+    }
+    assert "MlflowConfig" not in make(*asked, "logger.mlflow.tracking_uri=https://ours.org")
 
 
 def test_wandb_is_disabled_in_the_job_where_it_is_here(
