@@ -58,7 +58,10 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         (["resume=nowhere"], ["nowhere: no such directory"]),
         (["resume=2020"], ["2020: no such directory"]),
         (["resume=true"], ["true: no such directory"]),
-        (["logger=null"], ["logger=null: allowed are cloudwatch, mlflow, none, tensorboard, wandb"]),
+        (
+            ["logger=null"],
+            ["logger=null: allowed are cloudwatch, mlflow, none, tensorboard, wandb"],
+        ),
         (["metric=???"], ["metric has no value: set metric=…"]),
         (["hydra=true"], ["hydra=true", "hydra.run.dir=…"]),
         (["-x"], ["unrecognized arguments: -x", "`--help` lists"]),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from launch.aws.instances import instead
 from launch.training.follow import Description
 
 # Linux kills with SIGKILL, which is 9, what needs more memory than there is. A shell says 128 + 9.
@@ -20,7 +21,13 @@ _OF_THE_SCRIPT = re.compile(r"\++ |Executing command: ")
 def reason_of(description: Description) -> str:
     """Why a job did not complete, as SageMaker says it, and what that means."""
     reason = str(description.get("FailureReason") or description["SecondaryStatus"])
-    return f"{reason}: {_MEMORY}" if _KILLED.search(reason) else reason
+    if _KILLED.search(reason):
+        return f"{reason}: {_MEMORY}"
+    machine = description.get("ResourceConfig", {}).get("InstanceType")
+    waited = description["SecondaryStatus"] == "MaxPendingTimeExceeded"
+    if machine and (waited or reason.startswith("CapacityError")):
+        return f"{reason.rstrip('.')}: {instead(machine)}"
+    return reason
 
 
 def own_lines(lines: Iterable[str]) -> list[str]:

