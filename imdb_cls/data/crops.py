@@ -1,5 +1,6 @@
 """What each epoch reads of the training reviews."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -43,7 +44,9 @@ class Crops:
         """The token ids of some reviews, as an epoch reads them."""
         limit, found = self.limit(epoch), self.whole.ids(rows)
         head, tail = replace(self.tokenizer, max_length=limit).ends
-        starts = self._starts(epoch, rows) if epoch < self.windows else None
+        starts = None
+        if epoch < self.windows:
+            starts = _starts(self.seed, epoch, len(self.whole))[rows]
         cut: list[Ints] = []
         for place, ids in enumerate(found):
             if len(ids) <= limit:
@@ -56,8 +59,9 @@ class Crops:
                 cut.append(np.concatenate([ids[:1], ids[first : first + limit - 2], ids[-1:]]))
         return cut
 
-    def _starts(self, epoch: int, rows: Rows) -> npt.NDArray[np.float64]:
-        """Where in a review its stretch begins, from 0 to 1: the same for a review in whatever
-        batch and on whatever device it is read."""
-        rng = np.random.default_rng([self.seed, epoch])
-        return rng.random(len(self.whole))[rows]
+
+@functools.lru_cache(maxsize=1)
+def _starts(seed: int, epoch: int, reviews: int) -> npt.NDArray[np.float64]:
+    """[reviews]: where in each its stretch begins, from 0 to 1. It is the same for a review in
+    whatever batch and on whatever device it is read."""
+    return np.random.default_rng([seed, epoch]).random(reviews)

@@ -65,7 +65,7 @@ def read(run: Run) -> Contents:
 
 
 def _check_model(run: Run) -> None:
-    with importing():
+    with importing(freeze=False):
         from imdb_cls.inference.network import read_weights
 
     model, settings = run.model_dir, settings_of(run)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import os
 import platform
 from dataclasses import dataclass
@@ -58,11 +59,20 @@ def choose_device(config: TrainerConfig) -> Device:
 def _keep_freed_memory() -> None:
     """Lets this process keep the memory that a step frees, where glibc allocates it. Else large
     tensors are mapped for every step, and the system clears each of their pages: a tenth of a
-    step's time (docs/benchmarks.md)."""
+    step's time (docs/benchmarks.md). release_memory gives it back."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         libc.mallopt(_M_MMAP_MAX, 0)
         libc.mallopt(_M_TRIM_THRESHOLD, -1)
+
+
+def release_memory() -> None:
+    """Gives memory that nothing uses any more back to the system, and that of a GPU to others."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def plain_attention(config: ModelConfig, device: Device) -> int:

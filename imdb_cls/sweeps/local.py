@@ -1,7 +1,6 @@
 """Runs a trial on this machine: all of it, or what is left of it."""
 
 import contextlib
-import gc
 import os
 import signal
 import subprocess
@@ -9,12 +8,11 @@ import sys
 import time
 from pathlib import Path
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 
 from imdb_cls.config.overrides import quoted
 from imdb_cls.errors import UserError
-from imdb_cls.model.device import processes
+from imdb_cls.model.device import processes, release_memory
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run, now
 from imdb_cls.storage import held
@@ -100,9 +98,7 @@ def _outcome_of(trial: Trial) -> Outcome:
         return trial.failed(error)
     finally:
         # The next trial needs the memory of this one, on a GPU above all.
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
 
 
 def _run_in_processes(trial: Trial) -> Outcome:

@@ -12,6 +12,7 @@ from imdb_cls.config import Config
 from imdb_cls.container import job_name
 from imdb_cls.errors import UserError
 from imdb_cls.model import contents
+from imdb_cls.model.device import release_memory
 from imdb_cls.runs import seals
 from imdb_cls.runs.clock import Clock
 from imdb_cls.runs.fingerprint import versions
@@ -169,8 +170,10 @@ def _carry_out(
         _describe(run, prepared, screen)
         with clock.part("train"):
             trainer = fit(run, prepared, screen, callbacks)
+        release_memory()
         with clock.part("test"):
             test_best_checkpoint(run, prepared, trainer, screen)
+    release_memory()
     # A job's run is completed where its results are fetched: its instance is not paid for that.
     last = [] if config.container else complete(run, screen, prepared.splits)
     screen.summary(

@@ -59,7 +59,7 @@ def attribute(
         UserError: the network is damaged.
         ImportError: captum is not installed.
     """
-    with importing():
+    with importing(freeze=False):
         import torch
         from captum.attr import LayerIntegratedGradients
 

@@ -59,7 +59,7 @@ def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> M
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # as it makes the tables of a new file
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with importing():
+    with importing(freeze=False):
         from mlflow import MlflowClient
 
     uri = address(settings) or f"sqlite:///{Path('mlflow.db').absolute()}"
