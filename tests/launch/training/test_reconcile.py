@@ -108,12 +108,12 @@ def test_a_refusal_after_a_lost_request_stays_on_record(
     door.dropped = 1
     door.refuse("CreateTrainingJob", "ResourceLimitExceeded")
     line = submit().line
-    assert "Ask for a higher quota" in line
+    assert "for training job usage" in line
     assert f"python -m launch.jobs attach {run}" in line
     name = named(run)
     door.refuse("CreateTrainingJob", "ResourceLimitExceeded")
     again = call("launch.jobs", "attach", run).line
-    assert "Ask for a higher quota" in again
+    assert "for training job usage" in again
     assert f"python -m launch.jobs stop {run} gives the job up" in again
     assert ended_well(go_on(), door, run)
     assert named(run) == name
@@ -124,7 +124,7 @@ def test_a_refusal_after_throttling_alone_leaves_nothing(
 ) -> None:
     door.refuse("CreateTrainingJob", "ThrottlingException")
     door.refuse("CreateTrainingJob", "ResourceLimitExceeded")
-    assert "Ask for a higher quota" in submit().line
+    assert "for training job usage" in submit().line
     assert not run.exists()
     assert door.jobs == []
 

@@ -137,7 +137,7 @@ def test_a_refused_job_leaves_the_run_as_it_was(
     assert submit("backend.wait=true").code == 1
     before = {name: (run / name).read_bytes() for name in files_of(run)}
     door.refuse("CreateTrainingJob", "ResourceLimitExceeded")
-    assert "Ask for a higher quota" in resume().line
+    assert "for training job usage" in resume().line
     assert {name: (run / name).read_bytes() for name in files_of(run)} == before
 
 
