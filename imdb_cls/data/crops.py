@@ -3,20 +3,19 @@
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data.tokens import Ints, Tokens
+from imdb_cls.data.splits import Split
+from imdb_cls.data.tokens import Ints, Tokens, tokenize
 from imdb_cls.inference.engine import Lengths, Rows
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
-
-def limits(config: DataConfig) -> Sequence[int]:
-    """The most tokens of a review that each epoch reads; the last number is for all that follow."""
-    given = config.train_max_length or config.max_length
-    return given if isinstance(given, list) else [given]
+# More tokens than a review has.
+_UNCUT = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,9 +28,24 @@ class Crops:
     """The reviews with all of their tokens."""
     tokenizer: HeadTailTokenizer
     limits: Sequence[int]
+    """The most tokens of a review that each epoch reads; the last one is for all that follow."""
     windows: int
     """How many epochs read stretches."""
     seed: int
+
+    @classmethod
+    def of(
+        cls, train: Split, tokenizer: HeadTailTokenizer, config: DataConfig, seed: int, cache: Path
+    ) -> "Crops":
+        """Those that a config asks for; `seed` draws the stretches."""
+        given = config.train_max_length or config.max_length
+        return cls(
+            tokenize(train, replace(tokenizer, max_length=_UNCUT), cache),
+            tokenizer,
+            given if isinstance(given, list) else [given],
+            config.window_epochs,
+            seed,
+        )
 
     def limit(self, epoch: int) -> int:
         return self.limits[min(epoch, len(self.limits) - 1)]

@@ -1,13 +1,12 @@
 """The fit of a run by Lightning's Trainer, from its newest checkpoint."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import Callback, EarlyStopping
 
-from imdb_cls.data.crops import Crops, limits
+from imdb_cls.data.crops import Crops
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.data.tokens import tokenize
 from imdb_cls.runs.run import Run
@@ -20,9 +19,6 @@ from imdb_cls.training.prepare import PreparedRun
 from imdb_cls.training.progress import FitProgress
 from imdb_cls.training.time_left import TimeLeft
 
-# More tokens than a review has.
-_UNCUT = 2**31 - 1
-
 
 def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
     """Trains from the newest whole checkpoint, if there is one. Returns the Trainer, which knows
@@ -32,18 +28,10 @@ def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Cal
         callbacks: beside those that every run has.
     """
     config, splits = prepared.config, prepared.splits
-    tokenizer, data_config = prepared.tokenizer, config.data
-    uncut = replace(tokenizer, max_length=_UNCUT)
-    train = Crops(
-        tokenize(splits.train, uncut, prepared.cache),
-        tokenizer,
-        limits(data_config),
-        data_config.window_epochs,
-        config.seed,
-    )
-    val = tokenize(splits.val, tokenizer, prepared.cache)
-    pad_id = tokenizer.pad_id
-    data = ReviewsDataModule(train, val, config.data, config.seed, pad_id)
+    tokenizer, cache = prepared.tokenizer, prepared.cache
+    train = Crops.of(splits.train, tokenizer, config.data, config.seed, cache)
+    val = tokenize(splits.val, tokenizer, cache)
+    data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
     files = CheckpointFiles(run)
     left = TimeLeft(config, data, len(splits.test), prepared.device, screen)
     trainer = _trainer(run, prepared, screen, callbacks, left, files)

@@ -96,12 +96,12 @@ def find(name: str) -> Instance:
 def instead(name: str) -> str:
     """What to type where a machine for training cannot be had: the cheapest with as many GPUs of
     two other kinds that have bf16, and what SageMaker calls the quota of this one."""
-    ours = find(name)
+    ours, cheapest = find(name), dict[str | None, Instance]()
     others = [find(other) for other in _table()["instances"]]
-    same = [o for o in others if o.has_bf16 and o.count == max(ours.count, 1) and o.name != name]
-    dearest_first = sorted(same, key=lambda o: -(o.price or math.inf))
-    one_a_gpu = {o.gpu: o.name for o in dearest_first if not o.retiring and o.gpu != ours.gpu}
-    types = " or ".join(f"backend.instance_type={o}" for o in list(one_a_gpu.values())[:-3:-1])
+    for other in sorted(others, key=lambda o: o.price or math.inf):
+        if other.has_bf16 and other.count == max(ours.count, 1) and other.gpu != ours.gpu:
+            cheapest.setdefault(other.gpu, other)
+    types = " or ".join(f"backend.instance_type={o.name}" for o in list(cheapest.values())[:2])
     quota = f"'{name} for training job usage'"
     return f"take {types}, or ask for more of {quota} in the Service Quotas of Amazon SageMaker"
 

@@ -8,7 +8,7 @@ import pytest
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources, splits
-from imdb_cls.data.crops import Crops, limits
+from imdb_cls.data.crops import Crops
 from imdb_cls.data.splits import Split
 from imdb_cls.data.tokens import Tokens, tokenize
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
@@ -85,5 +85,10 @@ def test_a_window_depends_on_seed_epoch_and_review_alone(
 
 
 @pytest.mark.parametrize(("given", "expected"), [(None, [256]), (64, [64]), ([64, 128], [64, 128])])
-def test_one_limit_is_that_of_every_epoch(given: object, expected: list[int]) -> None:
-    assert limits(DataConfig(max_length=256, train_max_length=given)) == expected
+def test_one_limit_is_that_of_every_epoch(
+    given: object, expected: list[int], split: Split, tokenizer: HeadTailTokenizer, cache: Path
+) -> None:
+    config = DataConfig(max_length=256, train_max_length=given, window_epochs=1)
+    crops = Crops.of(split, tokenizer, config, 7, cache)
+    assert (crops.limits, crops.windows, crops.seed) == (expected, 1, 7)
+    assert int(crops.whole.lengths.max()) > 512

@@ -2,10 +2,9 @@
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from pytorch_lightning.loggers import MLFlowLogger
 
@@ -35,7 +34,7 @@ class MlflowLogger(MLFlowLogger):
     def finalize(self, status: str = "success") -> None:
         self._try(lambda: super(MlflowLogger, self).finalize(status))
 
-    def _try(self, call: Any) -> None:
+    def _try(self, call: Callable[[], None]) -> None:
         if self._failed:
             return
         try:
@@ -57,18 +56,19 @@ def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> M
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # as it makes the tables of a new file
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     with importing(freeze=False):
         from mlflow import MlflowClient
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # as it makes the tables of a new file
+    logging.getLogger("mlflow").setLevel(logging.ERROR)  # MLflow sets it when it is imported
     uri = address(settings) or f"sqlite:///{Path('mlflow.db').absolute()}"
     name = experiment(settings)
     try:
-        client, earlier = MlflowClient(uri), None
-        if known := client.get_experiment_by_name(name):
-            found = client.search_runs([known.experiment_id], f"tags.`{_TAG}` = '{logger_id}'")
-            earlier = found[0].info.run_id if found else None
+        client = MlflowClient(uri)
+        known = client.get_experiment_by_name(name)
+        where = known.experiment_id if known else client.create_experiment(name)
+        found = client.search_runs([where], f"tags.`{_TAG}` = '{logger_id}'")
+        earlier = found[0].info.run_id if found else None
         logger = MlflowLogger(
             experiment_name=name,
             run_name=settings.name or run.name,

@@ -107,10 +107,13 @@ def uri(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/mlflow.db"
 
 
-def test_a_run_that_goes_on_is_the_same_mlflow_run(trained: Path, uri: str) -> None:
+def test_a_run_that_goes_on_is_the_same_mlflow_run(
+    trained: Path, uri: str, caplog: pytest.LogCaptureFixture
+) -> None:
     settings, run = MlflowConfig(tracking_uri=uri), Run(trained)
     first = mlflow_run.start(settings, Config(), run, "abc")
     assert first
+    assert [r.message for r in caplog.records if r.levelname != "INFO"] == []
     first.log_metrics({"train/loss": 0.5}, 1)
     first.finalize("failed")
     again, other = (mlflow_run.start(settings, Config(), run, name) for name in ("abc", "def"))
