@@ -61,14 +61,15 @@ def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> M
 
     logging.getLogger("alembic").setLevel(logging.WARNING)  # as it makes the tables of a new file
     logging.getLogger("mlflow").setLevel(logging.ERROR)  # MLflow sets it when it is imported
+    # That an experiment is not there yet is no news.
+    logging.getLogger("pytorch_lightning.loggers.mlflow").setLevel(logging.ERROR)
     uri = address(settings) or f"sqlite:///{Path('mlflow.db').absolute()}"
     name = experiment(settings)
     try:
-        client = MlflowClient(uri)
-        known = client.get_experiment_by_name(name)
-        where = known.experiment_id if known else client.create_experiment(name)
-        found = client.search_runs([where], f"tags.`{_TAG}` = '{logger_id}'")
-        earlier = found[0].info.run_id if found else None
+        client, earlier = MlflowClient(uri), None
+        if known := client.get_experiment_by_name(name):
+            found = client.search_runs([known.experiment_id], f"tags.`{_TAG}` = '{logger_id}'")
+            earlier = found[0].info.run_id if found else None
         logger = MlflowLogger(
             experiment_name=name,
             run_name=settings.name or run.name,
