@@ -1,9 +1,11 @@
 """What training costs, beside the original's recipe and the best of Hugging Face's Trainer.
 
-    python -m benchmarks.train [steps=12] [lengths=128,256,512] [rounds=1] [output=FILE]
+    python -m benchmarks.train [steps=12] [lengths=128,256,512] [rounds=1] [size=packaged]
+        [output=FILE]
 
-The packaged weights and the same packaged reviews, in batches of 32; each contender is a whole
-process, whose optimizer steps are timed from the third on. The Trainer takes accelerate:
+The packaged weights (size=base: random ones of DistilBERT-base's size, as for a GPU) and the same
+packaged reviews, in batches of 32; each contender is a whole process, whose optimizer steps are
+timed from the third on, or without the first quarter. The Trainer takes accelerate:
 pip install -e ".[bench]". Machines differ and share their cores: trust the ratios within one run.
 """
 
@@ -17,10 +19,10 @@ from typing import Any
 
 from benchmarks.bench import Report, child
 from imdb_cls import cli
+from imdb_cls.errors import UserError
 
 BATCH = 32
-_PACKAGED = ("data=imdb_packaged", "model=distilbert_minilm")
-_WARM = 2
+_SIZES = ("packaged", "base")
 OURS, ORIGINAL, TRAINER = "this project", "the original's recipe", "Trainer, all switched on"
 
 
@@ -29,6 +31,7 @@ class Arguments:
     steps: int | None = 12
     lengths: str = "128,256,512"
     rounds: int | None = 1
+    size: str = "packaged"
     output: str | None = None
 
 
@@ -50,11 +53,14 @@ class Timed:
 
 def main() -> None:
     if sys.argv[1:2] == ["--contender"]:
-        name, length, steps = sys.argv[2:]
-        print(json.dumps(contender(name, int(length), int(steps))))
+        name, length, steps, weights = sys.argv[2:]
+        print(json.dumps(contender(name, int(length), int(steps), weights)))
         return
-    with cli.one_line_errors():
+    with cli.one_line_errors(), tempfile.TemporaryDirectory() as directory:
         given = cli.arguments(Arguments, sys.argv[1:], __doc__ or "")
+        if given.size not in _SIZES:
+            raise UserError(f"size={given.size}: allowed are {', '.join(_SIZES)}")
+        weights = draw_base(Path(directory)) if given.size == "base" else ""
         report = Report("train", asdict(given), given.output)
         with report.measuring("the matrix products of this machine"):
             peaks = child(["-c", "import json, benchmarks.train as t; print(json.dumps(t.peak()))"])
@@ -66,7 +72,7 @@ def main() -> None:
                 for name in names if number % 2 == 0 else names[::-1]:
                     with report.measuring(f"{length} tokens: {name}"):
                         words = ["-m", "benchmarks.train", "--contender", name, str(length)]
-                        found = Timed(**child([*words, str(given.steps)]))
+                        found = Timed(**child([*words, str(given.steps), weights]))
                     sums[name] = sums.get(name, Timed()) + found
             first = sums[ORIGINAL]
             for name, timed in sums.items():
@@ -104,10 +110,32 @@ def peak() -> dict[str, float]:
     return {"flops": 2 * size**3 / best}
 
 
-def contender(name: str, length: int, steps: int) -> dict[str, float]:
-    """Trains for `steps` steps, and gives what they took as the fields of Timed."""
+def draw_base(directory: Path) -> str:
+    """Writes random weights of DistilBERT-base's size beside the packaged tokenizer. Returns the
+    directory."""
+    import shutil
+
+    from transformers import DistilBertConfig, DistilBertForMaskedLM
+
+    from imdb_cls.data.packaged import package_directory
+
+    DistilBertForMaskedLM(DistilBertConfig()).save_pretrained(directory)
+    name = _config("").model.pretrained.name
+    package = package_directory(name.split("==")[0].replace("-", "_"), name, "weights")
+    shutil.copy(package / "model" / "tokenizer.json", directory)
+    return str(directory)
+
+
+def contender(name: str, length: int, steps: int, weights: str) -> dict[str, float]:
+    """Trains for `steps` steps, and gives what they took as the fields of Timed.
+
+    Args:
+        weights: a directory; the packaged ones if it is empty.
+    """
     import torch
     from torch.optim.optimizer import register_optimizer_step_post_hook
+
+    from imdb_cls.inference.shape import Shape
 
     times: list[float] = []
 
@@ -119,11 +147,12 @@ def contender(name: str, length: int, steps: int) -> dict[str, float]:
     register_optimizer_step_post_hook(stepped)
     with tempfile.TemporaryDirectory() as directory:
         train = _ours if name == OURS else _trainer
-        lengths = train(Path(directory), length, steps, name == TRAINER)
-    timed = lengths[_WARM * BATCH : len(times) * BATCH]
-    shape = _shape()
-    flops = sum(_flops(tokens, *shape) for tokens in timed)
-    return asdict(Timed(len(timed), sum(timed), flops, times[-1] - times[_WARM - 1]))
+        lengths = train(Path(directory), weights, length, steps, name == TRAINER)
+    warm = max(2, steps // 4)
+    timed = lengths[warm * BATCH : len(times) * BATCH]
+    shape = Shape.read(_weights(weights).path)
+    flops = sum(_flops(tokens, shape.n_layers, shape.dim, shape.hidden_dim) for tokens in timed)
+    return asdict(Timed(len(timed), sum(timed), flops, times[-1] - times[warm - 1]))
 
 
 def _flops(tokens: int, layers: int, width: int, hidden: int) -> float:
@@ -134,42 +163,39 @@ def _flops(tokens: int, layers: int, width: int, hidden: int) -> float:
     return 3.0 * layers * (linear + attention)
 
 
-def _shape() -> tuple[int, int, int]:
-    from imdb_cls.inference.shape import Shape
-
-    shape = Shape.read(_weights().path)
-    return shape.n_layers, shape.dim, shape.hidden_dim
-
-
-def _weights() -> Any:
+def _weights(directory: str) -> Any:
     from imdb_cls.model.weights import locate
 
-    return locate(_config().model.pretrained)
+    return locate(_config(directory).model.pretrained)
 
 
-def _config() -> Any:
+def _config(weights: str) -> Any:
     from hydra import compose, initialize_config_dir
 
     from imdb_cls.config import CONF_DIR, parse
 
     with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
-        return parse(compose("train", [*_PACKAGED, "logger=none"]))
+        return parse(compose("train", [*_chosen(weights), "logger=none"]))
 
 
-def _overrides(length: int, steps: int) -> list[str]:
+def _chosen(weights: str) -> list[str]:
+    chosen = ["data=imdb_packaged", "model=distilbert_minilm"]
+    if weights:
+        chosen += ["model.pretrained.source=local", f"model.pretrained.name={weights}"]
+        chosen += [f"model.pretrained.{part}_sha256=null" for part in ("weights", "tokenizer")]
+    return chosen
+
+
+def _overrides(weights: str, length: int, steps: int) -> list[str]:
     return [
-        *(
-            "data=imdb_packaged",
-            "model=distilbert_minilm",
-            f"data.train_size={steps * BATCH}",
-            f"data.max_length={length}",
-        ),
+        *_chosen(weights),
+        *(f"data.train_size={steps * BATCH}", f"data.max_length={length}"),
         *("data.val_size=2", "data.test_size=2", "trainer.max_epochs=1", "logger=none"),
         *(f"data.batch_size={BATCH}", "export=false", "report=false", "trainer.progress=lines"),
     ]
 
 
-def _ours(directory: Path, length: int, steps: int, _: bool) -> list[int]:
+def _ours(directory: Path, weights: str, length: int, steps: int, _: bool) -> list[int]:
     """As the command trains. Gives the length of each review in the order of the steps."""
     import contextlib
     import os
@@ -182,7 +208,7 @@ def _ours(directory: Path, length: int, steps: int, _: bool) -> list[int]:
     from imdb_cls.runs.run import Run
 
     run = Run(directory / "run")
-    sys.argv = ["train", *_overrides(length, steps), f"hydra.run.dir={run.path}"]
+    sys.argv = ["train", *_overrides(weights, length, steps), f"hydra.run.dir={run.path}"]
     with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
         train.main()
     config = run.config()
@@ -192,7 +218,7 @@ def _ours(directory: Path, length: int, steps: int, _: bool) -> list[int]:
     return [int(tokens.lengths[row]) for rows in batches for row in rows]
 
 
-def _trainer(directory: Path, length: int, steps: int, best: bool) -> list[int]:
+def _trainer(directory: Path, chosen: str, length: int, steps: int, best: bool) -> list[int]:
     """Hugging Face's Trainer: as the original used it, or with like lengths together, padding by
     the batch, fused kernels and the precision that this machine multiplies natively."""
     import torch
@@ -210,7 +236,7 @@ def _trainer(directory: Path, length: int, steps: int, best: bool) -> list[int]:
     from imdb_cls.model import pretrained
     from imdb_cls.model.device import choose_device
 
-    config, weights = _config(), _weights()
+    config, weights = _config(chosen), _weights(chosen)
     config.data.train_size = steps * BATCH
     config.data.val_size = config.data.test_size = 2
     train = draw_splits(sources.load(config.data, Path(config.cache_dir).expanduser()), config.data)

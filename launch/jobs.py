@@ -87,7 +87,7 @@ def _on_name(command: str, name: str, given: Arguments) -> None:
     """The same for a job whose run directory is lost."""
     from imdb_cls.runs.run import RUN_NAME
     from launch.aws.client import connect
-    from launch.aws.instances import find
+    from launch.aws.instances import asked, find
     from launch.training import attach, fetch, follow
 
     screen = Screen()
@@ -102,7 +102,7 @@ def _on_name(command: str, name: str, given: Arguments) -> None:
     if command == "stop":
         return attach.stop_live(aws, description, name, screen)
     if command == "attach":
-        price = find(description["ResourceConfig"]["InstanceType"]).price
+        price = find(asked(description["ResourceConfig"])[0]).price
         try:
             description = follow.follow(aws, name, screen.console, _POLL_S, price)
         except KeyboardInterrupt:

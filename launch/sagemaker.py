@@ -3,6 +3,7 @@
 import contextlib
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ from imdb_cls.training.resolve import Recompose, resolve
 from launch.hosting import account
 from launch.hosting.account import Account
 from launch.training import resume
-from launch.training.attach import attach
+from launch.training.attach import NoMachine, attach
+from launch.training.instance_types import after
 from launch.training.reconcile import reconcile
 from launch.training.submission import check_early, check_for_all
 from launch.training.submit import Submitter
@@ -60,6 +62,12 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
         if not backend.wait:
             screen.say(f"submitted; follow it with python -m launch.jobs attach {sent.path}")
             return float("nan")
+        while other := after(sent, backend):
+            try:
+                return attach(sent, opened.client, screen, opened.poll_seconds, others=True)
+            except NoMachine as error:
+                screen.warn(f"{other.instance_types[0]} is tried", str(error))
+            resume.resume(replace(config, backend=other), sent, [], submitter)
         return attach(sent, opened.client, screen, opened.poll_seconds)
 
 

@@ -178,6 +178,15 @@ def _check_backend(config: Config, backend: BackendConfig) -> None:
             " backend.spot and backend.keep_alive_seconds out",
         ),
         (
+            backend.price_per_hour and len(backend.instance_types) > 1,
+            f"backend.price_per_hour={backend.price_per_hour} is the price of one type, and"
+            f" backend.instance_type names {len(backend.instance_types)}: leave it out",
+        ),
+        (
+            backend.rehearse_without and not backend.rehearse,
+            "backend.rehearse_without needs backend.rehearse=true",
+        ),
+        (
             backend.interrupt_at_step and not (backend.rehearse and backend.spot),
             "backend.interrupt_at_step needs backend.rehearse=true and backend.spot=true",
         ),

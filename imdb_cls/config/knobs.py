@@ -66,6 +66,20 @@ def matching(pattern: str, wrong: str) -> Rule:
     return lambda value: None if not value or re.fullmatch(pattern, value) else wrong
 
 
+def names(most: int) -> Rule:
+    """Allows a name, or a list of up to `most` different ones."""
+
+    def rule(value: Any) -> str | None:
+        found = value if isinstance(value, list) else [value]
+        if not found or not all(isinstance(name, str) and name for name in found):
+            return " is no name, nor a list of names"
+        if twice := next((name for name in found if found.count(name) > 1), None):
+            return f" names {twice} twice"
+        return f" names {len(found)}: allowed are up to {most}" if len(found) > most else None
+
+    return rule
+
+
 def paths(value: Any) -> str | None:
     """Allows a path or a list of some. A number, as Hydra reads it, is a path too."""
     found = value if isinstance(value, list) else [value]

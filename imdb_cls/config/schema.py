@@ -6,7 +6,16 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from imdb_cls.config.knobs import above_zero, at_least, between, knob, matching, one_of, paths
+from imdb_cls.config.knobs import (
+    above_zero,
+    at_least,
+    between,
+    knob,
+    matching,
+    names,
+    one_of,
+    paths,
+)
 from imdb_cls.names import SCALARS, SEPARATORS
 
 PRECISIONS = ("auto", "bf16-mixed", "16-mixed", "32-true")
@@ -206,7 +215,8 @@ class BackendConfig(AwsConfig):
     """A run as a SageMaker training job."""
 
     prefix: str = "imdb_cls"
-    instance_type: str = "ml.p3.2xlarge"
+    # One, or several in order of preference: InstancePreferences of the API takes five.
+    instance_type: Any = knob("ml.p3.2xlarge", names(5))
     instance_count: int = knob(1, _COUNT)
     poll_seconds: float = knob(3.0, at_least(0.05))
     # TrainingJobName of the API.
@@ -226,8 +236,15 @@ class BackendConfig(AwsConfig):
     internal_retries: int = knob(2, between(0, 30))
     keep_alive_seconds: int = knob(0, at_least(0))
     max_cost: float | None = knob(None, above_zero)
+    rehearse_without: list[str] = field(default_factory=list)
     interrupt_at_step: int | None = knob(None, _COUNT)
     max_parallel: int = knob(4, _COUNT)
+
+    @property
+    def instance_types(self) -> list[str]:
+        """In order of preference."""
+        asked = self.instance_type
+        return list(asked) if isinstance(asked, list) else [asked]
 
     @staticmethod
     def key(name: str) -> str:

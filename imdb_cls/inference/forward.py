@@ -12,6 +12,10 @@ from torch import Tensor
 from torch.nn.functional import dropout, scaled_dot_product_attention
 from transformers import DistilBertForSequenceClassification
 
+# cuDNN's attention, which PyTorch takes first on an H100, makes a plan for every shape that it
+# meets, and nearly every batch has another one: a step took ten times as long (docs/benchmarks.md).
+torch.backends.cuda.enable_cudnn_sdp(False)
+
 
 def logits(
     network: DistilBertForSequenceClassification,

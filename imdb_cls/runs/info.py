@@ -86,6 +86,9 @@ class JobInfo(_Record):
     request_digest: str | None = field(default=None, metadata=_IF_KNOWN)
     """A hash of that request, as it was recorded."""
     instance_type: str
+    """Of several the first, until SageMaker is known to have chosen one."""
+    next_types: list[str] | None = field(default=None, metadata=_IF_KNOWN)
+    """Those to try, in their order, if no machine of this one can be had."""
     instance_count: int
     spot: bool
     image: str

@@ -67,17 +67,18 @@ _INFERENCE = _Release("2.6.0", "4.51.3", "3.12", (5, 0))
 _ANY_GPU, _ANY_CPU = "ml.g5.xlarge", "ml.m5.xlarge"
 
 
-def for_training(asked: str, instance: Instance, region: str) -> Image:
-    """The image that `backend.image` asks for; for auto the newest with kernels for the GPU. Raises
-    UserError for an image of Hugging Face's that has no kernels for the instance's GPU."""
+def for_training(asked: str, instances: list[Instance], region: str) -> Image:
+    """The image that `backend.image` asks for; for auto the newest with kernels for all the GPUs.
+    Raises UserError for an image of Hugging Face's that has no kernels for one of them."""
+    oldest = min(instances, key=lambda instance: instance.capability or (99, 0))
     if asked != "auto":
-        return _given(asked, instance)
+        return _given(asked, oldest)
     newest = _TRAINING[0]
-    release = next(r for r in _TRAINING if (instance.capability or r.lowest) >= r.lowest)
+    release = next(r for r in _TRAINING if (oldest.capability or r.lowest) >= r.lowest)
     why = "the newest of Hugging Face"
     if release is not newest:
-        why += f" with kernels for {instance.gpu}"
-    elif not instance.gpu:
+        why += f" with kernels for {oldest.gpu}"
+    elif not oldest.gpu:
         why += "; it runs on CPUs too"
     return release.image("training", region, _ANY_GPU, why, "backend.image")
 

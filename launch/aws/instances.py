@@ -7,11 +7,13 @@ from typing import Any
 
 import yaml
 
-from imdb_cls.config import CONF_DIR, AwsConfig
+from imdb_cls.config import CONF_DIR, AwsConfig, BackendConfig
 from imdb_cls.errors import UserError, nearest
 
 # For an endpoint and a batch job that ask for no other.
 _DEFAULT = "ml.m5.xlarge"
+# Where the ResourceConfig of a training job has a list of types.
+PREFERENCES = "InstancePreferences"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ def instance_of(config: AwsConfig) -> Instance:
     return replace(found, price=config.price_per_hour, price_note=key("price_per_hour"))
 
 
+def instances_of(backend: BackendConfig) -> list[Instance]:
+    """Those that a training job may run on, in order of preference. Raises UserError as instance_of
+    does, for each."""
+    return [instance_of(replace(backend, instance_type=n)) for n in backend.instance_types]
+
+
+def dearest(instances: list[Instance]) -> Instance:
+    """That with the highest price. One whose price is not known may be any."""
+    return max(instances, key=lambda one: math.inf if one.price is None else one.price)
+
+
 def find(name: str) -> Instance:
     """An instance as conf/instances.yaml has it. One that it does not have is not `known`."""
     table = _table()
@@ -93,17 +106,36 @@ def find(name: str) -> Instance:
     )
 
 
-def instead(name: str) -> str:
-    """What to type where a machine for training cannot be had: the cheapest with as many GPUs of
-    two other kinds that have bf16, and what SageMaker calls the quota of this one."""
-    ours, cheapest = find(name), dict[str | None, Instance]()
+def asked(resources: dict[str, Any]) -> list[str]:
+    """The types that the ResourceConfig of a request or of a job names."""
+    listed = [preference["InstanceType"] for preference in resources.get(PREFERENCES, [])]
+    return listed or [resources["InstanceType"]]
+
+
+def chosen(resources: dict[str, Any]) -> str | None:
+    """The type that a job runs on, by its ResourceConfig; None: SageMaker has not chosen yet."""
+    name = resources.get("SelectedInstanceType", resources.get("InstanceType"))
+    return None if name is None else str(name)
+
+
+def instead(names: list[str], spot: bool) -> str:
+    """What to type where none of these machines can be had for training: the cheapest with as many
+    GPUs of two other kinds that have bf16, and what SageMaker calls the quotas of these."""
+    ours, cheapest = [find(name) for name in names], dict[str | None, Instance]()
     others = [find(other) for other in _table()["instances"]]
     for other in sorted(others, key=lambda o: o.price or math.inf):
-        if other.has_bf16 and other.count == max(ours.count, 1) and other.gpu != ours.gpu:
+        is_other = other.gpu not in [instance.gpu for instance in ours]
+        if other.has_bf16 and other.count == max(ours[0].count, 1) and is_other:
             cheapest.setdefault(other.gpu, other)
     types = " or ".join(f"backend.instance_type={o.name}" for o in list(cheapest.values())[:2])
-    quota = f"'{name} for training job usage'"
-    return f"take {types}, or ask for more of {quota} in the Service Quotas of Amazon SageMaker"
+    wanted = f"ask for more of {quotas(names, spot)} in the Service Quotas of Amazon SageMaker"
+    return f"take {types}, or {wanted}" if types else wanted
+
+
+def quotas(names: list[str], spot: bool) -> str:
+    """What Service Quotas calls those of these machines."""
+    usage = "spot training job usage" if spot else "training job usage"
+    return ", ".join(f"'{name} for {usage}'" for name in names)
 
 
 @functools.cache

@@ -56,7 +56,7 @@ def provide(s3: Any, job: TrainingJob, host: Path) -> None:
         "inputdataconfig": channels,
         "resourceconfig": {
             "current_host": host.name,
-            "current_instance_type": job.request["ResourceConfig"]["InstanceType"],
+            "current_instance_type": job.machine,
             "current_group_name": "homogeneousCluster",
             "hosts": job.hosts,
             "network_interface_name": "lo",

@@ -3,6 +3,7 @@
 import itertools
 import re
 import time
+from collections.abc import Collection
 from math import inf
 from pathlib import Path
 
@@ -23,17 +24,26 @@ class Host:
     """
     Args:
         directory: where the files of all jobs lie.
+        without: the instance types that there are no machines of.
         interrupt_at: interrupts a spot job once, when it prints this step.
     """
 
-    def __init__(self, directory: Path, account: LocalAccount, interrupt_at: float = inf) -> None:
-        self.directory, self.account, self.interrupt_at = directory, account, interrupt_at
+    def __init__(
+        self,
+        directory: Path,
+        account: LocalAccount,
+        without: Collection[str] = (),
+        interrupt_at: float = inf,
+    ) -> None:
+        self.directory, self.account = directory, account
+        self.without, self.interrupt_at = without, interrupt_at
         self._packages = environment.packages(directory)
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. Any error in here is the job's failure."""
         try:
-            self._run(job)
+            if job.take_machine(self.without):
+                self._run(job)
         except UserError as error:
             job.enter("Failed", f"ClientError: {error}")
         except Exception as error:

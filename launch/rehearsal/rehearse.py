@@ -60,7 +60,8 @@ def rehearsed(
         aws = aws or LocalAWS()
         settled = stack.enter_context(local_account(backend, aws))
         restore(aws.client("s3", str(settled.region)), directory)
-        aws.training.runner = Host(directory, aws, backend.interrupt_at_step or inf).run
+        step = backend.interrupt_at_step or inf
+        aws.training.runner = Host(directory, aws, backend.rehearse_without, step).run
         yield settled
 
 

@@ -2,12 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
+from launch.aws.instances import asked
 from launch.rehearsal.account import LocalAccount, Refused
 from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
+
+# What SageMaker says of a job that it finds no machine for.
+_NO_MACHINE = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a"
+    " different ML instance type."
+)
 
 # Secondary statuses: the status while each lasts, and what SageMaker says of it.
 _PHASES = {
@@ -42,8 +49,19 @@ class TrainingJob(Resource):
     interrupt: threading.Event = field(default_factory=threading.Event)
     """Set once its spot instances are taken away."""
 
+    machine: str | None = None
+    """The instance type that it runs on."""
+
     def __post_init__(self) -> None:
         self.enter("Starting")
+
+    def take_machine(self, without: Collection[str]) -> bool:
+        """Takes the first of its instance types but for some. Otherwise the job is over."""
+        types = asked(self.request["ResourceConfig"])
+        self.machine = next((name for name in types if name not in without), None)
+        if self.machine is None:
+            self.enter("Failed", _NO_MACHINE)
+        return self.machine is not None
 
     @property
     def hosts(self) -> list[str]:
@@ -82,6 +100,13 @@ class TrainingJob(Resource):
                 for name, (value, at) in self.final_metrics.items()
             ],
         }
+        resources = self.request["ResourceConfig"]
+        if self.machine and "InstanceType" not in resources:
+            answer["ResourceConfig"] = {
+                **resources,
+                "SelectedInstanceType": self.machine,
+                "SelectedInstanceCount": resources["InstanceCount"],
+            }
         begun = [t["StartTime"] for t in self.transitions if t["Status"] == "Downloading"]
         if begun:
             answer["TrainingStartTime"] = begun[0]
@@ -106,6 +131,13 @@ class TrainingJobs:
 
     def _create(self, request: Request, region: str) -> Request:
         self.account.check_role(request.get("RoleArn", ""), region)
+        is_listed = "InstancePreferences" in request["ResourceConfig"]
+        one = request["ResourceConfig"].get("InstanceType")
+        if is_listed == bool(one) or (is_listed and request.get("EnableManagedSpotTraining")):
+            raise Refused(
+                "InstancePreferences is mutually exclusive with InstanceType and with"
+                " EnableManagedSpotTraining"
+            )
         job = self.jobs.make(request, region)
         if self.runner:
             self.account.start(self.runner, job)

@@ -6,7 +6,7 @@ from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.sweep import Sweep
-from launch.aws.instances import instance_of
+from launch.aws.instances import dearest, instances_of
 from launch.training import plan
 
 
@@ -24,7 +24,7 @@ class Budget:
 
 def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
     """Raises UserError if backend.max_cost does not pay for the trials."""
-    instance = instance_of(backend)
+    instance = dearest(instances_of(backend))
     done, committed = _so_far(sweep)
     trials = max(total - done, 0)
     whole = "" if not done else f" ({done} have ended or are at work, ${committed:.2f})"

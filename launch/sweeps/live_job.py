@@ -55,6 +55,6 @@ class LiveJob:
         elapsed = paid = ""
         if self.description:
             elapsed = clock(seconds_since(self.description))
-            if self.price is not None:
-                paid = f"${cost(self.description, self.price):.2f}"
+            if (usd := cost(self.description, self.price)) is not None:
+                paid = f"${usd:.2f}"
         return Row(self.run.path.name, label, phase, best, elapsed, paid)

@@ -5,6 +5,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -29,7 +30,9 @@ from launch.hosting.account import Account
 from launch.sweeps.budget import Budget
 from launch.sweeps.live_job import LiveJob
 from launch.sweeps.trial import begin, dry
+from launch.training.ending import lacked_machine
 from launch.training.follow import describe_all
+from launch.training.instance_types import after
 from launch.training.submit import Submitter
 
 
@@ -74,14 +77,19 @@ class Pool:
         self._outcomes: dict[int, Outcome] = {}
         self._last: dict[int, Row] = {}
         """The row that was last shown of each job that is over."""
-        self._waiting: deque[tuple[int, list[str]]] = deque()
+        self._batch: dict[int, list[str]] = {}
+        """The overrides of the trials, by their numbers."""
+        self._waiting: deque[int] = deque()
+        self._others: dict[int, BackendConfig] = {}
+        """The backends of trials whose first instance type could not be had."""
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
         """Raises UserError if AWS does not answer, or refuses to: the jobs that were sent go on."""
-        self._waiting = deque(enumerate(batch, start=first))
-        labels = {number: self.search.label(overrides) for number, overrides in self._waiting}
+        self._batch = dict(enumerate(batch, start=first))
+        self._waiting = deque(self._batch)
+        labels = {number: self.search.label(given) for number, given in self._batch.items()}
         if self.account.aws is None:
-            return [self.hydra.run(o, n, lambda c: dry(*self._trial(c))) for n, o in self._waiting]
+            return [self.hydra.run(o, n, partial(self._dry, n)) for n, o in self._batch.items()]
 
         def look() -> bool:
             self._fill()
@@ -101,9 +109,9 @@ class Pool:
         """Starts trials while there is room for them."""
         later = []
         while self._waiting and len(self._active) < self.at_once:
-            number, overrides = self._waiting[0]
+            number = self._waiting[0]
             try:
-                begun = self.hydra.run(overrides, number, self._begin)
+                begun = self.hydra.run(self._batch[number], number, partial(self._begin, number))
             except QuotaReached as error:
                 if not self._active:
                     raise
@@ -112,20 +120,23 @@ class Pool:
                 break
             self._waiting.popleft()
             if begun is None:
-                later.append((number, overrides))
+                later.append(number)
             elif isinstance(begun, Outcome):
                 self._outcomes[number] = begun
             else:
                 self._active[number] = begun
         self._waiting.extend(later)
 
-    def _begin(self, composed: DictConfig) -> Outcome | LiveJob | None:
+    def _begin(self, number: int, composed: DictConfig) -> Outcome | LiveJob | None:
         active = {job.fingerprint for job in self._active.values()}
-        return begin(*self._trial(composed), active)
+        return begin(*self._trial(number, composed), active)
 
-    def _trial(self, composed: DictConfig) -> tuple[Trial, Submitter]:
+    def _dry(self, number: int, composed: DictConfig) -> Outcome:
+        return dry(*self._trial(number, composed))
+
+    def _trial(self, number: int, composed: DictConfig) -> tuple[Trial, Submitter]:
         config = parse(composed)
-        config.backend = self.backend
+        config.backend = self._others.get(number, self.backend)
         path = Path(HydraConfig.get().runtime.output_dir)
         return Trial(config, path, task_overrides(), self.recompose), self.submitter
 
@@ -135,7 +146,14 @@ class Pool:
         described = describe_all(self.account.client, known)
         for number, job in list(self._active.items()):
             if job.look(described[job.name]):
-                self._outcomes[number] = job.ended()
+                outcome, other = job.ended(), after(job.run, self.backend)
+                if other and lacked_machine(job.description):
+                    following = other.instance_types[0]
+                    self.screen.say(f"trial {outcome.trial}: {outcome.reason}; next: {following}")
+                    self._others[number] = other
+                    self._waiting.append(number)
+                else:
+                    self._outcomes[number] = outcome
                 self._last[number] = job.row("")
                 del self._active[number]
 

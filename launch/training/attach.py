@@ -11,7 +11,7 @@ from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import complete
 from launch.aws.client import AWS, connect, explained
 from launch.aws.waiting import look_until_over
-from launch.training.ending import own_lines, reason_of
+from launch.training.ending import lacked_machine, own_lines, reason_of
 from launch.training.fetch import check_newest, fetch
 from launch.training.follow import OVER, Description, Log, follow
 from launch.training.reconcile import alone, look, lost, on_record, reconcile, release
@@ -19,6 +19,10 @@ from launch.training.reconcile import alone, look, lost, on_record, reconcile, r
 _AS_JOB = "python -m imdb_cls.train +backend=sagemaker"
 # So many of the last lines of a failed job's log are shown again below the cause.
 _LAST_LINES = 20
+
+
+class NoMachine(UserError):
+    """No machine of a job's type could be had."""
 
 
 def open_remote(path: str) -> Run:
@@ -37,11 +41,15 @@ def aws_of(run: Run) -> AWS:
     return connect(on_record(run)[1].region)
 
 
-def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
+def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool = False) -> float:
     """Follows the job of a run to its end and fetches what it left. Returns `metric` of the best
     checkpoint; ends the process with 1 if the job did not complete, with 130 on Ctrl-C.
 
+    Args:
+        others: whether the caller tries other instance types.
+
     Raises:
+        NoMachine: none could be had, and there are others.
         UserError: AWS refuses, an expired login for instance; the job goes on.
     """
     info = run.info()
@@ -67,6 +75,8 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> float:
         if not info.rehearsal:
             screen.say(f"not fetched; once more: python -m launch.jobs fetch {run.path}")
         sys.exit(130)
+    if others and lacked_machine(description):
+        raise NoMachine(reason_of(description))
     return ended(run, aws, description, screen)
 
 
@@ -108,7 +118,9 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
         last = map(printable, lines[-_LAST_LINES:])
         print("the end of its log:", *last, sep="\n  ", file=sys.stderr)
     if not run.info().rehearsal:
-        screen.say(f"go on as a job: {_AS_JOB} resume={run.path}")
+        types = job.next_types if lacked_machine(description) else None
+        other = f" 'backend.instance_type=[{','.join(types)}]'" if types else ""
+        screen.say(f"go on as a job: {_AS_JOB} resume={run.path}{other}")
     screen.say(f"go on here: python -m imdb_cls.train resume={run.path}")
     sys.exit(1)
 

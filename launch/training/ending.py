@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from launch.aws.instances import instead
+from launch.aws.instances import asked, instead
 from launch.training.follow import Description
 
 # Linux kills with SIGKILL, which is 9, what needs more memory than there is. A shell says 128 + 9.
@@ -23,11 +23,18 @@ def reason_of(description: Description) -> str:
     reason = str(description.get("FailureReason") or description["SecondaryStatus"])
     if _KILLED.search(reason):
         return f"{reason}: {_MEMORY}"
-    machine = description.get("ResourceConfig", {}).get("InstanceType")
-    waited = description["SecondaryStatus"] == "MaxPendingTimeExceeded"
-    if machine and (waited or reason.startswith("CapacityError")):
-        return f"{reason.rstrip('.')}: {instead(machine)}"
+    if lacked_machine(description):
+        types = asked(description["ResourceConfig"])
+        spot = bool(description.get("EnableManagedSpotTraining"))
+        return f"{reason.rstrip('.')}: {instead(types, spot)}"
     return reason
+
+
+def lacked_machine(description: Description) -> bool:
+    """Whether a job is over because no machine of its type could be had."""
+    phase, began = description["SecondaryStatus"], "TrainingStartTime" in description
+    waited = phase == "MaxPendingTimeExceeded" or (phase == "MaxWaitTimeExceeded" and not began)
+    return waited or str(description.get("FailureReason")).startswith("CapacityError")
 
 
 def own_lines(lines: Iterable[str]) -> list[str]:

@@ -15,10 +15,10 @@ from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
 from launch.aws import s3
 from launch.aws.client import AWS, explained
-from launch.aws.instances import find
+from launch.aws.instances import asked, chosen, find
 from launch.aws.unpack import unpacked
 from launch.training.ending import reason_of
-from launch.training.follow import Description, cost, trained_seconds
+from launch.training.follow import Description, cost, price_of, trained_seconds
 from launch.training.request import of_this_machine
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
@@ -98,14 +98,14 @@ def _job_of(description: Description, region: str) -> JobInfo:
     return JobInfo(
         region=region,
         account=description["TrainingJobArn"].split(":")[4],
-        instance_type=resources["InstanceType"],
-        instance_count=resources["InstanceCount"],
+        instance_type=chosen(resources) or asked(resources)[0],
+        instance_count=resources.get("SelectedInstanceCount") or resources["InstanceCount"],
         spot=bool(description.get("EnableManagedSpotTraining")),
         image=description["AlgorithmSpecification"]["TrainingImage"],
         output=f"{description['OutputDataConfig']['S3OutputPath'].rstrip('/')}"
         f"/{description['TrainingJobName']}",
         checkpoints=description.get("CheckpointConfig", {}).get("S3Uri"),
-        price_per_hour=find(resources["InstanceType"]).price,
+        price_per_hour=find(chosen(resources) or asked(resources)[0]).price,
         ceiling_usd=None,
     )
 
@@ -117,8 +117,11 @@ def _ending(run: Run, description: Description) -> dict[str, Any]:
     job.seconds_billed = round(trained_seconds(description))
     found = description.get("FinalMetricDataList", [])
     job.final_metrics = {metric["MetricName"]: metric["Value"] for metric in found}
-    if job.price_per_hour is not None:
-        job.cost_usd = round(cost(description, job.price_per_hour), 4)
+    if selected := description["ResourceConfig"].get("SelectedInstanceType"):
+        job.instance_type = selected
+    job.price_per_hour = price_of(description, job.price_per_hour)
+    if (paid := cost(description, job.price_per_hour)) is not None:
+        job.cost_usd = round(paid, 4)
     ended = description.get("TrainingEndTime")
     facts: dict[str, Any] = {"status": status, "job": job}
     if status != "completed":

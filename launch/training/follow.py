@@ -12,6 +12,7 @@ from rich.text import Text
 
 from imdb_cls.terminal import clock
 from launch.aws.client import AWS, explained, unless_gone
+from launch.aws.instances import find
 from launch.aws.waiting import look_until_over
 
 _LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -133,8 +134,8 @@ def follow(
 def status_line(job: str, description: Description, price: float | None) -> str:
     """`imdb-cls-…: Training, 3:12, $0.20 so far`: the time since it was submitted."""
     parts = [f"{job}: {description['SecondaryStatus']}", clock(seconds_since(description))]
-    if price is not None:
-        parts.append(f"${cost(description, price):.2f} so far")
+    if (paid := cost(description, price)) is not None:
+        parts.append(f"${paid:.2f} so far")
     return ", ".join(parts)
 
 
@@ -155,7 +156,17 @@ def trained_seconds(description: Description) -> float:
     return max(0.0, float((end - begun).total_seconds()))
 
 
-def cost(description: Description, price: float) -> float:
-    """USD for the billed seconds of every instance. SageMaker discounts those of a spot job."""
-    count = int(description["ResourceConfig"].get("InstanceCount", 1))
+def price_of(description: Description, price: float | None) -> float | None:
+    """USD an hour for one instance: `price`, unless SageMaker has chosen one of several types."""
+    selected = description["ResourceConfig"].get("SelectedInstanceType")
+    return find(selected).price if selected else price
+
+
+def cost(description: Description, price: float | None) -> float | None:
+    """USD for the billed seconds of every instance, at `price` an hour as `price_of` takes it; None
+    where no price is known. SageMaker discounts those of a spot job."""
+    resources, price = description["ResourceConfig"], price_of(description, price)
+    if price is None:
+        return None
+    count = int(resources.get("SelectedInstanceCount") or resources.get("InstanceCount", 1))
     return trained_seconds(description) * count * price / 3600

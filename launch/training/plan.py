@@ -11,7 +11,7 @@ from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
 from imdb_cls.terminal import show_plan
 from launch.aws.images import Image
-from launch.aws.instances import Instance, instance_of
+from launch.aws.instances import Instance, dearest, instances_of, quotas
 from launch.aws.store import Channel
 
 # A shorter job may be stopped before it has started.
@@ -22,7 +22,8 @@ _LEAST_SECONDS = 600
 class Machines:
     """What a job runs on and for how long, which is known before its reviews are read."""
 
-    instance: Instance
+    instances: list[Instance]
+    """The first of these that can be had."""
     max_seconds: int
     precision: str
     processes: int
@@ -30,13 +31,32 @@ class Machines:
 
     @classmethod
     def of(cls, config: Config) -> "Machines":
-        """Raises UserError if the instance, its price, its precision or its devices are not to be
-        had."""
+        """Raises UserError if an instance, its price, its precision or its devices are not to be
+        had, or if one cannot stand in for another."""
         assert config.backend is not None
-        instance = instance_of(config.backend)
-        seconds = affordable_seconds(config.backend, instance)
-        precision = precision_on(config, instance)
-        return cls(instance, seconds, precision, processes_on(config, instance))
+        instances = instances_of(config.backend)
+        seconds = affordable_seconds(config.backend, dearest(instances))
+        precisions = {i.name: precision_on(config, i) for i in instances}
+        processes = {i.name: processes_on(config, i) for i in instances}
+        if len(set(processes.values())) > 1:
+            counts = ", ".join(f"{name} {count}" for name, count in processes.items())
+            raise UserError(
+                f"backend.instance_type: a job is made for one number of devices, and these have"
+                f" others: {counts}. Take types with as many, or set trainer.devices"
+            )
+        shown = ", ".join(dict.fromkeys(precisions.values()))
+        if len(set(precisions.values())) > 1:
+            shown = ", ".join(f"{how} on {name}" for name, how in precisions.items())
+        return cls(instances, seconds, shown, processes[instances[0].name])
+
+    @property
+    def price(self) -> float | None:
+        """USD an hour for one of the dearest; None: it is not known."""
+        return dearest(self.instances).price
+
+    @property
+    def names(self) -> list[str]:
+        return [instance.name for instance in self.instances]
 
 
 @dataclass(frozen=True)
@@ -55,20 +75,19 @@ class JobPlan:
     @property
     def ceiling(self) -> float | None:
         """USD that the job can cost at most: for max_seconds, and for being kept warm after."""
-        return ceiling(self.backend, self.machines.instance, self.machines.max_seconds)
+        return ceiling(self.backend, dearest(self.machines.instances), self.machines.max_seconds)
 
     def facts(self) -> dict[str, str]:
         """What is shown of it, by name."""
-        backend, instance = self.backend, self.machines.instance
-        gpu = "no GPU"
-        if instance.gpu:
-            gpu = f"{instance.count} x {instance.gpu}, {instance.memory_gb} GB"
-        if not instance.known:
-            gpu = "not in conf/instances.yaml"
+        backend, instances = self.backend, self.machines.instances
+        described = [f"{backend.instance_count} x {i.name} ({_gpus(i)})" for i in instances]
+        disk = f"{backend.volume_gb} GB" + (", spot" if backend.spot else "")
+        if len(instances) > 1:
+            disk += "\nthe first that can be had"
         return {
             "job": self.job_name,
-            "instance": f"{backend.instance_count} x {instance.name} ({gpu}),"
-            f" {backend.volume_gb} GB" + (", spot" if backend.spot else ""),
+            "instance": "\n".join(described) + f", {disk}",
+            "quota": quotas(self.machines.names, backend.spot).replace(", ", "\n"),
             "image": f"{self.image.uri}\n{self.image.why}",
             "precision": self.machines.precision,
             **(
@@ -98,16 +117,25 @@ class JobPlan:
         return f"{files}, {_bytes(channel.size)}, {there}"
 
     def _price(self) -> str:
-        instance = self.machines.instance
+        instance = dearest(self.machines.instances)
         if instance.price is None:
             return "unknown: set backend.price_per_hour"
+        prices = [f"${i.price:.3f}" for i in self.machines.instances]
         spot = "; spot is billed less" if self.backend.spot else ""
-        return f"${instance.price:.3f} an hour and instance ({instance.price_note}){spot}"
+        return f"{' or '.join(prices)} an hour and instance ({instance.price_note}){spot}"
 
     def _at_most(self) -> str:
         warm = f" and {self.backend.keep_alive_seconds:,} s kept warm"
         time = f"{self.machines.max_seconds:,} s" + warm * bool(self.backend.keep_alive_seconds)
         return time if self.ceiling is None else f"${self.ceiling:.2f} ({time})"
+
+
+def _gpus(instance: Instance) -> str:
+    if not instance.known:
+        return "not in conf/instances.yaml"
+    if not instance.gpu:
+        return "no GPU"
+    return f"{instance.count} x {instance.gpu}, {instance.memory_gb} GB"
 
 
 def ceiling(backend: BackendConfig, instance: Instance, seconds: int) -> float | None:
@@ -184,17 +212,21 @@ def processes_on(config: Config, instance: Instance) -> int:
 
 
 def warnings_of(
-    config: Config, instance: Instance, untracked: list[str], no_role: bool
+    config: Config, instances: list[Instance], untracked: list[str], no_role: bool
 ) -> list[str]:
     """Lines that a user should read before paying."""
     found = []
     if no_role:
         found.append("backend.role is not set: a placeholder stands in the request")
-    if instance.retiring:
-        found.append(
-            f"{instance.name}: its {instance.gpu} has no bf16, and AWS is retiring the family:"
-            " capacity may be short. Newer, and it costs less: backend.instance_type=ml.g5.xlarge"
-        )
+    for instance in instances:
+        if instance.retiring:
+            say = (
+                f"{instance.name}: its {instance.gpu} has no bf16, and AWS is retiring the family:"
+                " capacity may be short."
+            )
+            if instances[-1].retiring:
+                say += " Newer, and it costs less: backend.instance_type=ml.g5.xlarge"
+            found.append(say)
     if untracked:
         found.append(
             f"not tracked by git, so not sent: {', '.join(untracked[:5])}"

@@ -17,7 +17,7 @@ from imdb_cls.runs.run import RUN_NAME, Run
 from imdb_cls.storage import lock
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.creating import Unsettled, create
-from launch.aws.instances import instead
+from launch.aws.instances import asked, instead
 from launch.hosting.names import digest
 from launch.training.follow import Description, describe
 
@@ -76,7 +76,7 @@ def send(run: Run, aws: AWS) -> None:
     assert job.request is not None
     taken = f"choose another backend.job_name than {name}, or leave it out"
     there = partial(_is_there, run, aws)
-    quota = instead(job.request["ResourceConfig"]["InstanceType"])
+    quota = instead(asked(job.request["ResourceConfig"]), job.spot)
     hints = {"ResourceInUse": taken, "ResourceLimitExceeded": quota}
     create(aws, "CreateTrainingJob", job.request, there, "submitting the job", **hints)
     _settle(run, job)

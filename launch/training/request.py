@@ -14,7 +14,7 @@ from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME
 from imdb_cls.training.loggers import wandb_key
 from imdb_cls.training.loggers.mlflow_address import experiment
 from imdb_cls.training.resolve import ResolvedConfig
-from launch.training import metrics
+from launch.training import instance_types, metrics
 
 ROOT = str(container.ROOT)
 # The tag of every job of ours.
@@ -208,7 +208,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
             source_dir=str(job.code), command=words, args=arguments, requirements="requirements.txt"
         ),
         compute=Compute(
-            instance_type=backend.instance_type,
+            instance_type=backend.instance_types[0],
             instance_count=backend.instance_count,
             volume_size_in_gb=backend.volume_gb,
             volume_kms_key_id=backend.volume_kms_key,
@@ -264,6 +264,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         made["RetryStrategy"] = {"MaximumRetryAttempts": backend.internal_retries}
     if backend.max_pending_seconds:
         made["StoppingCondition"]["MaxPendingTimeInSeconds"] = backend.max_pending_seconds
+    instance_types.prefer(made, backend)
     mlflow = job.config.logger.mlflow
     if mlflow and str(mlflow.tracking_uri).startswith("arn:"):
         made["MlflowConfig"] = {

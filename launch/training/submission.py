@@ -16,7 +16,7 @@ from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.training.resolve import ResolvedConfig, with_stand_ins
 from launch.aws import images, limits
-from launch.aws.instances import instance_of
+from launch.aws.instances import instances_of
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
 from launch.training import code, plan, request, secret, tracking, wheels
@@ -60,7 +60,7 @@ def assemble(
     assert backend is not None
     check_config(config)
     machines, own_config = Machines.of(config), _travels_whole(overrides) or changes is not None
-    image = images.for_training(backend.image, machines.instance, account.region)
+    image = images.for_training(backend.image, machines.instances, account.region)
     notes = [*secret.choose_mode(config), *tracking.choose_mlflow(config)]
     channels = _data(resolved, staging, image.python)
     if own_config:
@@ -108,7 +108,7 @@ def assemble(
         present={channel.name: account.store.has(channel) for channel in channels},
         command=request.shown_command(job),
         notes=[*_notes(resolved, account, names), *notes],
-        warnings=plan.warnings_of(config, machines.instance, code.untracked(), not backend.role),
+        warnings=plan.warnings_of(config, machines.instances, code.untracked(), not backend.role),
     )
     return Submission(planned, job, resolved, made, channels)
 
@@ -123,7 +123,7 @@ def check_early(config: Config, overrides: list[str]) -> None:
 def check_for_all(backend: BackendConfig, account: Account) -> None:
     """Checks what is the same for every job of a sweep: the image and the code. Raises UserError if
     no job could be sent."""
-    images.for_training(backend.image, instance_of(backend), account.region)
+    images.for_training(backend.image, instances_of(backend), account.region)
     code.check_chosen({})
 
 

@@ -14,9 +14,11 @@ from imdb_cls.storage import write_json, write_text
 from imdb_cls.terminal import Screen
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.aws.creating import Unsettled
+from launch.aws.instances import asked, dearest
 from launch.hosting.account import Account
 from launch.hosting.names import digest
-from launch.training import reconcile, secret
+from launch.training import instance_types, reconcile, secret
+from launch.training.request import Request
 from launch.training.submission import Submission, assemble
 
 
@@ -95,10 +97,8 @@ class Submitter:
             if before and run.info() != before:
                 raise UserError(f"{run.path}: another process has gone on with it: try again")
             config = run.config_file.read_text(encoding="utf-8") if before else ""
-            # The name is on record before the job exists, whatever happens next.
-            self._record(submission, run, overrides, before)
             try:
-                reconcile.send(run, aws)
+                self._ask(submission, run, overrides, before)
             except KeyboardInterrupt:
                 print(reconcile.still_unsettled(run), flush=True)
                 raise
@@ -115,18 +115,44 @@ class Submitter:
                 _clear(run)
         return uploaded
 
-    def _record(
+    def _ask(
         self, submission: Submission, run: Run, overrides: list[str], before: RunInfo | None
     ) -> None:
+        """Asks for the job on the first of its instance types that AWS does not refuse at once."""
+        *others, last = instance_types.attempts(submission.request, submission.plan.backend)
+        # The name is on record before the job exists, whatever happens next.
+        for request in others:
+            self._record(submission, request, run, overrides, before)
+            try:
+                reconcile.send(run, self.account.client)
+                return
+            except UserError as error:
+                if not instance_types.is_of_the_type(error):
+                    raise
+                self.screen.warn("the next instance type is tried", str(error))
+        self._record(submission, last, run, overrides, before)
+        reconcile.send(run, self.account.client)
+
+    def _record(
+        self,
+        submission: Submission,
+        request: Request,
+        run: Run,
+        overrides: list[str],
+        before: RunInfo | None,
+    ) -> None:
         job, plan = submission.job, submission.plan
+        types, others = asked(request["ResourceConfig"]), plan.backend.instance_types
+        later = others[others.index(types[0]) + 1 :] if len(types) == 1 else []
+        machines = [i for i in plan.machines.instances if i.name in types]
         Run.create(
             run.path,
             submission.resolved.config,
-            anew=before is not None,
+            anew=before is not None or run.record_file.is_file(),
             overrides=overrides,
             fingerprint=job.fingerprint,
             resolved=submission.resolved.record,
-            device=plan.machines.instance.name,
+            device=" or ".join(types),
             precision=plan.machines.precision,
             backend="sagemaker",
             job_name=job.name,
@@ -136,15 +162,16 @@ class Submitter:
             job=JobInfo(
                 region=self.account.region,
                 account=self.account.number,
-                request=submission.request,
-                request_digest=digest(submission.request),
-                instance_type=plan.machines.instance.name,
+                request=request,
+                request_digest=digest(request),
+                instance_type=types[0],
+                next_types=later or None,
                 instance_count=plan.backend.instance_count,
                 spot=plan.backend.spot,
                 image=job.image,
                 output=f"{job.folder}/{job.name}",
                 checkpoints=job.checkpoints,
-                price_per_hour=plan.machines.instance.price,
+                price_per_hour=dearest(machines).price,
                 ceiling_usd=None if plan.ceiling is None else round(plan.ceiling, 4),
             ),
         )

@@ -165,6 +165,8 @@ def rehearsal(shared: Path, tiny: list[str], tiny_model: Path) -> Path:
             *(*tiny, *SMALL, *REHEARSED, f"hydra.run.dir={path}/run"),
             f"model.pretrained.name={path}/model",
             *("backend.spot=true", "backend.interrupt_at_step=10", "backend.max_seconds=200"),
+            "backend.instance_type=[ml.p3.2xlarge,ml.g5.xlarge]",
+            "backend.rehearse_without=[ml.p3.2xlarge]",
             f"backend.network_isolation={str(not skip).lower()}",
         ]
         begin = as_ordinary_user(path)

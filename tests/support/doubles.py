@@ -120,8 +120,12 @@ class Actor:
     reason: str | None = None
     may_end: threading.Event = field(default_factory=threading.Event)
     idle: threading.Event = field(default_factory=threading.Event)
+    without: tuple[str, ...] = ()
+    """The instance types that there are no machines of."""
 
     def run(self, job: TrainingJob) -> None:
+        if not job.take_machine(self.without):
+            return
         job.enter("Downloading")
         job.enter("Training")
         log = JobLog(self.aws, job, "algo-1")
@@ -150,10 +154,11 @@ class Actor:
                             tar.add(path, root + path.name)
                 s3.upload_file(str(archive), BUCKET, f"{base}/output/{name}.tar.gz")
                 archive.unlink()
+        kept = job.checkpoints.removeprefix(f"s3://{BUCKET}/")
         for path in (self.left / "checkpoints").iterdir():
-            s3.upload_file(str(path), BUCKET, f"{base}/checkpoints/run/checkpoints/{path.name}")
+            s3.upload_file(str(path), BUCKET, f"{kept}/run/checkpoints/{path.name}")
         for name in ("config.yaml", "run.json", "train.log", "metrics.csv"):
-            s3.upload_file(str(self.left / name), BUCKET, f"{base}/checkpoints/run/{name}")
+            s3.upload_file(str(self.left / name), BUCKET, f"{kept}/run/{name}")
 
 
 @dataclass

@@ -56,7 +56,9 @@ def test_its_record_is_that_of_the_local_run_and_its_jobs(local_run: Path, rehea
     assert ours["started"] <= ours["finished"]
     job = ours["job"]
     assert (job["status"], job["spot"]) == ("Completed", True)
-    assert job["instance_type"] == "ml.p3.2xlarge"
+    assert job["instance_type"] == "ml.g5.xlarge"
+    (without_machine,) = ours["previous_jobs"]
+    assert (without_machine["instance_type"], without_machine["cost_usd"]) == ("ml.p3.2xlarge", 0)
     assert job["seconds_billed"] >= ours["seconds"]
     assert math.isclose(
         job["cost_usd"], job["seconds_billed"] * job["price_per_hour"] / 3600, abs_tol=1e-4

@@ -199,7 +199,7 @@ def test_a_key_for_a_volume_is_refused_where_the_machine_has_disks_of_its_own() 
 def warnings(*overrides: str, untracked: list[str] | None = None, role: bool = True) -> list[str]:
     config = parsed(*overrides)
     instance = instance_of(config.backend)  # type: ignore[arg-type]
-    return plan.warnings_of(config, instance, untracked or [], no_role=not role)
+    return plan.warnings_of(config, [instance], untracked or [], no_role=not role)
 
 
 def test_whoever_takes_a_p3_is_told_that_it_is_being_retired_and_what_to_take() -> None:
@@ -242,7 +242,7 @@ def a_plan(
     return JobPlan(
         job_name="job-1",
         backend=asked,
-        machines=Machines(instance_of(asked), asked.max_seconds, "16-mixed (auto)", processes),
+        machines=Machines([instance_of(asked)], asked.max_seconds, "16-mixed (auto)", processes),
         image=Image("the/image:tag", "because", "3.11"),
         channels=[code, reviews],
         present={"code": present, "reviews": False},
@@ -256,6 +256,7 @@ def test_the_table_says_all_that_is_settled(tmp_path: Path) -> None:
     assert a_plan(tmp_path, max_seconds=3600).facts() == {
         "job": "job-1",
         "instance": "1 x ml.p3.2xlarge (1 x V100, 16 GB), 30 GB",
+        "quota": "'ml.p3.2xlarge for training job usage'",
         "image": "the/image:tag\nbecause",
         "precision": "16-mixed (auto)",
         "code": "2 files, 1.5 kB, S3 was not asked",

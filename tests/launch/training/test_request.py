@@ -154,7 +154,9 @@ def test_the_docs_say_of_every_member_where_it_is_from(make: Make) -> None:
         *("backend.instance_type=ml.m5.xlarge", "backend.max_pending_seconds=1800"),
         *("logger=mlflow", f"logger.mlflow.tracking_uri={MLFLOW}"),
     )
-    warm = make("backend.keep_alive_seconds=60")
+    warm = make(
+        "backend.keep_alive_seconds=60", "backend.instance_type=[ml.p3.2xlarge,ml.g5.xlarge]"
+    )
     for name, where in said.items():
         first, _, second = name.partition(".")
         found = [request.get(first, {}) for request in (made, warm)]
