@@ -105,19 +105,19 @@ def _check_reading(data: DataConfig) -> None:
 
 
 def _check_crops(data: DataConfig, epochs: int) -> None:
-    """Allows no limit, one, or one for each epoch."""
+    """Allows no limit, one, or some for the first epochs, the last of which stays."""
     given = data.train_max_length
     limits = given if isinstance(given, list) else [] if given is None else [given]
     valid = all(type(limit) is int and 8 <= limit <= 512 for limit in limits)
     if given is not None and not (limits and valid):
         raise UserError(
             f"data.train_max_length={given} must be a number from 8 to 512, or a list of such"
-            " numbers, one for each epoch"
+            " numbers, the first one for the first epoch"
         )
-    if isinstance(given, list) and len(given) != epochs:
+    if len(limits) > epochs:
         raise UserError(
-            f"data.train_max_length={given} has {len(given)} numbers, but there are"
-            f" trainer.max_epochs={epochs}: one for each, or one number for all"
+            f"data.train_max_length={given} has {len(limits)} numbers for"
+            f" trainer.max_epochs={epochs}: leave some out"
         )
     if max(limits, default=0) > data.max_length:
         raise UserError(

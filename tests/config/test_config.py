@@ -244,10 +244,11 @@ def test_training_on_more_tokens_than_are_read_later_is_refused() -> None:
     assert "data.train_max_length=[32, 64, 65] is above data.max_length=64" in line
 
 
-def test_a_limit_for_each_epoch_needs_as_many_epochs() -> None:
-    assert parsed("data.train_max_length=[32,64,64]").data.train_max_length == [32, 64, 64]
-    line = refused("data.train_max_length=[32,64]")
-    assert "has 2 numbers, but there are trainer.max_epochs=3" in line
+def test_limits_of_epochs_that_there_are_not_are_refused() -> None:
+    for fits in ([32, 64, 64], [32, 64]):  # the last one stays
+        assert parsed(f"data.train_max_length={fits}").data.train_max_length == fits
+    line = refused("data.train_max_length=[32,64]", "trainer.max_epochs=1")
+    assert "data.train_max_length=[32, 64] has 2 numbers for trainer.max_epochs=1" in line
     line = refused("data.window_epochs=4")
     assert "data.window_epochs=4: there are trainer.max_epochs=3 only" in line
 
