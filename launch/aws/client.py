@@ -29,7 +29,7 @@ _SAYS_SKEWED = ("Signature expired", "Signature not yet current")
 _BUSY = ("TooManyRequestsException", "RequestLimitExceeded", "SlowDown")
 _GONE = (
     *("ResourceNotFound", "ResourceNotFoundException", "ObjectNotFoundException"),
-    *("NoSuchKey", "404"),
+    *("NoSuchKey", "NoSuchEntity", "404"),
 )
 # SageMaker says it with a ValidationException, which may say anything else, too.
 _SAYS_GONE = ("Could not find", "does not exist", "not found")

@@ -79,21 +79,13 @@ def account_of(config: AwsConfig, aws: AWS | None) -> Account:
             region = default_region(config.region) or "us-east-1"
             check_region(region)
         number = _NO_ACCOUNT
+        nobody = f"arn:aws:iam::{_NO_ACCOUNT}:role/{config.key('role')}-is-not-set"
+        config = replace(config, role=config.role or nobody)
     else:
-        if not config.role:
-            raise UserError(
-                f"{config.key('role')} is not set: the ARN of the role that the container runs as,"
-                " or SAGEMAKER_ROLE (docs/sagemaker.md and docs/serving.md say what it must be"
-                " allowed to do)"
-            )
+        role_of(config)
         # Credentials are tried here first: S3 does not say that they have expired.
         region, number = aws.region, aws.account()
-    role = config.role or f"arn:aws:iam::{_NO_ACCOUNT}:role/{config.key('role')}-is-not-set"
-    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", role):
-        raise UserError(
-            f"{config.key('role')}={role} is not the ARN of a role:"
-            " arn:aws:iam::<account>:role/<name>"
-        )
+    role = role_of(config)
     store = Store(
         aws,
         config.bucket or f"sagemaker-{region}-{number}",
@@ -104,6 +96,23 @@ def account_of(config: AwsConfig, aws: AWS | None) -> Account:
         owner = None if config.bucket else number
         check_bucket(aws, store.bucket, owner, config.key("bucket"))
     return Account(region, number, role, store, aws, config.poll_seconds, config.rehearse)
+
+
+def role_of(config: AwsConfig) -> str:
+    """The ARN of the role that a container runs as. Raises UserError if it is not set, or is none
+    of a role."""
+    if not config.role:
+        raise UserError(
+            f"{config.key('role')} is not set: the ARN of the role that the container runs as,"
+            " or SAGEMAKER_ROLE (docs/sagemaker.md and docs/serving.md say what it must be"
+            " allowed to do)"
+        )
+    if not re.fullmatch(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", config.role):
+        raise UserError(
+            f"{config.key('role')}={config.role} is not the ARN of a role:"
+            " arn:aws:iam::<account>:role/<name>"
+        )
+    return config.role
 
 
 def account_for(run: Run, config: AwsConfig) -> Account:
