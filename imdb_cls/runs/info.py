@@ -109,6 +109,8 @@ class JobInfo(_Record):
     final_metrics: dict[str, Any] | None = field(default=None, metadata=_IF_KNOWN)
     """The last value of each metric that SageMaker found in the log."""
     cost_usd: float | None = field(default=None, metadata=_IF_KNOWN)
+    saved_usd: float | None = field(default=None, metadata=_IF_KNOWN)
+    """Of a spot job, what the seconds would have cost besides that were not billed."""
 
 
 @dataclass(kw_only=True)
@@ -211,8 +213,16 @@ class RunInfo(_Record):
     @property
     def cost_usd(self) -> float | None:
         """USD that were paid for all its jobs; None if none were, or nobody knows."""
+        return self._sum("cost_usd")
+
+    @property
+    def saved_usd(self) -> float | None:
+        """USD that spot capacity has saved; None if no job was a spot job, or nobody knows."""
+        return self._sum("saved_usd")
+
+    def _sum(self, name: str) -> float | None:
         if self.rehearsal:
             return None
         jobs = [*(self.previous_jobs or []), *([self.job] if self.job else [])]
-        known = [float(job.cost_usd) for job in jobs if job.cost_usd is not None]
+        known = [float(getattr(job, name)) for job in jobs if getattr(job, name) is not None]
         return sum(known) if known else None

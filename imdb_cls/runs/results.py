@@ -50,6 +50,8 @@ class TrialResult:
     seconds: float | None = None
     cost: float | None = None
     """USD paid; None of a trial on this machine and of a rehearsal, which cost nothing."""
+    saved: float | None = None
+    """USD that spot capacity has saved; None of a trial that was no spot job."""
     rehearsed: bool = False
     code: str | None = None
     recipe: str = ""
@@ -212,6 +214,7 @@ def _trial(
         best=metrics.get(metric, best),
         seconds=seconds_of(info, status),
         cost=info.cost_usd,
+        saved=info.saved_usd,
         rehearsed=bool(info.rehearsal),
         code=info.code,
     )

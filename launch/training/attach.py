@@ -98,6 +98,7 @@ def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float
     the cause and the last lines, and ends the process with exit code 1."""
     job = run.info().required_job()
     paid = "" if job.cost_usd is None else f", ${job.cost_usd:.2f}"
+    paid += f"; spot has saved ${job.saved_usd:.2f}" if job.saved_usd else ""
     screen.say(
         f"{description['TrainingJobName']}: {description['TrainingJobStatus']},"
         f" {job.seconds_billed} s billed{paid}"

@@ -18,7 +18,13 @@ from launch.aws.client import AWS, explained
 from launch.aws.instances import asked, chosen, find
 from launch.aws.unpack import unpacked
 from launch.training.ending import reason_of
-from launch.training.follow import Description, cost, price_of, trained_seconds
+from launch.training.follow import (
+    Description,
+    cost,
+    cost_without_spot,
+    price_of,
+    trained_seconds,
+)
 from launch.training.request import of_this_machine
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
@@ -122,6 +128,8 @@ def _ending(run: Run, description: Description) -> dict[str, Any]:
     job.price_per_hour = price_of(description, job.price_per_hour)
     if (paid := cost(description, job.price_per_hour)) is not None:
         job.cost_usd = round(paid, 4)
+        if job.spot and (whole := cost_without_spot(description, job.price_per_hour)) is not None:
+            job.saved_usd = round(max(0.0, whole - paid), 4)
     ended = description.get("TrainingEndTime")
     facts: dict[str, Any] = {"status": status, "job": job}
     if status != "completed":

@@ -165,8 +165,17 @@ def price_of(description: Description, price: float | None) -> float | None:
 def cost(description: Description, price: float | None) -> float | None:
     """USD for the billed seconds of every instance, at `price` an hour as `price_of` takes it; None
     where no price is known. SageMaker discounts those of a spot job."""
+    return _usd(trained_seconds(description), description, price)
+
+
+def cost_without_spot(description: Description, price: float | None) -> float | None:
+    """USD for all seconds that a job has trained, which SageMaker bills of no spot job."""
+    return _usd(float(description.get("TrainingTimeInSeconds", 0)), description, price)
+
+
+def _usd(seconds: float, description: Description, price: float | None) -> float | None:
     resources, price = description["ResourceConfig"], price_of(description, price)
     if price is None:
         return None
     count = int(resources.get("SelectedInstanceCount") or resources.get("InstanceCount", 1))
-    return trained_seconds(description) * count * price / 3600
+    return seconds * count * price / 3600

@@ -141,6 +141,14 @@ def test_what_a_rehearsal_did_not_cost_is_said(made: Made) -> None:
     assert "rehearsed" in page.words
 
 
+def test_what_spot_has_saved_is_said(made: Made) -> None:
+    for seed, saved in ((1, 0.5), (2, 0.25)):
+        made.trial(f"seed={seed}", job={"cost_usd": 1.0, "saved_usd": saved})
+    page = page_of(made)
+    assert "saved by spot" in page.words
+    assert "$0.75" in page.words
+
+
 def test_thirty_trials_are_a_small_page(made: Made) -> None:
     for number in range(30):
         run = made.trial(f"{LR}={1e-5 * 1.2**number}", f"model.dropout={number / 100}")

@@ -67,6 +67,7 @@ def _job(info: RunInfo) -> list[tuple[str, str]]:
         found += [
             ("instance", job.instance_type),
             ("billed", "" if job.seconds_billed is None else duration(job.seconds_billed)),
+            ("saved by spot", dollars(info.saved_usd)),
             ("price", "" if job.price_per_hour is None else f"${job.price_per_hour:g} an hour"),
         ]
     return found

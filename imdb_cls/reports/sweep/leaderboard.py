@@ -72,6 +72,11 @@ class Row:
         return total([trial.cost for trial in self.trials])
 
     @property
+    def saved(self) -> float | None:
+        """USD that spot capacity has saved, the sum over its trials."""
+        return total([trial.saved for trial in self.trials])
+
+    @property
     def status(self) -> str:
         """The status of its only trial, or how many of them have which: 4 completed, 1 failed."""
         return counted(self.trials) if len(self.trials) > 1 else self.trials[0].status

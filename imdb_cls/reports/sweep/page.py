@@ -31,6 +31,7 @@ _MOST_PLOTS = 12
 _SPENT: list[Column[Any]] = [
     Column("seconds", lambda row: whole_seconds(row.seconds)),
     Column("cost", lambda row: dollars(row.cost), optional=True),
+    Column("saved by spot", lambda row: dollars(row.saved), optional=True),
 ]
 
 
@@ -81,6 +82,7 @@ def _facts(results: SweepResults) -> list[tuple[str, str]]:
         ("search", results.search),
         ("on", where.get(results.backend, results.backend)),
         ("cost", dollars(total([trial.cost for trial in results.trials]))),
+        ("saved by spot", dollars(total([trial.saved for trial in results.trials]))),
         ("rehearsed, so nothing was paid", str(rehearsed or "")),
     ]
 

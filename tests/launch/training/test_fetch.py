@@ -10,10 +10,13 @@ import pytest
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
+from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.training_jobs import TrainingJob
+from launch.training.fetch import fetch
+from launch.training.follow import describe
 from tests.support.fetched import CHECKPOINTS, OUTPUT, Put, archive, begin, fetched, files, recorded
-from tests.support.local_aws import completed
+from tests.support.local_aws import REGION, completed
 
 
 @pytest.fixture
@@ -109,6 +112,19 @@ def test_every_instance_is_paid_for(run: Run, job: TrainingJob) -> None:
     job.request["ResourceConfig"]["InstanceCount"] = 2
     completed(job, seconds=100.0)
     assert recorded(fetched(run))["job"]["cost_usd"] == 0.2
+
+
+@pytest.mark.parametrize(("spot", "saved"), [(True, 0.21), (False, None)])
+def test_what_spot_has_saved_is_the_seconds_that_are_not_billed(
+    run: Run, job: TrainingJob, spot: bool, saved: float | None
+) -> None:
+    run.record(job=replace(run.info().required_job(), spot=spot))
+    completed(job)
+    aws = AWS(REGION)
+    seconds = {"TrainingTimeInSeconds": 300, "BillableTimeInSeconds": 90}
+    fetch(run, aws, describe(aws, "job-1") | seconds)
+    assert recorded(run)["job"]["cost_usd"] == 0.09
+    assert run.info().saved_usd == saved
 
 
 def test_without_a_price_there_is_no_cost(run: Run, job: TrainingJob) -> None:
