@@ -249,7 +249,8 @@ def test_quickstart_trains_the_packaged_weights(command: Command, tmp_path: Path
     config = yaml.safe_load((run / "config.yaml").read_text())
     assert config["data"]["train_size"] == 48
     # wandb's own files lie beside, under the run's own id, ready for `wandb sync`.
-    assert [p.name for p in (tmp_path / "wandb").glob(f"offline-run-*-{info['logger_id']}")]
+    (offline,) = (tmp_path / "wandb").glob(f"offline-run-*-{info['logger_id']}")
+    assert f"its offline wandb run: wandb sync wandb/{offline.name}\n" in done.stdout
 
 
 def test_frozen_embeddings_do_not_move(train_here: Train, tiny_model: Path) -> None:

@@ -16,6 +16,7 @@ from imdb_cls.runs.clock import Clock
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json
 from imdb_cls.terminal import Screen, quiet_loaded_libraries
+from imdb_cls.training.loggers.wandb_files import sync_command
 
 if TYPE_CHECKING:
     from imdb_cls.data.splits import Splits
@@ -34,8 +35,11 @@ def complete(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[s
     the run's own, if they are loaded already."""
     config, clock = run.config(), Clock()
     exports, reports = config.export and "fast" not in run.metrics(), config.report
+    wandb = config.logger.wandb
+    sync = sync_command(wandb, run.info().logger_id or "") if wandb else None
+    last = [f"its offline wandb run: {sync}"] if sync else []
     if not (exports or reports):
-        return []
+        return last
     splits = splits or splits_or_none(run, screen)
     if exports and splits:
         with clock.part("export"), _warning(f"python -m imdb_cls.export run={run.path}", screen):
@@ -46,7 +50,7 @@ def complete(run: Run, screen: Screen, splits: "Splits | None" = None) -> list[s
 
             write(run, splits)
     run.record(parts={**(run.info().parts or {}), **clock.seconds})
-    return [f"report: {run.report_file}"] * (reports and run.report_file.is_file())
+    return [*last, *[f"report: {run.report_file}"] * (reports and run.report_file.is_file())]
 
 
 def export_fast_model(run: Run, screen: Screen, splits: "Splits") -> None:

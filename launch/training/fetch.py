@@ -13,6 +13,7 @@ from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
+from imdb_cls.training.loggers.wandb_files import directory
 from launch.aws import s3
 from launch.aws.client import AWS, explained
 from launch.aws.instances import asked, chosen, find
@@ -185,8 +186,7 @@ def _logger_files(config: Config, files: Path) -> None:
     """Puts the files of wandb and TensorBoard where a run on this machine leaves them."""
     wandb, tensorboard = config.logger.wandb, config.logger.tensorboard
     if wandb and (files / "wandb").is_dir():
-        base = Path(wandb.dir or os.environ.get("WANDB_DIR") or ".")
-        shutil.copytree(files / "wandb", base / "wandb", dirs_exist_ok=True)
+        shutil.copytree(files / "wandb", directory(wandb) / "wandb", dirs_exist_ok=True)
     if tensorboard and (files / "tensorboard").is_dir():
         shutil.copytree(files / "tensorboard", tensorboard.dir, dirs_exist_ok=True)
 

@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imdb_cls.config import Config, WandbConfig
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.runs.run import Run
-from imdb_cls.training.loggers import wandb_key
+from imdb_cls.training.loggers import wandb_files, wandb_key
 from imdb_cls.training.loggers.base import ScalarLogger
 
 if TYPE_CHECKING:
@@ -93,8 +92,8 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
     UserError for settings that wandb does not take, and a directory that cannot be written."""
     import wandb
 
-    directory = settings.dir or os.environ.get("WANDB_DIR") or "."
-    Path(directory).mkdir(parents=True, exist_ok=True)
+    directory = wandb_files.directory(settings)
+    directory.mkdir(parents=True, exist_ok=True)
     patience = {k: v for k, v in _PATIENCE.items() if f"WANDB_{k.upper()}" not in os.environ}
 
     def begin(mode: str) -> "wandb.Run":
@@ -109,7 +108,7 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
             id=wandb_id,
             resume="allow",
             mode=mode,  # type: ignore[arg-type]
-            dir=directory,
+            dir=str(directory),
             config=asdict(config),
             settings=wandb.Settings(
                 silent=True,
@@ -122,7 +121,7 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
         )
 
     messages = _Messages()
-    before = set(Path(directory).glob(f"wandb/run-*-{wandb_id}"))
+    before = set(directory.glob(f"wandb/run-*-{wandb_id}"))
     try:
         try:
             begun = begin(wandb_key.mode(settings))
@@ -132,7 +131,7 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
             messages = _Messages()
             messages.warning(str(error))
             wandb.teardown()  # its process holds the id
-            for empty in set(Path(directory).glob(f"wandb/run-*-{wandb_id}")) - before:
+            for empty in set(directory.glob(f"wandb/run-*-{wandb_id}")) - before:
                 shutil.rmtree(empty)
             begun = begin("offline")
     except (wandb.Error, OSError, ValueError) as error:

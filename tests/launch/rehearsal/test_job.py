@@ -271,6 +271,7 @@ def test_an_offline_wandb_run_comes_back_to_where_it_would_be(job: Path) -> None
     assert len(found) == 1
     assert found[0].endswith(read(job / "run", "run.json")["logger_id"])
     assert list((job / "here" / "wandb" / found[0]).glob("*.wandb"))
+    assert f"wandb sync wandb/{found[0]}\n" in read(job, "seen.json")["attach"]
 
 
 def test_the_documented_policies_are_enough(job: Path) -> None:
