@@ -28,6 +28,8 @@ from imdb_cls.errors import one_line, printable
 from imdb_cls.names import SCALARS
 
 # Warnings of libraries that a user can do nothing about.
+# Of a table in a pipe.
+_WIDE = 240
 _SILENCED = (
     r".*does not have many workers.*",
     r".*Checkpoint directory .* exists and is not empty.*",
@@ -209,6 +211,13 @@ def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = 
     for row in rows:
         table.add_row(*row.values())
     return table
+
+
+def show_table(console: Console, rows: list[dict[str, str]], title: str) -> None:
+    """Texts, a row each. In a pipe nothing is folded."""
+    boxed = console.is_terminal
+    wide = console if boxed else PlainConsole(width=_WIDE)
+    wide.print(as_table(rows, title, boxed=boxed, right=False))
 
 
 def show_plan(console: Console, facts: dict[str, str], warnings: Sequence[str] = ()) -> None:

@@ -32,7 +32,6 @@ Every key of conf/backend/sagemaker.yaml, among them
 """
 
 _WORDS = {True: "ok", False: "missing", None: "unknown"}
-_REFUSALS = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403")
 # AWS refuses requests that were signed some minutes off.
 _SKEW_S = 120
 
@@ -130,14 +129,14 @@ def _asked(what: str, ask: Callable[[], str]) -> Finding:
     """What is found by asking AWS, which gives what to say if all is well."""
     from botocore.exceptions import ClientError
 
-    from launch.aws.client import explained
+    from launch.aws.client import explained, is_denied
 
     try:
         with explained("asking AWS"):
             try:
                 return Finding(what, True, ask())
             except ClientError as error:
-                if error.response["Error"]["Code"] not in _REFUSALS:
+                if not is_denied(error.response["Error"]["Code"]):
                     raise
                 return Finding(what, None, f"you may not ask ({error.operation_name})")
     except UserError as error:

@@ -2,21 +2,21 @@
 
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError, missing, nearest
-from imdb_cls.terminal import Screen, as_table
+from imdb_cls.terminal import Screen, as_table, show_table
 from launch.hosting.names import NAME
 
 _POLL_S = 3.0
 USAGE = """
 usage: python -m launch.jobs COMMAND [JOB] [key=value …]
 
-  list             the latest jobs of runs in the account
+  list             what was made of runs: the latest jobs, endpoints, their cost, what went wrong
   attach JOB       follow a job to its end and fetch what it left
   stop JOB         stop it; a checkpoint is saved, and fetch brings it back
   fetch JOB        fetch what it left, without waiting
@@ -45,7 +45,7 @@ def run(given: Arguments) -> None:
     """Raises UserError for whatever a user can mend."""
     command, *words = given.words or [""]
     if command == "list" and not words:
-        return list_jobs(given)
+        return list_all(given)
     if command not in ("attach", "stop", "fetch", "metrics"):
         known = ("list", "attach", "stop", "fetch", "metrics")
         raise UserError(
@@ -144,44 +144,32 @@ def _metrics(path: str, given: Arguments) -> None:
     screen.say(f"written to {output}")
 
 
-def list_jobs(given: Arguments) -> None:
-    """The latest jobs, the newest first."""
-    from launch.aws.client import connect, explained
-    from launch.training.request import TAG
+def list_all(given: Arguments) -> None:
+    """All that was made of runs in a region: jobs, the newest first, and what is billed."""
+    from launch.aws.client import NotAllowed, connect
+    from launch.batches import listing as batches
+    from launch.endpoints import listing as endpoints
+    from launch.training import listing as training
 
-    aws, screen = connect(given.region), Screen()
-    filters = [{"Name": f"Tags.{TAG}", "Operator": "Exists"}]
-    if given.name:
-        filters.append({"Name": "TrainingJobName", "Operator": "Contains", "Value": given.name})
-    with explained("listing jobs"):
-        found = aws.listed(
-            "sagemaker",
-            "search",
-            "Results",
-            Resource="TrainingJob",
-            SearchExpression={"Filters": filters},
-            SortBy="CreationTime",
-            SortOrder="Descending",
-            PaginationConfig={"MaxItems": given.last or 20},
-        )
-    rows = [_row(result["TrainingJob"]) for result in found]
-    if not rows:
+    aws, screen, last = connect(given.region), Screen(), given.last or 20
+    jobs = training.rows(aws, given.name, last)
+    if jobs:
+        show_table(screen.console, jobs, f"training jobs in {aws.region}")
+    else:
         named = f"with '{given.name}' in their names" if given.name else "of runs"
-        return screen.say(f"no jobs {named} in {aws.region}")
-    boxed = screen.console.is_terminal
-    return screen.console.print(as_table(rows, aws.region, boxed=boxed, right=False))
-
-
-def _row(summary: dict[str, Any]) -> dict[str, str]:
-    created: datetime = summary["CreationTime"]
-    end = summary.get("TrainingEndTime") or datetime.now(UTC)
-    minutes = (end - created).total_seconds() / 60
-    return {
-        "job": summary["TrainingJobName"],
-        "status": summary.get("SecondaryStatus") or summary["TrainingJobStatus"],
-        "created": created.astimezone().strftime("%Y-%m-%d %H:%M"),
-        "minutes": f"{minutes:.1f}",
+        screen.say(f"no training jobs {named} in {aws.region}")
+    if given.name:
+        return
+    others: dict[str, Callable[[], list[dict[str, str]]]] = {
+        "transform jobs": partial(batches.rows, aws, last),
+        "endpoints": partial(endpoints.rows, aws),
     }
+    for what, rows in others.items():
+        try:
+            if found := rows():
+                show_table(screen.console, found, f"{what} in {aws.region}")
+        except NotAllowed as error:
+            screen.say(f"{what}: {error}")
 
 
 def main() -> None:

@@ -39,6 +39,10 @@ class QuotaReached(UserError):
     """The account may run no more jobs of this kind at once."""
 
 
+class NotAllowed(UserError):
+    """The user may not do that."""
+
+
 class ConnectionLost(UserError):
     """AWS did not answer, or was too busy to, however often it was asked. What was asked for may
     have happened all the same."""
@@ -125,6 +129,11 @@ def explained(doing: str, **hints: str) -> Iterator[None]:
         raise UserError(f"{doing}: {one_line(error)}") from None
 
 
+def is_denied(code: str) -> bool:
+    """Whether AWS's error code says that the user may not do something."""
+    return "AccessDenied" in code or code in ("403", "UnauthorizedOperation")
+
+
 def is_gone(error: boto.ClientError) -> bool:
     """Whether AWS says that there is no such thing."""
     code, said = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
@@ -149,7 +158,11 @@ def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> U
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if status >= 500 or "Throttl" in code or code in _BUSY:
         return ConnectionLost(f"{doing}: AWS is busy, however often it was asked: {said} ({code})")
-    kind = QuotaReached if code == "ResourceLimitExceeded" else UserError
+    kind = UserError
+    if code == "ResourceLimitExceeded":
+        kind = QuotaReached
+    elif is_denied(code):
+        kind = NotAllowed
     return kind(f"{doing}: {_explain(code, said, hints)}")
 
 
@@ -160,7 +173,7 @@ def _explain(code: str, said: str, hints: dict[str, str]) -> str:
         return f"the clock of this machine is not AWS's ({said}): set it"
     if code in _EXPIRED:
         return f"the AWS credentials have expired or are unknown ({said}): log in again"
-    if "AccessDenied" in code or code in ("403", "UnauthorizedOperation"):
+    if is_denied(code):
         return (
             f"not allowed ({said}): docs/sagemaker.md has the policy for training jobs,"
             " docs/serving.md has the policy for endpoints and batch jobs"

@@ -15,6 +15,11 @@ _JOBS = (
     *("sagemaker:CreateTrainingJob", "sagemaker:DescribeTrainingJob", "sagemaker:StopTrainingJob"),
     *("sagemaker:ListTrainingJobs", "sagemaker:Search", "sagemaker:AddTags"),
 )
+# For launch.jobs list.
+_OTHERS = (
+    *("sagemaker:ListTransformJobs", "sagemaker:DescribeTransformJob", "sagemaker:ListEndpoints"),
+    *("sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig", "sagemaker:ListTags"),
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def of_user(place: Place, role: str) -> list[Permission]:
     """What our commands do for jobs that run as `role`, without what a wandb key needs."""
     bucket = f"arn:{place.partition}:s3:::{place.bucket}"
     return [
-        Permission(_JOBS, "*"),
+        Permission((*_JOBS, *_OTHERS), "*"),
         Permission(("iam:PassRole",), role),
         Permission(("s3:ListBucket",), bucket),
         Permission(("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"), f"{place.files}/*"),

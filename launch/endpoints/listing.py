@@ -3,7 +3,7 @@
 import contextlib
 from datetime import UTC, datetime
 
-from imdb_cls.terminal import PlainConsole, Screen, as_table
+from imdb_cls.terminal import Screen, show_table
 from launch.aws.client import AWS, explained
 from launch.aws.instances import find
 from launch.endpoints import describe, names, prices, scaling
@@ -12,25 +12,28 @@ from launch.endpoints.record import Target
 from launch.hosting.names import RUN_TAG
 
 _COLUMNS = ("endpoint", "kind", "what", "status", "since", "run", "price", "so far")
-# In a pipe nothing is folded.
-_WIDE = 240
 
 
 def show_all(aws: AWS, screen: Screen) -> None:
     """All endpoints of ours in a region, the newest first, and how to delete them."""
+    found = rows(aws)
+    if not found:
+        screen.say(f"no endpoints of runs in {aws.region}")
+        return
+    show_table(screen.console, found, aws.region)
+    one = "1 endpoint is" if len(found) == 1 else f"{len(found)} endpoints are"
+    screen.say(f"{one} running, and billed until deleted:")
+    for row in found:
+        screen.say(f"  python -m launch.endpoint delete {row['endpoint']}")
+
+
+def rows(aws: AWS) -> list[dict[str, str]]:
+    """All endpoints of ours in a region, the newest first."""
     newest_first = {"SortBy": "CreationTime", "SortOrder": "Descending"}
     with explained("listing endpoints"):
         found = aws.listed("sagemaker", "list_endpoints", "Endpoints", **newest_first)
     tagged = [(one["EndpointName"], describe.tags(aws, one["EndpointArn"])) for one in found]
-    rows = [_row(aws, name, tags) for name, tags in tagged if RUN_TAG in tags]
-    if not rows:
-        screen.say(f"no endpoints of runs in {aws.region}")
-        return
-    _print(screen, rows, aws.region)
-    one = "1 endpoint is" if len(rows) == 1 else f"{len(rows)} endpoints are"
-    screen.say(f"{one} running, and billed until deleted:")
-    for row in rows:
-        screen.say(f"  python -m launch.endpoint delete {row['endpoint']}")
+    return [_row(aws, name, tags) for name, tags in tagged if RUN_TAG in tags]
 
 
 def show(aws: AWS, target: Target, screen: Screen) -> None:
@@ -42,13 +45,7 @@ def show(aws: AWS, target: Target, screen: Screen) -> None:
     facts["model"] = describe.variant(aws, there).get("ModelName", "unknown")
     if "FailureReason" in there:
         facts["failure"] = there["FailureReason"]
-    _print(screen, [{"status": name, "": fact} for name, fact in facts.items()], "")
-
-
-def _print(screen: Screen, rows: list[dict[str, str]], title: str) -> None:
-    boxed = screen.console.is_terminal
-    console = screen.console if boxed else PlainConsole(width=_WIDE)
-    console.print(as_table(rows, title, boxed=boxed, right=False))
+    show_table(screen.console, [{"status": name, "": fact} for name, fact in facts.items()], "")
 
 
 def _row(aws: AWS, name: str, tags: dict[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ import pytest
 from imdb_cls.runs.run import Run
 from tests.support.called import Said
 from tests.support.doubles import Following
-from tests.support.local_aws import REGION, minimal_request
+from tests.support.local_aws import REGION, make_endpoint_and_batch, minimal_request
 from tests.support.runs import read
 
 
@@ -33,10 +33,45 @@ def test_list_shows_every_job_of_a_run_whatever_its_name(following: Following) -
     client.create_training_job(**minimal_request("of-others"))
     said = following.jobs("list")
     assert (said.code, said.err) == (0, "")
-    rows = [line.split()[:2] for line in said.out.splitlines()[2:]]
-    assert [name for name, _ in rows] == ["mine", following.name]
-    assert {status for _, status in rows} <= {"Starting", "Downloading", "Training"}
-    assert "no jobs with 'of-others'" in following.jobs("list", "name=of-others").out
+    rows = [line.split() for line in said.out.splitlines()[2:]]
+    assert [name for name, *_ in rows] == ["mine", following.name]
+    for _, run, machine, status, *_ in rows:
+        assert (run, machine) == (request["Environment"]["IMDB_CLS_RUN"], "ml.p3.2xlarge")
+        assert status in {"Starting", "Downloading", "Training"}
+    assert "until it ends" in said.out
+    assert "no training jobs with 'of-others'" in following.jobs("list", "name=of-others").out
+
+
+def test_list_says_what_a_job_has_cost_and_what_went_wrong(following: Following) -> None:
+    following.actor.end, following.actor.reason = "Failed", "CapacityError: Unable to provision."
+    following.actor.may_end.set()
+    following.send()
+    assert following.actor.idle.wait(30)
+    (line,) = (x for x in following.jobs("list").out.splitlines() if following.name in x)
+    assert "Failed" in line
+    assert "$0.10" in line  # 90 s of a p3
+    assert "CapacityError: Unable to provision: take backend.instance_type=" in line
+    assert "until it ends" not in line
+
+
+def test_list_shows_endpoints_and_transform_jobs_too(following: Following) -> None:
+    make_endpoint_and_batch(following.door.aws)
+    lines = following.jobs("list").out.splitlines()
+    assert lines[0] == f"no training jobs of runs in {REGION}"
+    (batch,) = (line for line in lines if "imdb-cls-batch-" in line)
+    assert "2 x ml.m5.xlarge" in batch
+    (endpoint,) = (line for line in lines if line.startswith("ours"))
+    assert "1 x ml.m5.large" in endpoint
+    assert "$0.115/hour" in endpoint
+    for line in (batch, endpoint):
+        assert "2026-11-22/22-41-00" in line
+
+
+def test_list_says_what_one_may_not_list(following: Following) -> None:
+    following.door.refuse("ListEndpoints", "AccessDeniedException", times=9)
+    said = following.jobs("list")
+    assert (said.code, said.err) == (0, "")
+    assert "endpoints: listing endpoints: not allowed" in said.out
 
 
 def test_a_lost_directory_loses_nothing(following: Following, tmp_path: Path) -> None:

@@ -28,7 +28,15 @@ from launch.training.follow import describe, describe_all
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Submit
 from tests.support.hosted import Account
-from tests.support.local_aws import BUCKET, REGION, ROLE, GuardedAWS, minimal_request, parsed
+from tests.support.local_aws import (
+    BUCKET,
+    REGION,
+    ROLE,
+    GuardedAWS,
+    make_endpoint_and_batch,
+    minimal_request,
+    parsed,
+)
 from tests.support.policies import Need, Policy, documented
 
 # What SageMaker does of itself, and the local AWS does not.
@@ -104,6 +112,7 @@ def test_all_that_the_user_may_do_is_done_for_jobs(
     done(submit(*wandb))
     done(call("launch.jobs", "stop", run))
     assert "Stopped, 90 s billed" in call("launch.jobs", "attach", run).out
+    make_endpoint_and_batch(door.aws)
     for command in (["list"], ["metrics", run]):
         done(call("launch.jobs", *command))
     client = AWS(REGION)

@@ -17,6 +17,7 @@ from moto.s3.models import s3_backends
 from imdb_cls.config import BackendConfig, Config
 from launch.aws.s3 import split_uri
 from launch.aws.store import Store
+from launch.hosting.names import RUN_TAG
 from launch.rehearsal.account import ACCOUNT_ID, ROLE_KEY
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.training_jobs import TrainingJob
@@ -148,3 +149,26 @@ def shell_words(script: str) -> list[str]:
         text=True,
     )
     return words.stdout.split("\0")[:-1]
+
+
+def make_endpoint_and_batch(aws: LocalAWS) -> None:
+    """An endpoint and a transform job of a run, as the account has them: neither answers."""
+    tags = [{"Key": RUN_TAG, "Value": "2026-11-22/22-41-00"}]
+    client = aws.client("sagemaker", REGION)
+    container = {"Image": "image", "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
+    client.create_model(ModelName="model", PrimaryContainer=container, ExecutionRoleArn=ROLE)
+    variant = {"VariantName": "AllTraffic", "ModelName": "model", "InitialInstanceCount": 1}
+    client.create_endpoint_config(
+        EndpointConfigName="config",
+        ProductionVariants=[{**variant, "InstanceType": "ml.m5.large"}],
+    )
+    client.create_endpoint(EndpointName="ours", EndpointConfigName="config", Tags=tags)
+    place = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{BUCKET}/reviews"}}
+    client.create_transform_job(
+        TransformJobName="imdb-cls-batch-0123456789ab",
+        ModelName="model",
+        TransformInput={"DataSource": place},
+        TransformOutput={"S3OutputPath": f"s3://{BUCKET}/batch"},
+        TransformResources={"InstanceType": "ml.m5.xlarge", "InstanceCount": 2},
+        Tags=tags,
+    )

@@ -1,0 +1,47 @@
+"""The transform jobs of runs in an account."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from launch.aws.client import AWS, explained
+from launch.aws.instances import find
+from launch.hosting.names import PREFIX, RUN_TAG
+
+
+def rows(aws: AWS, last: int) -> list[dict[str, str]]:
+    """The latest `last` jobs, the newest first."""
+    client = aws.client("sagemaker")
+    with explained("listing transform jobs"):
+        found = aws.listed(
+            "sagemaker",
+            "list_transform_jobs",
+            "TransformJobSummaries",
+            NameContains=f"{PREFIX}batch-",
+            SortBy="CreationTime",
+            SortOrder="Descending",
+            PaginationConfig={"MaxItems": last},
+        )
+        return [
+            _row(
+                client.describe_transform_job(TransformJobName=job["TransformJobName"]),
+                aws.listed("sagemaker", "list_tags", "Tags", ResourceArn=job["TransformJobArn"]),
+            )
+            for job in found
+        ]
+
+
+def _row(job: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, str]:
+    machines, is_at_work = job["TransformResources"], job["TransformJobStatus"] == "InProgress"
+    count, price = machines["InstanceCount"], find(machines["InstanceType"]).price
+    begun, end = job.get("TransformStartTime"), job.get("TransformEndTime") or datetime.now(UTC)
+    hours = (end - begun).total_seconds() / 3600 if begun else 0.0
+    return {
+        "job": job["TransformJobName"],
+        "run": next((tag["Value"] for tag in tags if tag["Key"] == RUN_TAG), ""),
+        "on": f"{count} x {machines['InstanceType']}",
+        "status": job["TransformJobStatus"],
+        "created": job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M"),
+        "cost": "" if price is None else f"${hours * count * price:.2f}",
+        "billed": "until it ends" if is_at_work else "",
+        "why": job.get("FailureReason", ""),
+    }
