@@ -5,7 +5,7 @@ import yaml
 
 from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.errors import UserError
-from launch.aws.instances import instance_of
+from launch.aws.instances import instance_of, instead
 
 TABLE = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
 
@@ -18,7 +18,8 @@ def test_the_table_of_instances_is_whole() -> None:
     assert TABLE["date"]
     assert TABLE["region"]
     for name, row in TABLE["instances"].items():
-        assert row["price"] > 0, name
+        assert row.get("price", 1) > 0, name
+        assert "price" in row or "gpu" in row, name
         assert ("gpu" in row) == ("count" in row), name
         assert row.get("gpu") in {None, *TABLE["gpus"]}, name
 
@@ -37,6 +38,15 @@ def test_an_unknown_instance_is_refused_with_the_nearest_right_one(kind: str, ne
         instance_of(backend(instance_type=kind))
     assert f"backend.instance_type={kind} is not in conf/instances.yaml" in str(error.value)
     assert f"Did you mean '{near}'?" in str(error.value)
+
+
+def test_one_whose_price_is_not_known_is_taken_for_what_its_gpu_is() -> None:
+    found = instance_of(backend(instance_type="ml.g7e.12xlarge"))
+    assert (found.known, found.price, found.count) == (True, None, 2)
+    assert (found.capability, found.precision) == ((12, 0), "bf16-mixed")
+    assert instance_of(backend(instance_type="ml.g7e.12xlarge", price_per_hour=9.0)).price == 9.0
+    # Nobody is advised to take it.
+    assert "g7e" not in instead(["ml.g5.xlarge"], spot=False)
 
 
 def test_an_instance_of_ones_own_needs_its_price_and_its_image() -> None:
