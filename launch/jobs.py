@@ -1,5 +1,6 @@
 """SageMaker jobs of runs: python -m launch.jobs list | attach | stop | fetch | metrics …"""
 
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -21,14 +22,19 @@ usage: python -m launch.jobs COMMAND [JOB] [key=value …]
   stop JOB         stop it; a checkpoint is saved, and fetch brings it back
   fetch JOB        fetch what it left, without waiting
   metrics RUN      its metrics as CloudWatch has them: a table, and a csv beside it
+  clean [DIR …]    what lies in S3 below the prefix; --yes deletes what nothing needs of it: jobs
+                   whose runs are complete in DIR (outputs, multirun), inputs that no job reads
 
 JOB is a run directory or, where that is lost, the name of its job.
 
-  region=NAME      list, and of a name: the AWS region (the profile's)
+  region=NAME      list, clean, and of a name: the AWS region (the profile's)
   name=TEXT        list: only jobs with this in their names
   last=N           list: how many (20)
   output=DIR       attach, fetch: the run directory to make for a name (outputs/<name>)
   output=FILE      metrics: the csv (RUN/cloudwatch.csv)
+  bucket=NAME      clean: (SAGEMAKER_BUCKET, or the account's default one)
+  prefix=NAME      clean: (imdb_cls)
+  days=N           clean: inputs and results of batches stay for so long (30)
 """
 
 
@@ -38,6 +44,9 @@ class Arguments:
     name: str | None = None
     last: int | None = 20
     output: str | None = None
+    bucket: str | None = None
+    prefix: str = "imdb_cls"
+    days: int | None = 30
     words: list[str] = field(default_factory=list)
 
 
@@ -46,8 +55,10 @@ def run(given: Arguments) -> None:
     command, *words = given.words or [""]
     if command == "list" and not words:
         return list_all(given)
+    if command == "clean":
+        return clean(given, words)
     if command not in ("attach", "stop", "fetch", "metrics"):
-        known = ("list", "attach", "stop", "fetch", "metrics")
+        known = ("list", "attach", "stop", "fetch", "metrics", "clean")
         raise UserError(
             f"unknown command '{' '.join(given.words)}': allowed are {', '.join(known)}."
             f"{nearest(command, known)}"
@@ -170,6 +181,37 @@ def list_all(given: Arguments) -> None:
                 show_table(screen.console, found, f"{what} in {aws.region}")
         except NotAllowed as error:
             screen.say(f"{what}: {error}")
+
+
+def clean(given: Arguments, words: list[str]) -> None:
+    """What lies in S3, and what of it nothing needs. Raises UserError for a place that is none."""
+    from launch.aws.client import connect
+    from launch.aws.store import Store
+    from launch.hosting.account import check_bucket
+    from launch.training import stored
+
+    places = [Path(word) for word in words if word != "--yes"]
+    for place in places:
+        if not place.is_dir():
+            raise UserError(f"{place}: {missing(place, 'directory')}")
+    places = places or [place for place in map(Path, ("outputs", "multirun")) if place.is_dir()]
+    aws, screen = connect(given.region), Screen()
+    account = aws.account()
+    asked = given.bucket or os.environ.get("SAGEMAKER_BUCKET")
+    bucket = asked or f"sagemaker-{aws.region}-{account}"
+    check_bucket(aws, bucket, None if asked else account, "bucket")
+    store = Store(aws, bucket, given.prefix, None)
+    found = stored.things(aws, store, places, given.days or 30)
+    if not found:
+        return screen.say(f"nothing lies at {store.folder()}")
+    show_table(screen.console, [thing.row() for thing in found], store.folder())
+    unneeded = [thing for thing in found if not thing.kept]
+    size = f"{sum(thing.size for thing in unneeded) / 1e6:.1f} MB"
+    if "--yes" not in words:
+        again = f": {size}; --yes deletes them" if unneeded else ""
+        return screen.say(f"nothing needs {len(unneeded)} of {len(found)}{again}")
+    stored.delete(aws, store, unneeded)
+    return screen.say(f"deleted {len(unneeded)} of {len(found)}: {size}")
 
 
 def main() -> None:

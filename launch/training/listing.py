@@ -7,7 +7,7 @@ from imdb_cls.runs.run import RUN_NAME
 from launch.aws.client import AWS, explained
 from launch.aws.instances import asked, chosen, find
 from launch.training.ending import reason_of
-from launch.training.follow import OVER, cost, seconds_since
+from launch.training.follow import OVER, Description, cost, seconds_since
 from launch.training.request import TAG
 
 _WIDEST_REASON = 80
@@ -19,6 +19,11 @@ def rows(aws: AWS, part: str | None, last: int) -> list[dict[str, str]]:
     Args:
         part: only those with this in their names.
     """
+    return [_row(job) for job in jobs(aws, part, PaginationConfig={"MaxItems": last})]
+
+
+def jobs(aws: AWS, part: str | None = None, **others: Any) -> list[Description]:
+    """All training jobs of ours, the newest first; `others` are for boto3's paginator."""
     filters = [{"Name": f"Tags.{TAG}", "Operator": "Exists"}]
     if part:
         filters.append({"Name": "TrainingJobName", "Operator": "Contains", "Value": part})
@@ -31,12 +36,12 @@ def rows(aws: AWS, part: str | None, last: int) -> list[dict[str, str]]:
             SearchExpression={"Filters": filters},
             SortBy="CreationTime",
             SortOrder="Descending",
-            PaginationConfig={"MaxItems": last},
+            **others,
         )
-    return [_row(result["TrainingJob"]) for result in found]
+    return [result["TrainingJob"] for result in found]
 
 
-def _row(job: dict[str, Any]) -> dict[str, str]:
+def _row(job: Description) -> dict[str, str]:
     resources = job["ResourceConfig"]
     machine = chosen(resources) or " or ".join(asked(resources))
     paid = cost(job, find(asked(resources)[0]).price)

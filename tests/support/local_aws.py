@@ -151,11 +151,11 @@ def shell_words(script: str) -> list[str]:
     return words.stdout.split("\0")[:-1]
 
 
-def make_endpoint_and_batch(aws: LocalAWS) -> None:
+def make_endpoint_and_batch(aws: LocalAWS, archive: str = f"s3://{BUCKET}/model.tar.gz") -> None:
     """An endpoint and a transform job of a run, as the account has them: neither answers."""
     tags = [{"Key": RUN_TAG, "Value": "2026-11-22/22-41-00"}]
     client = aws.client("sagemaker", REGION)
-    container = {"Image": "image", "ModelDataUrl": f"s3://{BUCKET}/model.tar.gz"}
+    container = {"Image": "image", "ModelDataUrl": archive}
     client.create_model(ModelName="model", PrimaryContainer=container, ExecutionRoleArn=ROLE)
     variant = {"VariantName": "AllTraffic", "ModelName": "model", "InitialInstanceCount": 1}
     client.create_endpoint_config(
