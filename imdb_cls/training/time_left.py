@@ -1,5 +1,6 @@
 """When a run will end, from how long its first steps took."""
 
+import math
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -92,8 +93,10 @@ class TimeLeft(Callback):
         return fit, behind
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        of_this_epoch = trainer.fit_loop.epoch_loop.batch_progress.current.ready
-        self.done = trainer.current_epoch * int(trainer.num_training_batches) + of_this_epoch
+        # A run that goes on behind an epoch's end has its batches still in Lightning's progress.
+        per_epoch, each = int(trainer.num_training_batches), trainer.accumulate_grad_batches
+        epoch, steps = divmod(trainer.global_step, math.ceil(per_epoch / each))
+        self.done = epoch * per_epoch + steps * each
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int

@@ -1,5 +1,6 @@
 """A container: a process in namespaces of its own, with this machine's files and an /opt/ml."""
 
+import contextlib
 import os
 import platform
 import shutil
@@ -61,6 +62,9 @@ def command(host: Path, readonly: list[Path], isolated: bool) -> list[str]:
 def terminate(process: Process) -> None:
     """Sends SIGTERM to the first process of a container, which gets it only if it handles it."""
     # unshare itself passes nothing on: the container is its only child.
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    for child in children:
+    listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    children = ""
+    with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+        children = listed.read_text()
+    for child in children.split():
         subprocess.run(["kill", f"-{signal.SIGTERM}", child], check=False)

@@ -7,7 +7,10 @@ import pytest
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from imdb_cls.training import time_left
+from imdb_cls.training.checkpoints import Stopped
+from imdb_cls.training.fit import resume
 from imdb_cls.training.time_left import TimeLeft
+from tests.support.cut_runs import Cut
 from tests.support.runs import Train, metrics_of, values
 
 
@@ -57,6 +60,24 @@ def test_a_long_run_on_a_cpu_says_what_would_be_quicker(
     assert len(warning) == 1
     assert "experiment=quickstart" in warning[0]
     assert "data.train_max_length" in warning[0]
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("step", [7, 13], ids=["behind an epoch", "behind the next"])
+def test_a_run_that_goes_on_knows_what_is_left(
+    train_here: Train, tmp_path: Path, capsys: pytest.CaptureFixture[str], step: int
+) -> None:
+    """Of three epochs of 6 steps, from the checkpoint at the end of one."""
+    with pytest.raises(Stopped):
+        train_here("trainer.max_epochs=3", callbacks=[Cut(step)])
+    capsys.readouterr()
+    asked = Asked()
+    resume(str(tmp_path / "run"), tmp_path / "run", [], callbacks=[asked])
+    said = capsys.readouterr().out
+    assert f"going on after step {step - 1}" in said
+    assert len(re.findall(r"about .* to go: .* of training", said)) == 1
+    assert asked.left == sorted(asked.left, reverse=True)
+    assert asked.left[-1] == 0
 
 
 def test_a_short_run_says_nothing(train_here: Train, capsys: pytest.CaptureFixture[str]) -> None:
