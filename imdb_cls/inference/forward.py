@@ -5,6 +5,7 @@ token gives it a key and a value, and nothing else of that layer is needed, forw
 """
 
 import math
+import os
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from torch import Tensor
 from torch.nn.functional import dropout, scaled_dot_product_attention
 from transformers import DistilBertForSequenceClassification
 
+# On a CPU, oneDNN keeps a compiled kernel for each of the last 1024 shapes, and nearly every batch
+# has another one: gigabytes that are never used again. Those of a few batches are enough.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 # cuDNN's attention, which PyTorch takes first on an H100, makes a plan for every shape that it
 # meets, and nearly every batch has another one: a step took ten times as long (docs/benchmarks.md).
 torch.backends.cuda.enable_cudnn_sdp(False)

@@ -1,5 +1,6 @@
 """The shorter way through a DistilBERT gives what its own forward gives, and the same gradients."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,8 @@ def test_every_dropout_is_drawn_in_training_alone(tiny_model: Path, kind: str, f
         network.train(training)
         first, second = (logits(network, IDS, MASK, fused) for _ in range(2))
         assert torch.equal(first, second) is not training
+
+
+def test_kernels_that_plan_for_every_shape_are_left_out_and_few_are_kept() -> None:
+    assert not torch.backends.cuda.cudnn_sdp_enabled()
+    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) <= 128
