@@ -1,11 +1,13 @@
 """The shorter way through a DistilBERT gives what its own forward gives, and the same gradients."""
 
+import importlib
 import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from imdb_cls.inference import forward
 from imdb_cls.inference.forward import logits
 from tests.support.models import load
 
@@ -52,6 +54,15 @@ def test_every_dropout_is_drawn_in_training_alone(tiny_model: Path, kind: str, f
         assert torch.equal(first, second) is not training
 
 
-def test_kernels_that_plan_for_every_shape_are_left_out_and_few_are_kept() -> None:
+@pytest.mark.parametrize(("asked", "kept"), [(None, "64"), ("9", "9")])
+def test_kernels_that_plan_for_every_shape_are_left_out_and_few_are_kept(
+    monkeypatch: pytest.MonkeyPatch, asked: str | None, kept: str
+) -> None:
+    name = "ONEDNN_PRIMITIVE_CACHE_CAPACITY"
+    monkeypatch.delenv(name, raising=False)
+    if asked:
+        monkeypatch.setenv(name, asked)
+    torch.backends.cuda.enable_cudnn_sdp(True)
+    importlib.reload(forward)
+    assert os.environ[name] == kept
     assert not torch.backends.cuda.cudnn_sdp_enabled()
-    assert int(os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"]) <= 128
