@@ -5,7 +5,7 @@
 
 The packaged weights (size=base: random ones of DistilBERT-base's size, as for a GPU) and the same
 packaged reviews, in batches of 32; each contender is a whole process, whose optimizer steps are
-timed from the third on, or without the first quarter. The Trainer takes accelerate:
+timed without the first quarter. The Trainer takes accelerate:
 pip install -e ".[bench]". Machines differ and share their cores: trust the ratios within one run.
 """
 

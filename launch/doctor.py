@@ -210,15 +210,16 @@ def _allowed(
 
 
 def _quotas(aws: "AWS", backend: "BackendConfig") -> Iterator[Finding]:
-    usage = "spot training job usage" if backend.spot else "training job usage"
-    wanted = [f"{name} for {usage}" for name in backend.instance_types]
+    from launch.aws.instances import quota
+
+    wanted = [quota(name, backend.spot) for name in backend.instance_types]
     known: dict[str, dict[str, Any]] = {}
 
     def listed() -> str:
         # The applied quotas lack those that nobody has changed.
         for operation in ("list_aws_default_service_quotas", "list_service_quotas"):
-            for quota in aws.listed("service-quotas", operation, "Quotas", ServiceCode="sagemaker"):
-                known[quota["QuotaName"]] = quota
+            for one in aws.listed("service-quotas", operation, "Quotas", ServiceCode="sagemaker"):
+                known[one["QuotaName"]] = one
         return ""
 
     asked = _asked(f"quota {', '.join(wanted)}", listed)

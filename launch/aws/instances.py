@@ -134,8 +134,12 @@ def instead(names: list[str], spot: bool) -> str:
 
 def quotas(names: list[str], spot: bool) -> str:
     """What Service Quotas calls those of these machines."""
-    usage = "spot training job usage" if spot else "training job usage"
-    return ", ".join(f"'{name} for {usage}'" for name in names)
+    return ", ".join(f"'{quota(name, spot)}'" for name in names)
+
+
+def quota(name: str, spot: bool) -> str:
+    """What Service Quotas calls that of one of these machines."""
+    return f"{name} for {'spot ' if spot else ''}training job usage"
 
 
 @functools.cache

@@ -33,15 +33,17 @@ def attempts(request: Request, backend: BackendConfig) -> list[Request]:
     """What is to be sent, until AWS refuses none of the types: the request, and the same for one
     type after another."""
     resources = {k: v for k, v in request["ResourceConfig"].items() if k != PREFERENCES}
-    pending = {"MaxPendingTimeInSeconds": _PENDING_S, **request["StoppingCondition"]}
+    stopping = {"MaxPendingTimeInSeconds": _PENDING_S, **request["StoppingCondition"]}
     one_each = [
         {
             **request,
             "ResourceConfig": {**resources, "InstanceType": name},
-            **({"StoppingCondition": pending} if name != backend.instance_types[-1] else {}),
+            "StoppingCondition": dict(stopping),
         }
         for name in backend.instance_types
     ]
+    if backend.max_pending_seconds is None:  # nothing is tried behind the last one
+        del one_each[-1]["StoppingCondition"]["MaxPendingTimeInSeconds"]
     return [request, *(one_each if PREFERENCES in request["ResourceConfig"] else one_each[1:])]
 
 

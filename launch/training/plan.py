@@ -50,11 +50,6 @@ class Machines:
         return cls(instances, seconds, shown, processes[instances[0].name])
 
     @property
-    def price(self) -> float | None:
-        """USD an hour for one of the dearest; None: it is not known."""
-        return dearest(self.instances).price
-
-    @property
     def names(self) -> list[str]:
         return [instance.name for instance in self.instances]
 
