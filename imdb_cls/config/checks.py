@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from imdb_cls.config.knobs import check_knobs
-from imdb_cls.config.schema import AwsConfig, BackendConfig, Config, DataConfig
+from imdb_cls.config.schema import AwsConfig, BackendConfig, Config, DataConfig, ModelConfig
 from imdb_cls.config.steps import warmup_steps
 from imdb_cls.errors import UserError, translated
 from imdb_cls.names import label_values
@@ -29,6 +29,7 @@ def check_config(config: Config) -> None:
     check_knobs(config)
     _check_source(config.data)
     _check_crops(config.data, config.trainer.max_epochs)
+    _check_rdrop(config.model, config.trainer.max_epochs)
     _check_devices(config.trainer.devices, config.data.batch_size)
     if config.data.train_size:
         warmup_steps(config, config.data.train_size)
@@ -128,6 +129,24 @@ def _check_crops(data: DataConfig, epochs: int) -> None:
     if data.window_epochs > epochs:
         raise UserError(
             f"data.window_epochs={data.window_epochs}: there are trainer.max_epochs={epochs} only"
+        )
+
+
+def _check_rdrop(model: ModelConfig, epochs: int) -> None:
+    given = f"model.rdrop={model.rdrop:g}"
+    dropouts = ("dropout", "attention_dropout", "classifier_dropout")
+    if model.rdrop and not any(getattr(model, name) for name in dropouts):
+        raise UserError(
+            f"{given} compares two answers that only dropout makes different, and every dropout is"
+            " 0: set model.dropout, to 0.1 for instance"
+        )
+    if model.rdrop_epochs is None:
+        return
+    if not model.rdrop:
+        raise UserError(f"model.rdrop_epochs={model.rdrop_epochs} means nothing with {given}")
+    if model.rdrop_epochs > epochs:
+        raise UserError(
+            f"model.rdrop_epochs={model.rdrop_epochs}: there are trainer.max_epochs={epochs} only"
         )
 
 

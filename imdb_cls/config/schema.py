@@ -84,6 +84,8 @@ class ModelConfig:
     dropout: float = knob(0.1, _PROBABILITY)
     attention_dropout: float = knob(0.0, _PROBABILITY)
     classifier_dropout: float = knob(0.2, _PROBABILITY)
+    rdrop: float = knob(0.0, at_least(0))
+    rdrop_epochs: int | None = knob(None, _COUNT)
 
 
 @dataclass

@@ -1,11 +1,13 @@
 """The LightningModule around DistilBertForSequenceClassification."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 from torch.optim import Optimizer
 from transformers import DistilBertForSequenceClassification
 
@@ -61,10 +63,14 @@ class SentimentClassifier(LightningModule):
         torch.manual_seed(mixed % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        loss = torch.nn.functional.cross_entropy(self(batch), batch.labels)
+        config = self.config
+        twice = config.rdrop > 0 and self.current_epoch < (config.rdrop_epochs or math.inf)
+        found = self(_twice(batch) if twice else batch)
+        loss = cross_entropy(found, batch.labels.repeat(2) if twice else batch.labels)
         # DDP averages over ranks, but each rank is to count by its share of the reviews.
-        loss = loss * (batch.share * self.trainer.world_size)
-        self._losses.append(loss.detach())
+        part = batch.share * self.trainer.world_size
+        self._losses.append(loss.detach() * part)
+        loss = (loss + config.rdrop * divergence(*found.chunk(2)) if twice else loss) * part
         whole = len(self._losses) == self.trainer.accumulate_grad_batches
         if whole or self.trainer.is_last_batch:
             self._log_step(torch.stack(self._losses).mean())
@@ -118,3 +124,24 @@ class SentimentClassifier(LightningModule):
             self.network, self.config, self.warmup_steps, self.total_steps, fused
         )
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
+
+
+def divergence(one: Tensor, other: Tensor) -> Tensor:
+    """How far two answers to the same reviews are apart: the mean of KL(one, other) and
+    KL(other, one), averaged over the reviews (Liang et al. 2021, "R-Drop", equation 2).
+
+    Args:
+        one, other: logits [reviews, 2].
+    """
+    first, second = one.log_softmax(-1), other.log_softmax(-1)
+    return ((first.exp() - second.exp()) * (first - second)).sum(-1).mean() / 2
+
+
+def _twice(batch: Batch) -> Batch:
+    """The batch behind itself: each half has dropouts of its own."""
+    mask = batch.attention_mask
+    return replace(
+        batch,
+        input_ids=batch.input_ids.repeat(2, 1),
+        attention_mask=None if mask is None else mask.repeat(2, 1),
+    )

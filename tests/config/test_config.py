@@ -253,6 +253,20 @@ def test_limits_of_epochs_that_there_are_not_are_refused() -> None:
     assert "data.window_epochs=4: there are trainer.max_epochs=3 only" in line
 
 
+def test_rdrop_that_could_do_nothing_is_refused() -> None:
+    assert parsed("model.rdrop=4", "model.rdrop_epochs=3").model.rdrop_epochs == 3
+    silent = ("model.dropout=0", "model.classifier_dropout=0")
+    line = refused("model.rdrop=4", *silent)
+    assert "model.rdrop=4 compares two answers that only dropout makes different" in line
+    assert parsed("model.rdrop=4", *silent, "model.attention_dropout=0.1").model.rdrop == 4
+    assert "model.rdrop_epochs=1 means nothing with model.rdrop=0" in refused(
+        "model.rdrop_epochs=1"
+    )
+    line = refused("model.rdrop=4", "model.rdrop_epochs=4")
+    assert "model.rdrop_epochs=4: there are trainer.max_epochs=3 only" in line
+    assert "model.rdrop" in refused("model.rdrop=-1")
+
+
 def test_a_warm_up_longer_than_the_run_is_refused() -> None:
     # 96 reviews are 6 batches, 2 steps of 4 batches each, twice.
     run = ("data.train_size=96", "data.batch_size=16", "trainer.accumulate_grad_batches=4")
