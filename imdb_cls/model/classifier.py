@@ -51,6 +51,7 @@ class SentimentClassifier(LightningModule):
         self._losses: list[Tensor] = []  # of the batches of one step
         if config.freeze_embeddings:
             network.distilbert.embeddings.requires_grad_(False)
+        self._trained = list(network.parameters())  # to look for them takes a millisecond a step
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
@@ -60,7 +61,10 @@ class SentimentClassifier(LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         mixed = (self.seed * 1_000_003 + number) * 1_009 + self.global_rank
-        torch.manual_seed(mixed % 2**63)
+        # torch.manual_seed would also keep a traceback for every kind of device that is not in use.
+        torch.default_generator.manual_seed(mixed % 2**63)
+        if self.device.type in ("cuda", "mps"):
+            getattr(torch, self.device.type).manual_seed(mixed % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         config = self.config
@@ -115,7 +119,7 @@ class SentimentClassifier(LightningModule):
     ) -> None:
         # Lightning's own refuses any fused optimizer in mixed precision, even in bf16.
         if gradient_clip_val is not None:
-            torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+            torch.nn.utils.clip_grad_norm_(self._trained, gradient_clip_val)
 
     def configure_optimizers(self) -> Any:
         # A fused optimizer unscales fp16's gradients itself, which is too late: they are clipped.
