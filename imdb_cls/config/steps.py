@@ -1,8 +1,9 @@
-"""How many optimizer steps a run has, and over how many of them its learning rate rises."""
+"""How many optimizer steps a run has, over how many of them its learning rate rises, and how often
+a step reads its batch."""
 
 import math
 
-from imdb_cls.config.schema import Config
+from imdb_cls.config.schema import Config, ModelConfig
 from imdb_cls.errors import UserError
 
 
@@ -23,3 +24,9 @@ def warmup_steps(config: Config, reviews: int) -> int:
             " steps: take fewer, or set model.warmup_ratio instead"
         )
     return config.model.warmup_steps
+
+
+def readings(config: ModelConfig, epoch: int) -> int:
+    """How often the network reads a batch in an epoch: twice with R-Drop."""
+    ends = config.rdrop_epochs
+    return 2 if config.rdrop and (ends is None or epoch < ends) else 1

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from transformers import DistilBertForSequenceClassification
 
 from imdb_cls.config import ModelConfig
+from imdb_cls.config.steps import readings
 from imdb_cls.errors import UserError
 from imdb_cls.inference.forward import logits
 from imdb_cls.inference.padding import Batch
@@ -67,14 +68,13 @@ class SentimentClassifier(LightningModule):
             getattr(torch, self.device.type).manual_seed(mixed % 2**63)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        config = self.config
-        twice = config.rdrop > 0 and self.current_epoch < (config.rdrop_epochs or math.inf)
+        twice = readings(self.config, self.current_epoch) == 2
         found = self(_twice(batch) if twice else batch)
         loss = cross_entropy(found, batch.labels.repeat(2) if twice else batch.labels)
         # DDP averages over ranks, but each rank is to count by its share of the reviews.
         part = batch.share * self.trainer.world_size
         self._losses.append(loss.detach() * part)
-        loss = (loss + config.rdrop * divergence(*found.chunk(2)) if twice else loss) * part
+        loss = (loss + self.config.rdrop * divergence(*found.chunk(2)) if twice else loss) * part
         whole = len(self._losses) == self.trainer.accumulate_grad_batches
         if whole or self.trainer.is_last_batch:
             self._log_step(torch.stack(self._losses).mean())

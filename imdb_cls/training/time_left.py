@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from imdb_cls.config import Config
+from imdb_cls.config.steps import readings
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.padding import Batch
@@ -59,7 +60,10 @@ class TimeLeft(Callback):
     ) -> None:
         self.config, self.device, self.screen = config, device, screen
         epochs = range(config.trainer.max_epochs)
-        self.train_tokens = [int(data.train.lengths(epoch).sum()) for epoch in epochs]
+        self.train_tokens = [
+            int(data.train.lengths(epoch).sum()) * readings(config.model, epoch) for epoch in epochs
+        ]
+        """Those that the network reads in each epoch."""
         self.val_tokens = int(data.val.lengths.sum())
         per_review = self.val_tokens / len(data.val)
         self.scored_tokens = (len(data.val) + test_reviews) * per_review
@@ -114,7 +118,8 @@ class TimeLeft(Callback):
         self.steps += 1
         self.done += 1
         if self.steps:
-            self.training.add(self.start, batch.input_ids.numel())
+            read = readings(self.config.model, trainer.current_epoch)
+            self.training.add(self.start, batch.input_ids.numel() * read)
         known = self.steps >= _STEPS and self.training.seconds >= _SECONDS
         if known and not self.scoring.tokens:
             self._probe(pl_module, batch)

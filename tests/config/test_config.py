@@ -348,3 +348,10 @@ def test_labels_of_ones_own_are_for_sources_that_have_a_column_of_them() -> None
     labels = ("data.negative=[1]", "data.positive=[5]")
     assert "labels are known" in refused("data=imdb_packaged", *labels)
     assert parsed("data=imdb", *labels).data.negative == ["1"]
+
+
+def test_rdrop_reads_a_batch_twice_in_its_epochs() -> None:
+    config = parsed("model.rdrop=4", "model.rdrop_epochs=2").model
+    assert [steps.readings(config, epoch) for epoch in range(3)] == [2, 2, 1]
+    assert steps.readings(parsed("model.rdrop=4").model, 99) == 2
+    assert steps.readings(parsed().model, 0) == 1
