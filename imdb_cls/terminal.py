@@ -94,12 +94,17 @@ def quiet_loaded_libraries(bars: bool) -> None:
     """Imports the libraries that can be silenced only then; `bars` keeps those of downloads."""
     import transformers
 
+    quiet_downloads(bars)
     for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    if datasets := sys.modules.get("datasets"):  # else quiet_libraries did it, and it is slow
-        datasets.disable_progress_bars()
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def quiet_downloads(bars: bool) -> None:
+    """Silences what reads and fetches reviews and weights; `bars` keeps the bars of downloads."""
+    if datasets := sys.modules.get("datasets"):  # else quiet_libraries did it, and it is slow
+        datasets.disable_progress_bars()
     if not bars:
         from huggingface_hub.utils.tqdm import disable_progress_bars
 

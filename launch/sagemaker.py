@@ -12,7 +12,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
-from imdb_cls.terminal import Screen, quiet_loaded_libraries
+from imdb_cls.terminal import Screen, quiet_downloads
 from imdb_cls.training.resolve import Recompose, resolve
 from launch.hosting import account
 from launch.hosting.account import Account
@@ -45,7 +45,7 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
     check_early(config, overrides)
     backend, screen = config.backend, Screen(config.trainer.progress)
     assert backend is not None
-    quiet_loaded_libraries(bars=screen.bar)
+    quiet_downloads(bars=screen.bar)
     with _opened(backend, around) as opened:
         submitter = Submitter(opened, screen)
         sent: Run | float = run
@@ -143,7 +143,7 @@ def sweep(
 
     check_sweep(hydra, backend, search)
     allowed = budget.of(backend, sweep, search.total)
-    quiet_loaded_libraries(bars=screen.bar)
+    quiet_downloads(bars=screen.bar)
     with _opened(backend, sweep) as opened:
         check_for_all(backend, opened)
         nothing = "; rehearsed, so nothing is paid" * opened.rehearsal

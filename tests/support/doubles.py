@@ -61,7 +61,7 @@ class Door:
     def open(self) -> None:
         server = make_server("127.0.0.1", self.port, self, threaded=True, request_handler=_Silent)
         self.port, self._server = server.server_port, server
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
 
     def shut(self) -> None:
         if self._server:

@@ -96,7 +96,7 @@ def serving(hub: Hub) -> Iterator[str]:
     """The Hub's address while it runs."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, hub))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:

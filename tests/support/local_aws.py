@@ -75,13 +75,14 @@ class GuardedAWS(LocalAWS):
 @contextlib.contextmanager
 def local_aws() -> Iterator[GuardedAWS]:
     """A local AWS with BUCKET and ROLE, and an environment that leads to it alone."""
-    with GuardedAWS() as local, pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
+        # Every session reads the descriptions of its services, megabytes of JSON: once is enough.
+        patch.setattr(botocore.session, "create_loader", _loader)
+        local = stack.enter_context(GuardedAWS())
         for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
             patch.delenv(name, raising=False)
         for name, value in local.environment(REGION).items():
             patch.setenv(name, value)
-        # Every session reads the descriptions of its services, megabytes of JSON: once is enough.
-        patch.setattr(botocore.session, "create_loader", _loader)
         # boto3.client() keeps a session of its own otherwise.
         patch.setattr(boto3, "DEFAULT_SESSION", None)
         local.provide(REGION, BUCKET, ROLE)
