@@ -20,6 +20,11 @@ _UNREAD = {
 }
 # The sources whose files have columns, and labels that may be of one's own.
 _COLUMNS = ("hub", "files", "arrow")
+_SAFE = re.compile(r"https://|http://(127\.0\.0\.1|localhost)[:/]")
+_INDEX = re.compile(
+    r"https?://[\w.:-]+(/[\w.~%+/-]*)?"
+    r"|arn:[\w-]+:codeartifact:[\w-]+:\d{12}:repository/[\w.-]+/[\w.-]+"
+)
 # The key that a source cannot do without.
 _NEEDED = {"hub": "name", "files": "train", "arrow": "path", "acl_imdb": "path"}
 
@@ -200,6 +205,30 @@ def _check_backend(config: Config, backend: BackendConfig) -> None:
             backend.price_per_hour and len(backend.instance_types) > 1,
             f"backend.price_per_hour={backend.price_per_hour} is the price of one type, and"
             f" backend.instance_type names {len(backend.instance_types)}: leave it out",
+        ),
+        (
+            # Its value is not repeated: there may be a password in it.
+            backend.index_url and not _INDEX.fullmatch(backend.index_url),
+            "backend.index_url: allowed are the https:// address of a package index, without a name"
+            " or a password, and the ARN of a CodeArtifact repository; a name and a password belong"
+            " into backend.index_secret",
+        ),
+        (
+            backend.index_url and backend.network_isolation,
+            "backend.index_url: a job without a network is sent what pip collects on this machine,"
+            " where pip's own settings say from which index: leave it out",
+        ),
+        (
+            backend.index_secret and not backend.index_url,
+            "backend.index_secret means nothing without backend.index_url",
+        ),
+        (
+            backend.index_secret and backend.has_code_artifact,
+            "backend.index_secret: CodeArtifact asks the job's role who it is: leave it out",
+        ),
+        (
+            backend.index_secret and not _SAFE.match(backend.index_url or ""),
+            f"backend.index_url={backend.index_url}: a password travels by https:// only",
         ),
         (
             backend.rehearse_without and not backend.rehearse,

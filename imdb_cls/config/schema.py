@@ -238,6 +238,10 @@ class BackendConfig(AwsConfig):
     internal_retries: int = knob(2, between(0, 30))
     keep_alive_seconds: int = knob(0, at_least(0))
     max_cost: float | None = knob(None, above_zero)
+    index_url: str | None = None
+    index_secret: str | None = knob(
+        None, matching(r"[\w/+=.@:-]{1,512}", ": allowed is a secret's name or ARN")
+    )
     rehearse_without: list[str] = field(default_factory=list)
     interrupt_at_step: int | None = knob(None, _COUNT)
     max_parallel: int = knob(4, _COUNT)
@@ -247,6 +251,11 @@ class BackendConfig(AwsConfig):
         """In order of preference."""
         asked = self.instance_type
         return list(asked) if isinstance(asked, list) else [asked]
+
+    @property
+    def has_code_artifact(self) -> bool:
+        """Whether the packages of a job come from a repository of AWS CodeArtifact."""
+        return (self.index_url or "").startswith("arn:")
 
     @staticmethod
     def key(name: str) -> str:

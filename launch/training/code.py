@@ -1,10 +1,11 @@
 """The code and the weights that a job is given."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
-from imdb_cls.config import CONF_DIR
+from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.container import ROOT
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.model.weights import FILES as WEIGHT_FILES
@@ -14,6 +15,7 @@ _ROOT = CONF_DIR.parent
 _PACKAGE = Path(__file__).parents[2] / "imdb_cls"
 REQUIREMENTS = Path(__file__).parent / "requirements.txt"
 WITH_MLFLOW = REQUIREMENTS.with_name("requirements-mlflow.txt")
+INSTALLER = REQUIREMENTS.with_name("private_index.py")
 
 
 def code(mlflow: bool = False) -> Channel:
@@ -27,13 +29,19 @@ def code(mlflow: bool = False) -> Channel:
     return Channel("code", {**wanted, "requirements.txt": WITH_MLFLOW if mlflow else REQUIREMENTS})
 
 
-def stage(code: Channel, target: Path, isolated: bool) -> Path:
+def stage(code: Channel, target: Path, backend: BackendConfig) -> Path:
     """The code as a directory. Without a network, pip finds the packages in the channel wheels."""
     copy(code, target)
-    if isolated:
-        pins = REQUIREMENTS.read_text(encoding="utf-8")
+    options = ""
+    if backend.network_isolation:
         options = f"--no-index\n--find-links={ROOT}/input/data/wheels\n"
-        (target / "requirements.txt").write_text(options + pins, encoding="utf-8")
+    elif backend.index_secret:
+        shutil.copy2(INSTALLER, target)
+    elif backend.index_url and not backend.has_code_artifact:
+        options = f"--index-url={backend.index_url}\n"
+    if options:
+        file = target / "requirements.txt"
+        file.write_text(options + file.read_text(encoding="utf-8"), encoding="utf-8")
     return target
 
 

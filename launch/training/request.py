@@ -15,6 +15,7 @@ from imdb_cls.training.loggers import wandb_key
 from imdb_cls.training.loggers.mlflow_address import experiment
 from imdb_cls.training.resolve import ResolvedConfig
 from launch.training import instance_types, metrics
+from launch.training.code import INSTALLER
 
 ROOT = str(container.ROOT)
 # The tag of every job of ours.
@@ -126,12 +127,16 @@ def of_this_machine(config: Config) -> Config:
 
 def command(job: Job) -> tuple[str, list[str]]:
     """The shell command of the job and its arguments, which the SDK quotes."""
-    assert job.config.backend is not None
-    hosts = job.config.backend.instance_count
+    backend = job.config.backend
+    assert backend is not None
+    hosts, install = backend.instance_count, ""
+    if backend.index_secret:
+        given = shlex.join([str(backend.index_url), backend.index_secret])
+        install = f"python {INSTALLER.name} {given} && "
     # With exec SageMaker signals Python itself. A shell would not pass the signal on, and a spot
     # interruption would leave no checkpoint.
     if hosts == job.processes == 1:
-        return "exec python -m imdb_cls.train", job.overrides
+        return f"{install}exec python -m imdb_cls.train", job.overrides
     where = (
         f"--nnodes={hosts} --node_rank=$SM_CURRENT_HOST_RANK"
         " --master_addr=$SM_MASTER_ADDR --master_port=$SM_MASTER_PORT"
@@ -141,7 +146,7 @@ def command(job: Job) -> tuple[str, list[str]]:
     # NCCL is told which network leads to the other hosts.
     network = "export NCCL_SOCKET_IFNAME=$SM_NETWORK_INTERFACE_NAME && " if hosts > 1 else ""
     run = f"exec python -m torch.distributed.run {where} --nproc_per_node={job.processes}"
-    return f"{network}{run} -m imdb_cls.train", job.overrides
+    return f"{install}{network}{run} -m imdb_cls.train", job.overrides
 
 
 def shown_command(job: Job) -> str:
@@ -205,7 +210,11 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         base_job_name=job.name[:40],
         training_image=job.image,
         source_code=SourceCode(
-            source_dir=str(job.code), command=words, args=arguments, requirements="requirements.txt"
+            source_dir=str(job.code),
+            command=words,
+            args=arguments,
+            # The SDK's own installation cannot be given a password.
+            requirements=None if backend.index_secret else "requirements.txt",
         ),
         compute=Compute(
             instance_type=backend.instance_types[0],
@@ -234,6 +243,8 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
             RUN_NAME: job.run_name,
             **({SWEEP_NAME: job.sweep} if job.sweep else {}),
             "AWS_DEFAULT_REGION": job.region,
+            # The SDK's installation logs in there in the name of the role.
+            **({"CA_REPOSITORY_ARN": backend.index_url} if backend.has_code_artifact else {}),
             **wandb_key.job_variables(),
             **_ENVIRONMENT,
         },

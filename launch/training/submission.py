@@ -89,7 +89,7 @@ def assemble(
         code=code.stage(
             code.code(mlflow=config.logger.mlflow is not None),
             staging / "code",
-            isolated=backend.network_isolation,
+            backend,
         ),
         fingerprint=resolved.fingerprint,
         run_name=run.name,
@@ -188,4 +188,8 @@ def _notes(resolved: ResolvedConfig, account: Account, channels: set[str]) -> li
     if "weights" not in channels:
         name, revision = resolved.config.model.pretrained.name, resolved.pretrained.path.name
         notes.append(f"weights: from the Hub in the job, {name}@{revision[:12]}")
+    backend = resolved.config.backend
+    if backend and backend.index_url:
+        secret = f", with the secret {backend.index_secret}" if backend.index_secret else ""
+        notes.append(f"packages: from {backend.index_url}{secret}")
     return notes

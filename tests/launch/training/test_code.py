@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from imdb_cls.config import CONF_DIR
+from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.errors import UserError
 from launch.aws.store import of_directory
 from launch.training import code as inputs
 from tests.support.files import write_texts
+from tests.support.local_aws import parsed
 
 ROOT = CONF_DIR.parent
 
@@ -148,15 +149,21 @@ def test_this_projects_code_is_complete_and_nothing_else() -> None:
     assert code.size < 1_000_000
 
 
+def of(*overrides: str) -> BackendConfig:
+    backend = parsed(*overrides).backend
+    assert backend is not None
+    return backend
+
+
 def test_the_staged_code_is_the_channels_files(checkout: Path, tmp_path: Path) -> None:
-    staged = inputs.stage(inputs.code(), tmp_path / "staged", isolated=False)
+    staged = inputs.stage(inputs.code(), tmp_path / "staged", of())
     assert {p.relative_to(staged).as_posix() for p in staged.rglob("*") if p.is_file()} == SENT
     assert (staged / "imdb_cls/train.py").read_text() == "x = 1"
     assert (staged / "requirements.txt").read_text() == inputs.REQUIREMENTS.read_text()
 
 
 def test_without_a_network_pip_looks_into_the_wheels_only(checkout: Path, tmp_path: Path) -> None:
-    staged = inputs.stage(inputs.code(), tmp_path / "staged", isolated=True)
+    staged = inputs.stage(inputs.code(), tmp_path / "staged", of("backend.network_isolation=true"))
     lines = (staged / "requirements.txt").read_text().splitlines()
     assert lines[:2] == ["--no-index", "--find-links=/opt/ml/input/data/wheels"]
     assert "\n".join(lines[2:]) == inputs.REQUIREMENTS.read_text().rstrip("\n")

@@ -57,7 +57,9 @@ def test_a_password_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_packages_are_installed_beside_the_others(tmp_path: Path) -> None:
-    staged = code.stage(code.code(mlflow=True), tmp_path / "code", isolated=False)
+    backend = parsed().backend
+    assert backend is not None
+    staged = code.stage(code.code(mlflow=True), tmp_path / "code", backend)
     lines = (staged / "requirements.txt").read_text().splitlines()
     assert "-r requirements-base.txt" in lines
     assert [line.split("==")[0] for line in lines[2:]] == ["mlflow-skinny", "sagemaker-mlflow"]
