@@ -1,5 +1,6 @@
 """A transform job from its plan to its results; the same command goes on with the same job."""
 
+import contextlib
 import re
 import sys
 import tempfile
@@ -16,10 +17,14 @@ from imdb_cls.terminal import Screen
 from launch.aws import s3, waiting
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.creating import Unsettled, create, create_unless_there
+from launch.aws.store import Channel
 from launch.batches import reviews
 from launch.batches.plan import BatchPlan
 
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
+_FAILED = ("Failed", "Stopped")
+_OVER = ("Completed", *_FAILED)
+_NAMED = 3
 
 Description = dict[str, Any]
 
@@ -32,8 +37,14 @@ def carry_out(plan: BatchPlan, screen: Screen) -> None:
     there = _latest(plan, aws)
     if plan.options.stop:
         return _stop(plan, aws, there, screen)
-    if there is None or there["TransformJobStatus"] in ("Failed", "Stopped"):
-        name = _begin(plan, aws, screen, there)
+    status = there["TransformJobStatus"] if there else None
+    left = _unanswered(plan, aws, screen) if status in _OVER else plan.reviews
+    is_unfinished = bool(left.files) if left else status != "Completed"
+    if there is None or (status in _OVER and is_unfinished):
+        name = _begin(plan, aws, screen, left, there)
+    elif status in _FAILED:  # after its last answer
+        _delete_model(aws, there["ModelName"])
+        return _fetch(plan, aws, screen, there["TransformJobName"])
     else:
         name = there["TransformJobName"]
         screen.say(f"{name} was begun already")
@@ -67,22 +78,51 @@ def _latest(plan: BatchPlan, aws: AWS) -> Description | None:
         return dict(describe(TransformJobName=last["TransformJobName"]))
 
 
-def _begin(plan: BatchPlan, aws: AWS, screen: Screen, last: Description | None) -> str:
+def _unanswered(plan: BatchPlan, aws: AWS, screen: Screen) -> Channel | None:
+    """The files of requests that no attempt has answered whole; None: they are not ours."""
+    if plan.reviews is None:
+        return None
+    with _answers(plan, aws) as there:
+        files = plan.reviews.files
+        left = {n: path for n, path in files.items() if not reviews.is_answered(path, there)}
+    if len(left) < len(files):
+        screen.say(f"{len(files) - len(left)} of {len(files)} files are answered already")
+    return Channel(plan.reviews.name, left)
+
+
+def _begin(
+    plan: BatchPlan, aws: AWS, screen: Screen, asked: Channel | None, last: Description | None
+) -> str:
     """Uploads what is missing and sends the requests. Returns the job's name: AWS never gives a
-    name to a second job, so that a further attempt has a number."""
-    name = plan.name
+    name to a second job, so that a further attempt has a number.
+
+    Args:
+        asked: the files of requests; None: they lie in S3 already.
+        last: the attempt before this one.
+    """
+    name, job = plan.name, plan.requests.job
     if last:
         number = int(last["TransformJobName"].removeprefix(name).lstrip("-") or 1) + 1
         name = f"{name}-{number}"
     store, client = plan.model.account.store, aws.client("sagemaker")
-    for channel in filter(None, (plan.model.archive, plan.reviews)):
+    for channel in filter(None, (plan.model.archive, asked)):
         if uploaded := store.put(channel):
-            screen.say(f"uploaded {', '.join(uploaded)} to s3://{store.bucket}")
+            what = ", ".join(uploaded) if len(uploaded) <= _NAMED else f"{len(uploaded)} files"
+            screen.say(f"uploaded {what} to s3://{store.bucket}")
     model = plan.requests.model
     _delete_model(aws, model["ModelName"])
     with explained("creating the model"):
         create_unless_there(client.create_model, model)
-    request = {**plan.requests.job, "TransformJobName": name}
+    if asked:
+        place = {"S3DataType": "S3Prefix", "S3Uri": store.uri(asked)}
+        # A machine without a file would be billed for nothing.
+        count = min(plan.options.count, len(asked.files))
+        job = {
+            **job,
+            "TransformInput": {**job["TransformInput"], "DataSource": {"S3DataSource": place}},
+            "TransformResources": {**job["TransformResources"], "InstanceCount": count},
+        }
+    request = {**job, "TransformJobName": name}
 
     def is_there() -> bool:
         describe = client.describe_transform_job
@@ -125,7 +165,7 @@ def _wait(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> Description:
     try:
         return waiting.watch(
             look,
-            lambda there: there["TransformJobStatus"] in ("Completed", "Failed", "Stopped"),
+            lambda there: there["TransformJobStatus"] in _OVER,
             lambda there: f"{name}: {there['TransformJobStatus']}",
             screen.console,
             plan.options.poll_seconds,
@@ -164,21 +204,25 @@ def _seconds(there: Description) -> float:
 
 def _fetch(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> None:
     """Writes the predictions, in the order of the reviews."""
-    uri = plan.requests.job["TransformOutput"]["S3OutputPath"]
-    if plan.lines is None and plan.options.output is None:
-        return screen.say(f"its answers: {uri}")
-    with tempfile.TemporaryDirectory(prefix="imdb_cls-") as directory:
-        with explained(f"fetching {uri}"):
-            s3.download_tree(aws.client("s3"), uri, Path(directory))
-        answers = _lines(Path(directory))
-        found = reviews.predictions(plan.lines, answers, name)
+    if plan.reviews is None and plan.options.output is None:
+        return screen.say(f"its answers: {_answers_uri(plan)}")
+    with _answers(plan, aws) as there:
+        asked = list(plan.reviews.files.values()) if plan.reviews else None
+        found = reviews.predictions(asked, there, name) if asked else reviews.of_others(there, name)
         with outputs.opened(str(plan.output)) as write:
             for predictions in found:
                 write(predictions)
     return screen.say(f"written to {plan.output}")
 
 
-def _lines(directory: Path) -> Iterator[str]:
-    for path in sorted(directory.rglob("*.out")):
-        with path.open(encoding="utf-8") as file:
-            yield from (line for line in file if line.strip())
+@contextlib.contextmanager
+def _answers(plan: BatchPlan, aws: AWS) -> Iterator[Path]:
+    """A directory with the answers of all attempts."""
+    with tempfile.TemporaryDirectory(prefix="imdb_cls-") as directory:
+        with explained(f"fetching {_answers_uri(plan)}"):
+            s3.download_tree(aws.client("s3"), _answers_uri(plan), Path(directory))
+        yield Path(directory)
+
+
+def _answers_uri(plan: BatchPlan) -> str:
+    return str(plan.requests.job["TransformOutput"]["S3OutputPath"])

@@ -14,8 +14,6 @@ from launch.batches.options import BatchOptions
 from launch.batches.request import Requests
 from launch.hosting.model import Model, pack
 
-_REVIEWS = "reviews.jsonl"
-
 
 @dataclass(frozen=True)
 class BatchPlan:
@@ -23,7 +21,7 @@ class BatchPlan:
     options: BatchOptions
     model: Model
     reviews: Channel | None
-    """The lines of requests; None: they lie in S3 already."""
+    """The lines of requests, in files that are in their order; None: they lie in S3 already."""
     texts: int | None
     """How many reviews there are; None: not known of those in S3."""
     requests: Requests
@@ -32,11 +30,6 @@ class BatchPlan:
     def name(self) -> str:
         """The job's, at its first attempt."""
         return str(self.requests.job["TransformJobName"])
-
-    @property
-    def lines(self) -> Path | None:
-        """The file of the lines of requests, if it is here."""
-        return self.reviews.files[_REVIEWS] if self.reviews else None
 
     @property
     def output(self) -> Path:
@@ -78,12 +71,12 @@ def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> B
     """
     channel, texts = None, None
     if not source.startswith("s3://"):
-        texts = reviews.write(source, options.text, staging / _REVIEWS)
-        channel = Channel("requests", {_REVIEWS: staging / _REVIEWS})
-        if options.count > 1:
+        parts, texts = reviews.write(source, options.text, staging)
+        channel = Channel("requests", {part.name: part for part in parts})
+        if options.count > len(parts):
             raise UserError(
-                f"instance_count={options.count}: one file is one machine's work; more machines"
-                " share the objects below an s3:// prefix"
+                f"instance_count={options.count}: {texts:,} reviews are work for {len(parts)} at"
+                " most: a machine takes a few thousand"
             )
     elif source.lower().endswith((".csv", ".parquet")):
         raise UserError(
@@ -91,6 +84,6 @@ def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> B
             ' {"inputs": "i liked the movie"}: bring the file here, and give it instead'
         )
     model = pack(run, options, staging, options.instance)
-    uri = model.account.store.uri(channel) + _REVIEWS if channel else source
+    uri = model.account.store.uri(channel) if channel else source
     requests = request.build(options, model, uri)
     return BatchPlan(source, options, model, channel, texts, requests)

@@ -1,8 +1,8 @@
 """Reviews as a transform job takes them, a request a line, and its answers as predictions."""
 
-import itertools
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from imdb_cls.data import files
@@ -14,21 +14,29 @@ from launch.hosting import labelling
 
 # Texts and bytes of one line: few requests are sent, and each is answered in time.
 _MOST = (64, 1_000_000)
+# Reviews of one file: a machine labels them in a minute or less, and a million are 400 files.
+_PART = 2_500
 
 
-def write(source: str, column: str, target: Path) -> int:
-    """Writes the reviews of files as JSON lines `{"inputs": ["…", …]}`.
-    Returns how many reviews there are.
+def write(source: str, column: str, directory: Path) -> tuple[list[Path], int]:
+    """Writes the reviews of a file as JSON lines `{"inputs": ["…", …]}`, into files of a few
+    thousand reviews each: machines share them, and a job that fails keeps those it has answered.
+    Returns the files in the order of the reviews, and how many reviews there are.
 
     Raises:
         UserError: no such file or column, or a text that the server would refuse.
     """
+    parts: list[Path] = []
     count = 0
-    with target.open("wb") as file:
+    with contextlib.ExitStack() as stack:
         for chunk in labelling.chunks(_checked(source, column), *_MOST):
+            if count >= _PART * len(parts):
+                stack.close()
+                parts.append(directory / f"reviews-{len(parts):05}.jsonl")
+                file = stack.enter_context(parts[-1].open("wb"))
             file.write(labelling.request(chunk) + b"\n")
             count += len(chunk)
-    return count
+    return parts, count
 
 
 def _checked(source: str, column: str) -> Iterator[str]:
@@ -42,26 +50,46 @@ def _checked(source: str, column: str) -> Iterator[str]:
         yield review.text
 
 
-def predictions(asked: Path | None, answers: Iterable[str], who: str) -> Iterator[list[Prediction]]:
+def predictions(asked: list[Path], answers: Path, who: str) -> Iterator[list[Prediction]]:
     """The predictions of each line, in the order of the input.
 
     Args:
-        asked: the file that `write` wrote; None: the lines were not ours, and their texts are not
-            known.
+        asked: the files that `write` wrote.
+        answers: a directory with an answer for each of them.
         who: what an error calls the job.
 
     Raises:
         UserError: an answer is missing, or is none.
     """
-    texts = itertools.repeat(None) if asked is None else _texts(asked)
-    try:
-        for chunk, answer in zip(texts, answers, strict=asked is not None):
-            yield labelling.predictions(answer.encode(), chunk, who)
-    except ValueError:
-        raise UserError(f"{who}: not as many answers as requests") from None
+    for part in asked:
+        if not is_answered(part, answers):
+            raise UserError(f"{who}: not as many answers as requests: {part.name}.out")
+        for texts, answer in zip(_texts(part), lines(answer_of(part, answers)), strict=True):
+            yield labelling.predictions(answer.encode(), texts, who)
 
 
-def _texts(asked: Path) -> Iterator[list[str]]:
-    with asked.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield json.loads(line)["inputs"]
+def of_others(answers: Path, who: str) -> Iterator[list[Prediction]]:
+    """The same for requests that are not ours: their texts are not known."""
+    for file in sorted(answers.rglob("*.out")):
+        for answer in lines(file):
+            yield labelling.predictions(answer.encode(), None, who)
+
+
+def is_answered(part: Path, answers: Path) -> bool:
+    """Whether there is an answer for each line of a file that `write` wrote."""
+    answer = answer_of(part, answers)
+    return answer.is_file() and sum(1 for _ in lines(part)) == sum(1 for _ in lines(answer))
+
+
+def answer_of(part: Path, answers: Path) -> Path:
+    return answers / f"{part.name}.out"
+
+
+def lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8") as opened:
+        yield from (line for line in opened if line.strip())
+
+
+def _texts(part: Path) -> Iterator[list[str]]:
+    for line in lines(part):
+        yield json.loads(line)["inputs"]

@@ -70,7 +70,8 @@ class TransformJobs:
         s3, request = self.account.client("s3", job.region), job.request
         source = request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
         bucket, prefix = split_uri(source)
-        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        found = [item for page in pages for item in page.get("Contents", [])]
         if not found:
             raise ValueError(f"No S3 objects found under {source}")
         content_type = request["TransformInput"].get("ContentType", "application/json")

@@ -7,8 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from imdb_cls.errors import UserError
+from launch.aws.s3 import split_uri
 from launch.batches import options
+from launch.batches import reviews as written
 from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.transform_jobs import TransformJob
 from tests.support.doubles import Door
 from tests.support.hosted import IMAGE, Account
 from tests.support.local_aws import BUCKET, REGION, ROLE, Put
@@ -60,7 +63,8 @@ def test_a_batch_is_a_model_and_a_job(account: Account, reviews: Path) -> None:
     assert (model["ModelName"], model["ExecutionRoleArn"]) == (name, ROLE)
     assert model["PrimaryContainer"]["Image"] == IMAGE
     # Every line is a request that the container takes, and no text is missing.
-    key = source.removeprefix(f"s3://{BUCKET}/")
+    assert source.endswith("/")
+    key = source.removeprefix(f"s3://{BUCKET}/") + "reviews-00000.jsonl"
     body = account.aws.client("s3", REGION).get_object(Bucket=BUCKET, Key=key)["Body"].read()
     requests = [json.loads(line) for line in body.splitlines()]
     assert [set(request) for request in requests] == [{"inputs"}] * 3
@@ -108,6 +112,69 @@ def test_a_job_that_failed_says_why_and_is_tried_anew(answering: Account, review
     names = [job.name for job in answering.aws.transforms.jobs.all()]
     assert names == [failed.name, f"{failed.name}-2"]
     assert (answering.run / f"{failed.name}.jsonl").read_text().count("\n") == len(TEXTS)
+
+
+@pytest.fixture
+def parts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that the reviews make where one holds a line of 64."""
+    monkeypatch.setattr(written, "_PART", 50)
+    return [f"reviews-{number:05}.jsonl" for number in range(3)]
+
+
+def sent(job: TransformJob, account: Account) -> list[str]:
+    """The files of requests that a job was given."""
+    uri = job.request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
+    bucket, prefix = split_uri(uri)
+    there = account.aws.client("s3", REGION).list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [item["Key"].removeprefix(prefix) for item in there["Contents"]]
+
+
+def test_machines_share_the_files_and_the_order_stays(
+    answering: Account, reviews: Path, request: pytest.FixtureRequest
+) -> None:
+    output = answering.run / "labels.jsonl"
+    words = ("text=review", f"output={output}")
+    assert answering.batch(reviews, *words).code == 0
+    alone = output.read_text()
+    assert len(set(alone.splitlines())) == len(TEXTS)
+    parts = request.getfixturevalue("parts")
+    assert answering.batch(reviews, *words, "instance_count=3").code == 0
+    (_, job) = answering.aws.transforms.jobs.all()
+    assert job.request["TransformResources"]["InstanceCount"] == 3
+    assert sent(job, answering) == parts
+    assert output.read_text() == alone
+
+
+@pytest.mark.parametrize("how", ["failed", "one line short", "lost later", "failed at its end"])
+def test_what_was_answered_is_kept(
+    answering: Account, reviews: Path, parts: list[str], how: str
+) -> None:
+    """Only what is missing is asked for again."""
+    output, words = answering.run / "labels.jsonl", ("text=review",)
+    assert answering.batch(reviews, *words, f"output={output}").code == 0
+    whole = output.read_text()
+    (first,) = answering.aws.transforms.jobs.all()
+    bucket, folder = split_uri(first.request["TransformOutput"]["S3OutputPath"])
+    answer = {"Bucket": bucket, "Key": f"{folder.rstrip('/')}/{parts[1]}.out"}
+    s3 = answering.aws.client("s3", REGION)
+    if how == "one line short":
+        kept = s3.get_object(**answer)["Body"].read().splitlines(keepends=True)
+        s3.put_object(**answer, Body=b"".join(kept[:-1]))
+    elif how != "failed at its end":
+        s3.delete_object(**answer)
+    if how != "lost later":
+        first.status = "Failed"
+    output.unlink()
+    said = answering.batch(reviews, *words, f"output={output}")
+    assert (said.code, said.err) == (0, "")
+    assert output.read_text() == whole
+    again = answering.aws.transforms.jobs.all()[1:]
+    if how == "failed at its end":
+        assert again == []
+    else:
+        assert "2 of 3 files are answered already" in said.out
+        assert [sent(job, answering) for job in again] == [parts[1:2]]
+        assert [job.name for job in again] == [f"{first.name}-2"]
 
 
 @pytest.mark.usefixtures("impatient")
@@ -216,7 +283,7 @@ def test_contradictions_are_refused(words: list[str], part: str) -> None:
     [
         ("no-such.csv", [], "no-such.csv: no such file"),
         ("{reviews}", [], "no column 'text' among review. Name yours"),
-        ("{reviews}", ["text=review", "instance_count=2"], "one file is one machine's work"),
+        ("{reviews}", ["text=review", "instance_count=2"], "140 reviews are work for 1 at most"),
         ("s3://bucket/reviews.csv", [], "in S3, reviews are JSON lines of requests"),
     ],
 )
