@@ -1,5 +1,5 @@
-"""A job on two hosts of an account, followed by another process than the one that submitted it:
-what it trains, where its metrics arrive, and that no secret of the user's does. A local AWS stands
+"""A spot job on two hosts of an account, interrupted, and followed by another process than the one
+that submitted it: what it trains, where its metrics arrive, and that no secret of the user's does. A local AWS stands
 for the account."""
 
 import csv
@@ -8,6 +8,7 @@ import io
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -35,10 +36,10 @@ from tests.support.runs import FILES, Train, files_of, read, rows, values
 
 _ACCOUNT = "123456789012"
 HOSTS = ("algo-1", "algo-2")
-# Each rank draws its own dropout, so there is none. 97 and 41 reviews do not divide by two.
+# Each rank draws its own dropout, so there is none. 193 and 41 reviews do not divide by two.
 SAME = (
     *("model.dropout=0", "model.classifier_dropout=0"),
-    *("data.train_size=97", "data.val_size=41"),
+    *("data.train_size=193", "data.val_size=41"),
 )
 _KEY = "89abcdef0123456789abcdef0123456789planted"
 
@@ -91,7 +92,7 @@ def job(shared: Path, tiny: list[str]) -> Path:
         checkout(path / "checkout")
         with Recording() as aws:
             aws.provide(REGION, BUCKET, ROLE)
-            aws.training.runner = Host(path / "host", aws).run
+            aws.training.runner = Host(path / "host", aws, interrupt_at=4).run
             seen = _carry_out(path, aws, tiny)
             assert aws.roles
             assert aws.users
@@ -118,6 +119,7 @@ def _carry_out(path: Path, aws: LocalAWS, tiny: list[str]) -> dict[str, Any]:
         *("logger.wandb.key_env=OUR_KEY", "logger.cloudwatch.flush_seconds=1"),
         *("+backend=sagemaker", f"backend.role={ROLE}", f"backend.bucket={BUCKET}"),
         *("backend.max_seconds=200", "backend.poll_seconds=0.2", f"hydra.run.dir={path}/run"),
+        "backend.spot=true",
     ]
     here = {"cwd": path / "here", "env": environment}
     with started([sys.executable, "-m", "imdb_cls.train", *words], **here) as process:
@@ -161,14 +163,17 @@ def _keep(path: Path, aws: Recording, name: str) -> None:
         for host in HOSTS
     ]
     events = [
-        logs.get_log_events(
-            logGroupName=group,
-            logStreamName=stream["logStreamName"],
-            startFromHead=True,
-            limit=10000,
-        )["events"]
+        [
+            event
+            for stream in found["logStreams"]
+            for event in logs.get_log_events(
+                logGroupName=group,
+                logStreamName=stream["logStreamName"],
+                startFromHead=True,
+                limit=10000,
+            )["events"]
+        ]
         for found in streams
-        for stream in found["logStreams"]
     ]
     data = [
         (d.namespace, {i.name: i.value for i in d.dimensions}, d.name, d.value)
@@ -246,7 +251,14 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_go_on(job: Path) -> None:
     assert "Traceback" not in seen["submitted"]
 
 
-def test_two_hosts_train_what_one_machine_does(job: Path, train_here: Train) -> None:
+def test_two_hosts_that_are_interrupted_train_what_one_machine_does(
+    job: Path, train_here: Train
+) -> None:
+    logs = read(job / "aws", "kept.json")["logs"]
+    for log in logs:
+        assert log.count("Starting training script") == 2
+    (step,) = re.findall(r"going on after step (\d+)", "\n".join(logs[0]))
+    assert 4 <= int(step) < 26
     ours, theirs = values(job / "run"), values(train_here(*SAME))
     assert [row[:3] for row in ours] == [row[:3] for row in theirs]
     for a, b in zip(ours, theirs, strict=True):
@@ -267,11 +279,15 @@ def test_attach_shows_the_whole_log_of_each_host_and_completes_the_run(job: Path
 
 
 def test_an_offline_wandb_run_comes_back_to_where_it_would_be(job: Path) -> None:
-    found = [path.name for path in (job / "here" / "wandb").glob("offline-run-*")]
-    assert len(found) == 1
-    assert found[0].endswith(read(job / "run", "run.json")["logger_id"])
-    assert list((job / "here" / "wandb" / found[0]).glob("*.wandb"))
-    assert f"wandb sync wandb/{found[0]}\n" in read(job, "seen.json")["attach"]
+    found = sorted(path.name for path in (job / "here" / "wandb").glob("offline-run-*"))
+    assert len(found) == 2  # before the interruption, and after it
+    for name in found:
+        assert name.endswith(read(job / "run", "run.json")["logger_id"])
+        assert list((job / "here" / "wandb" / name).glob("*.wandb"))
+    assert (
+        f"wandb sync {' '.join(f'wandb/{name}' for name in found)}\n"
+        in read(job, "seen.json")["attach"]
+    )
 
 
 def test_the_documented_policies_are_enough(job: Path) -> None:
