@@ -216,12 +216,12 @@ def _fetch(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _answers(plan: BatchPlan, aws: AWS) -> Iterator[Path]:
-    """A directory with the answers of all attempts."""
+def _answers(plan: BatchPlan, aws: AWS) -> Iterator[reviews.Answers]:
+    """The answers of all attempts, fetched."""
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as directory:
         with explained(f"fetching {_answers_uri(plan)}"):
             s3.download_tree(aws.client("s3"), _answers_uri(plan), Path(directory))
-        yield Path(directory)
+        yield reviews.answers_below(Path(directory))
 
 
 def _answers_uri(plan: BatchPlan) -> str:

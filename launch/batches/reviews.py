@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from imdb_cls.errors import UserError
 from imdb_cls.inference.contract import Limits
 from imdb_cls.outputs import Prediction
 from launch.hosting import labelling
+
+Answers = dict[str, Path]
+"""The files of answers, by the names of the files of requests."""
 
 # Texts and bytes of one line: few requests are sent, and each is answered in time.
 _MOST = (64, 1_000_000)
@@ -50,12 +54,12 @@ def _checked(source: str, column: str) -> Iterator[str]:
         yield review.text
 
 
-def predictions(asked: list[Path], answers: Path, who: str) -> Iterator[list[Prediction]]:
+def predictions(asked: list[Path], answers: Answers, who: str) -> Iterator[list[Prediction]]:
     """The predictions of each line, in the order of the input.
 
     Args:
         asked: the files that `write` wrote.
-        answers: a directory with an answer for each of them.
+        answers: those that there are.
         who: what an error calls the job.
 
     Raises:
@@ -64,32 +68,39 @@ def predictions(asked: list[Path], answers: Path, who: str) -> Iterator[list[Pre
     for part in asked:
         if not is_answered(part, answers):
             raise UserError(f"{who}: not as many answers as requests: {part.name}.out")
-        for texts, answer in zip(_texts(part), lines(answer_of(part, answers)), strict=True):
+        for texts, answer in zip(_texts(part), _lines(answers[part.name]), strict=True):
             yield labelling.predictions(answer.encode(), texts, who)
 
 
-def of_others(answers: Path, who: str) -> Iterator[list[Prediction]]:
+def of_others(answers: Answers, who: str) -> Iterator[list[Prediction]]:
     """The same for requests that are not ours: their texts are not known."""
-    for file in sorted(answers.rglob("*.out")):
-        for answer in lines(file):
+    for file in answers.values():
+        for answer in _lines(file):
             yield labelling.predictions(answer.encode(), None, who)
 
 
-def is_answered(part: Path, answers: Path) -> bool:
+def is_answered(part: Path, answers: Answers) -> bool:
     """Whether there is an answer for each line of a file that `write` wrote."""
-    answer = answer_of(part, answers)
-    return answer.is_file() and sum(1 for _ in lines(part)) == sum(1 for _ in lines(answer))
+    answer = answers.get(part.name)
+    return answer is not None and sum(1 for _ in _lines(part)) == sum(1 for _ in _lines(answer))
 
 
-def answer_of(part: Path, answers: Path) -> Path:
-    return answers / f"{part.name}.out"
+def answers_below(directory: Path) -> Answers:
+    """Those that a job has left, whatever folders SageMaker made for them."""
+    found = {path.relative_to(directory): path for path in sorted(directory.rglob("*.out"))}
+    # Ours have names of their own; those of others may stand twice, in two folders.
+    names = Counter(path.name for path in found)
+    return {
+        (path.name if names[path.name] == 1 else str(path)).removesuffix(".out"): found[path]
+        for path in found
+    }
 
 
-def lines(file: Path) -> Iterator[str]:
+def _lines(file: Path) -> Iterator[str]:
     with file.open(encoding="utf-8") as opened:
         yield from (line for line in opened if line.strip())
 
 
 def _texts(part: Path) -> Iterator[list[str]]:
-    for line in lines(part):
+    for line in _lines(part):
         yield json.loads(line)["inputs"]

@@ -1,6 +1,6 @@
 """A spot job on two hosts of an account, interrupted, and followed by another process than the one
-that submitted it: what it trains, where its metrics arrive, and that no secret of the user's does. A local AWS stands
-for the account."""
+that submitted it: what it trains, where its metrics arrive, and that no secret of the user's does.
+A local AWS stands for the account."""
 
 import csv
 import gzip
