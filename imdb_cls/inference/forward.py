@@ -4,14 +4,15 @@ The classifier reads the first token alone, so the last layer is computed for th
 token gives it a key and a value, and nothing else of that layer is needed, forward or backward.
 """
 
-import math
 import os
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import dropout, scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import DistilBertForSequenceClassification
+
+from imdb_cls.inference.attention import plain_attention
 
 # On a CPU, oneDNN keeps a compiled kernel for each of the last 1024 shapes, and nearly every batch
 # has another one: gigabytes that are never used again. Those of a few batches are enough.
@@ -51,7 +52,7 @@ def logits(
             )
         )
         rate = config.attention_dropout if block.training else 0.0
-        attend = scaled_dot_product_attention if fused else _plain_attention
+        attend = scaled_dot_product_attention if fused else plain_attention
         mixed = attend(queries, keys, values, mask, rate)
         attended = given.out_lin(mixed.transpose(1, 2).flatten(2))
         middle = block.sa_layer_norm(attended + asking)
@@ -65,13 +66,3 @@ def logits(
     first = layer(last, hidden, hidden[:, :1])[:, 0]
     found: Tensor = network.classifier(network.dropout(network.pre_classifier(first).relu()))
     return found
-
-
-def _plain_attention(
-    queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None, rate: float
-) -> Tensor:
-    """What scaled_dot_product_attention computes, as matrix products."""
-    scores = (queries / math.sqrt(queries.shape[-1])) @ keys.transpose(-1, -2)
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return dropout(scores.softmax(-1), rate) @ values

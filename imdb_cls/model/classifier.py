@@ -30,7 +30,7 @@ class SentimentClassifier(LightningModule):
         seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
-        plain_attention: up to how many tokens a batch has attention without fused kernels
+        plain_attention: up to how many scores a batch has attention without fused kernels
             (device.plain_attention).
     """
 
@@ -56,7 +56,8 @@ class SentimentClassifier(LightningModule):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
-        fused = batch.input_ids.shape[1] > self.plain_attention
+        reviews, tokens = batch.input_ids.shape
+        fused = reviews * self.network.config.n_heads * tokens**2 > self.plain_attention
         return logits(self.network, batch.input_ids, batch.attention_mask, fused).float()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:

@@ -5,6 +5,7 @@ import ctypes
 import gc
 import os
 import platform
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from imdb_cls.errors import UserError
 
 # mallopt(3): how many blocks malloc may map, and how much freed memory makes it give some back.
 _M_MMAP_MAX, _M_TRIM_THRESHOLD = -4, -1
-# Of a batch. Plain attention of 32 x 384 tokens and 12 heads takes 230 MB a layer.
-_PLAIN_TOKENS, _MOST_TOKENS = 384, 512
+# Scores of plain attention in a layer, which are kept for its backward pass: 270 MB in bf16. Of 32
+# reviews of 512 tokens there are 100 million with 12 heads.
+_PLAIN_SCORES = 2**27
 # In /proc/cpuinfo: x86's AVX-512 and AMX, and ARM's (Graviton 3 and later).
 _NATIVE_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 
@@ -76,13 +78,13 @@ def release_memory() -> None:
 
 
 def plain_attention(config: ModelConfig, device: Device) -> int:
-    """Up to how many tokens a batch trains with attention as plain matrix products, which PyTorch's
-    fused kernels (sdpa) take the place of beyond. In bf16 a CPU is a quarter faster with plain ones
-    (docs/benchmarks.md), which take memory by the square of the length; in fp32, and on a GPU, it
-    is not."""
+    """Up to how many scores (reviews x heads x tokens²) a batch trains with attention as plain
+    matrix products, which PyTorch's fused kernels (sdpa) take the place of beyond. In bf16 a CPU is
+    faster with plain ones (docs/benchmarks.md), which take memory for each score; in fp32, and on a
+    GPU, it is not."""
     if config.attention != "auto":
-        return _MOST_TOKENS if config.attention == "eager" else 0
-    return _PLAIN_TOKENS if (device.accelerator, device.precision) == ("cpu", "bf16-mixed") else 0
+        return sys.maxsize if config.attention == "eager" else 0
+    return _PLAIN_SCORES if (device.accelerator, device.precision) == ("cpu", "bf16-mixed") else 0
 
 
 def processes(config: TrainerConfig) -> int:

@@ -26,7 +26,8 @@ _PACKAGES = (
 SHAPES_NUMBERS = (
     "config/steps.py",
     *(f"data/{name}.py" for name in ("crops", "module", "samplers", "tokens")),
-    *(f"inference/{name}.py" for name in ("forward", "labeller", "network", "padding")),
+    *(f"inference/{name}.py" for name in ("attention", "forward", "labeller", "network")),
+    "inference/padding.py",
     *(f"inference/{name}.py" for name in ("shape", "tokenizer")),
     *(f"model/{name}.py" for name in ("calibration", "classifier", "device", "evaluation")),
     *(f"model/{name}.py" for name in ("from_bert", "metrics", "optim", "pretrained")),
