@@ -37,7 +37,8 @@ def _weights(queries: Tensor, keys: Tensor, mask: Tensor | None) -> Tensor:
     scores = (queries / math.sqrt(queries.shape[-1])) @ keys.transpose(-1, -2)
     if mask is not None:
         scores.masked_fill_(~mask, torch.finfo(scores.dtype).min)
-    return scores.softmax(-1)
+    # Autocast gives float32 on a GPU; the next product wants what it was given.
+    return scores.softmax(-1).to(scores.dtype)
 
 
 class _Attention(torch.autograd.Function):
