@@ -82,6 +82,21 @@ def test_a_job_is_sent_as_from_the_whole(
     assert found == sent(python, command, request)
 
 
+@pytest.mark.parametrize("module", ["imdb_cls.train", "imdb_cls.predict"])
+def test_what_takes_the_whole_says_so(
+    module: str, tiny: list[str], trained: Path, small: list[str], tmp_path: Path
+) -> None:
+    words = [*tiny, f"hydra.run.dir={tmp_path}/run"]
+    if module == "imdb_cls.predict":
+        words = [f"run={trained}", "i liked it"]
+    done = subprocess.run([*small, "-m", module, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "is not installed, and this takes it: pip install -c constraints.txt -e ." in line
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_endpoint_is_deployed_as_from_the_whole(
     fast_run: Path, small: list[str], python: list[str], tmp_path: Path
 ) -> None:
