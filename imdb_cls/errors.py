@@ -18,7 +18,8 @@ _DISK = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
     *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
 )
-_OURS = ("imdb_cls", "launch")
+# Modules whose absence is our bug; without a name nothing can be said.
+_OURS = ("", "imdb_cls", "launch")
 # What was tried, and what helps. For the others it is room.
 _REMEDIES = {
     **dict.fromkeys((errno.EACCES, errno.EPERM), ("read or write", "allow it")),
@@ -93,7 +94,7 @@ def one_line(message: object, limit: int = 300) -> str:
 def as_user_error(error: BaseException) -> UserError | None:
     """The UserError that an exception is or was caused by; None if there is none. A disk that
     refuses to be written to or read is one, and a package that is not installed."""
-    if isinstance(error, ModuleNotFoundError) and not (error.name or "imdb_cls").startswith(_OURS):
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] not in _OURS:
         return UserError(
             f"{error.name} is not installed, and this takes it: pip install -c constraints.txt -e ."
             " brings all of imdb_cls (launch/requirements.txt is for machines that only submit)"

@@ -20,11 +20,12 @@ _UNREAD = {
 }
 # The sources whose files have columns, and labels that may be of one's own.
 _COLUMNS = ("hub", "files", "arrow")
-_SAFE = re.compile(r"https://|http://(127\.0\.0\.1|localhost)[:/]")
+# Where a job's packages may come from, and by which way a password may travel.
 _INDEX = re.compile(
     r"https?://[\w.:-]+(/[\w.~%+/-]*)?"
     r"|arn:[\w-]+:codeartifact:[\w-]+:\d{12}:repository/[\w.-]+/[\w.-]+"
 )
+_SAFE = re.compile(r"https://|http://(127\.0\.0\.1|localhost)[:/]")
 # The key that a source cannot do without.
 _NEEDED = {"hub": "name", "files": "train", "arrow": "path", "acl_imdb": "path"}
 
@@ -138,6 +139,7 @@ def _check_crops(data: DataConfig, epochs: int) -> None:
 
 
 def _check_rdrop(model: ModelConfig, epochs: int) -> None:
+    """Refuses R-Drop that would do nothing."""
     given = f"model.rdrop={model.rdrop:g}"
     dropouts = ("dropout", "attention_dropout", "classifier_dropout")
     if model.rdrop and not any(getattr(model, name) for name in dropouts):

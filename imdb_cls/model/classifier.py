@@ -30,8 +30,7 @@ class SentimentClassifier(LightningModule):
         seed: dropout is drawn from it, the step and the rank, so that a resumed run draws what an
             uninterrupted one would have.
         log_every_n_steps: how often train/ metrics are logged.
-        plain_attention: up to how many scores a batch has attention without fused kernels
-            (device.plain_attention).
+        plain_scores: up to how many scores a batch has plain attention (device.plain_scores).
     """
 
     def __init__(
@@ -42,12 +41,12 @@ class SentimentClassifier(LightningModule):
         total_steps: int,
         seed: int,
         log_every_n_steps: int,
-        plain_attention: int = 0,
+        plain_scores: int = 0,
     ) -> None:
         super().__init__()
         self.network, self.config, self.seed = network, config, seed
         self.warmup_steps, self.total_steps = warmup_steps, total_steps
-        self.log_every_n_steps, self.plain_attention = log_every_n_steps, plain_attention
+        self.log_every_n_steps, self.plain_scores = log_every_n_steps, plain_scores
         self.val_metrics = scalar_metrics("val/")
         self._losses: list[Tensor] = []  # of the batches of one step
         if config.freeze_embeddings:
@@ -57,13 +56,13 @@ class SentimentClassifier(LightningModule):
     def forward(self, batch: Batch) -> Tensor:
         """Logits [reviews, 2] of NEGATIVE and POSITIVE, in float32."""
         reviews, tokens = batch.input_ids.shape
-        fused = reviews * self.network.config.n_heads * tokens**2 > self.plain_attention
+        fused = reviews * self.network.config.n_heads * tokens**2 > self.plain_scores
         return logits(self.network, batch.input_ids, batch.attention_mask, fused).float()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
         number = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         mixed = (self.seed * 1_000_003 + number) * 1_009 + self.global_rank
-        # torch.manual_seed would also keep a traceback for every kind of device that is not in use.
+        # torch.manual_seed takes a traceback for every kind of device that is not in use.
         torch.default_generator.manual_seed(mixed % 2**63)
         if self.device.type in ("cuda", "mps"):
             getattr(torch, self.device.type).manual_seed(mixed % 2**63)

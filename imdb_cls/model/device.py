@@ -77,7 +77,7 @@ def release_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def plain_attention(config: ModelConfig, device: Device) -> int:
+def plain_scores(config: ModelConfig, device: Device) -> int:
     """Up to how many scores (reviews x heads x tokens²) a batch trains with attention as plain
     matrix products, which PyTorch's fused kernels (sdpa) take the place of beyond. In bf16 a CPU is
     faster with plain ones (docs/benchmarks.md), which take memory for each score; in fp32, and on a

@@ -10,7 +10,7 @@ from imdb_cls.config.steps import training_steps, warmup_steps
 from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
-from imdb_cls.model.device import Device, choose_device, plain_attention
+from imdb_cls.model.device import Device, choose_device, plain_scores
 from imdb_cls.model.pretrained import load_network
 from imdb_cls.training.loggers.build import check_loggers
 from imdb_cls.training.resolve import Recompose, ResolvedConfig, resolve
@@ -59,6 +59,6 @@ def prepare_run(
         total,
         config.seed,
         config.trainer.log_every_n_steps,
-        plain_attention(config.model, device),
+        plain_scores(config.model, device),
     )
     return PreparedRun(resolved, device, tokenizer, module)

@@ -84,7 +84,7 @@ def _unanswered(plan: BatchPlan, aws: AWS, screen: Screen) -> Channel | None:
         return None
     with _answers(plan, aws) as there:
         files = plan.reviews.files
-        left = {n: path for n, path in files.items() if not reviews.is_answered(path, there)}
+        left = {n: path for n, path in files.items() if not reviews.answer_to(path, there)}
     if len(left) < len(files):
         screen.say(f"{len(files) - len(left)} of {len(files)} files are answered already")
     return Channel(plan.reviews.name, left)
@@ -216,12 +216,12 @@ def _fetch(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> None:
 
 
 @contextlib.contextmanager
-def _answers(plan: BatchPlan, aws: AWS) -> Iterator[reviews.Answers]:
-    """The answers of all attempts, fetched."""
+def _answers(plan: BatchPlan, aws: AWS) -> Iterator[list[Path]]:
+    """The files of answers of all attempts, fetched."""
     with tempfile.TemporaryDirectory(prefix="imdb_cls-") as directory:
         with explained(f"fetching {_answers_uri(plan)}"):
             s3.download_tree(aws.client("s3"), _answers_uri(plan), Path(directory))
-        yield reviews.answers_below(Path(directory))
+        yield sorted(Path(directory).rglob("*.out"))
 
 
 def _answers_uri(plan: BatchPlan) -> str:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +11,6 @@ from imdb_cls.errors import UserError
 from imdb_cls.inference.contract import Limits
 from imdb_cls.outputs import Prediction
 from launch.hosting import labelling
-
-Answers = dict[str, Path]
-"""The files of answers, by the names of the files of requests."""
 
 # Texts and bytes of one line: few requests are sent, and each is answered in time.
 _MOST = (64, 1_000_000)
@@ -54,46 +50,38 @@ def _checked(source: str, column: str) -> Iterator[str]:
         yield review.text
 
 
-def predictions(asked: list[Path], answers: Answers, who: str) -> Iterator[list[Prediction]]:
+def predictions(asked: list[Path], answers: list[Path], who: str) -> Iterator[list[Prediction]]:
     """The predictions of each line, in the order of the input.
 
     Args:
         asked: the files that `write` wrote.
-        answers: those that there are.
+        answers: the files of answers, in any order.
         who: what an error calls the job.
 
     Raises:
         UserError: an answer is missing, or is none.
     """
     for part in asked:
-        if not is_answered(part, answers):
+        answer = answer_to(part, answers)
+        if answer is None:
             raise UserError(f"{who}: not as many answers as requests: {part.name}.out")
-        for texts, answer in zip(_texts(part), _lines(answers[part.name]), strict=True):
-            yield labelling.predictions(answer.encode(), texts, who)
+        for texts, line in zip(_texts(part), _lines(answer), strict=True):
+            yield labelling.predictions(line.encode(), texts, who)
 
 
-def of_others(answers: Answers, who: str) -> Iterator[list[Prediction]]:
+def of_others(answers: list[Path], who: str) -> Iterator[list[Prediction]]:
     """The same for requests that are not ours: their texts are not known."""
-    for file in answers.values():
-        for answer in _lines(file):
-            yield labelling.predictions(answer.encode(), None, who)
+    for file in answers:
+        for line in _lines(file):
+            yield labelling.predictions(line.encode(), None, who)
 
 
-def is_answered(part: Path, answers: Answers) -> bool:
-    """Whether there is an answer for each line of a file that `write` wrote."""
-    answer = answers.get(part.name)
-    return answer is not None and sum(1 for _ in _lines(part)) == sum(1 for _ in _lines(answer))
-
-
-def answers_below(directory: Path) -> Answers:
-    """Those that a job has left, whatever folders SageMaker made for them."""
-    found = {path.relative_to(directory): path for path in sorted(directory.rglob("*.out"))}
-    # Ours have names of their own; those of others may stand twice, in two folders.
-    names = Counter(path.name for path in found)
-    return {
-        (path.name if names[path.name] == 1 else str(path)).removesuffix(".out"): found[path]
-        for path in found
-    }
+def answer_to(part: Path, answers: list[Path]) -> Path | None:
+    """The file that answers each line of one that `write` wrote, whatever folder it lies in; None
+    if there is none, or it is not whole."""
+    found = next((answer for answer in answers if answer.name == f"{part.name}.out"), None)
+    is_whole = found and sum(1 for _ in _lines(part)) == sum(1 for _ in _lines(found))
+    return found if is_whole else None
 
 
 def _lines(file: Path) -> Iterator[str]:

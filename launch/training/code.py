@@ -30,7 +30,8 @@ def code(mlflow: bool = False) -> Channel:
 
 
 def stage(code: Channel, target: Path, backend: BackendConfig) -> Path:
-    """The code as a directory. Without a network, pip finds the packages in the channel wheels."""
+    """The code as a directory, with what tells pip where the packages are: in the channel wheels
+    without a network, else in backend.index_url."""
     copy(code, target)
     options = ""
     if backend.network_isolation:
