@@ -10,7 +10,7 @@ import pyarrow as pa
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources
 from imdb_cls.data.arrow import write_rows
-from imdb_cls.data.splits import SPLITS, Split, Splits, draw_splits, fingerprint_of
+from imdb_cls.data.splits import SPLITS, Split, Splits, draw_splits, in_order
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import write_json
 
@@ -67,5 +67,4 @@ def read_splits(directory: Path) -> Splits:
 def _read_split(path: Path) -> Split:
     table = datasets.Dataset.from_file(str(path))
     rows = np.asarray(table.with_format("numpy")["row"][:], dtype=np.int64)
-    reviews = table.remove_columns("row")
-    return Split(reviews, rows, fingerprint_of(reviews))
+    return in_order(table.remove_columns("row"), rows)
