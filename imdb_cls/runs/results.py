@@ -7,7 +7,7 @@ from typing import Any
 
 from imdb_cls.errors import UserError, missing
 from imdb_cls.names import lower_is_better
-from imdb_cls.runs.differences import differences
+from imdb_cls.runs.differences import Recipe, differences, recipe_ids
 from imdb_cls.runs.info import Resolved, RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
 from imdb_cls.runs.records import (
@@ -20,7 +20,6 @@ from imdb_cls.runs.records import (
     yaml_of,
 )
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.same_but_seed import Recipe, recipe_ids
 from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import held
 
