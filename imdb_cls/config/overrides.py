@@ -172,8 +172,3 @@ def group_of(override: str) -> str:
 def without_place(overrides: list[str]) -> list[str]:
     """Leaves out those of the backend and the sweep, which do not say what is trained."""
     return [o for o in overrides if group_of(o) not in ("backend", "sweep")]
-
-
-def same_trial(one: list[str], other: list[str]) -> bool:
-    """Whether two lists of overrides train the same, wherever they run."""
-    return sorted(without_place(one)) == sorted(without_place(other))

@@ -10,9 +10,8 @@ from typing import Any, TypeVar
 from imdb_cls.errors import UserError, missing
 from imdb_cls.names import SCALARS
 from imdb_cls.runs import seals
-from imdb_cls.runs.curves import Curves, read_curves
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.metrics import read_metrics
+from imdb_cls.runs.metrics import Curves, read_curves, read_metrics
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.storage import held, sha256_of

@@ -1,6 +1,7 @@
 """Reads a sweep's directory, finished or not: its trials, how they differ, what they reached."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from imdb_cls.runs.records import (
     yaml_of,
 )
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.sweep_record import read_sweep
+from imdb_cls.runs.sweep import Sweep
 from imdb_cls.storage import held
 
 # In the order of a summary.
@@ -93,11 +94,12 @@ def read(path: str | Path) -> SweepResults:
     """Reads a sweep as it stands now. It is quick enough to be called once a second. Raises
     UserError if there is no sweep."""
     directory = Path(path).expanduser().absolute()
-    record = _record(directory, str(path))
-    runs = list(_runs(directory))
+    if not directory.is_dir():
+        raise UserError(f"{path}: {missing(directory, 'directory')}")
+    record, runs = _record(Sweep(directory)), list(_runs(directory))
     if not runs and not record:
-        raise UserError(_no_sweep(directory, str(path)))
-    metric = str(record.get("metric") or next(map(_metric_of, runs), None) or "val/accuracy")
+        raise UserError(f"{path} is {_no_sweep(directory)}")
+    metric = str(record.get("metric") or (runs and _metric_of(*runs[0])) or "val/accuracy")
     lower = record["direction"] == "min" if "direction" in record else lower_is_better(metric)
     lives = held(directory / ".lock")
     planned = record.get("planned") or []
@@ -128,30 +130,24 @@ def read(path: str | Path) -> SweepResults:
     )
 
 
-def _record(directory: Path, typed: str) -> dict[str, Any]:
+def _record(sweep: Sweep) -> dict[str, Any]:
     """sweep.json; empty if there is none."""
-    if not directory.is_dir():
-        raise UserError(_no_sweep(directory, typed))
-    file = directory / "sweep.json"
     try:
-        return read_sweep(file) if file.exists() else {}
+        return sweep.info() if sweep.record_file.exists() else {}
     except UserError as error:
         raise UserError(f"{error}: move it away to read the runs beside it alone") from None
 
 
-def _no_sweep(directory: Path, typed: str) -> str:
-    if not directory.is_dir():
-        return f"{typed}: {missing(directory, 'directory')}"
+def _no_sweep(directory: Path) -> str:
     if (directory / "run.json").is_file():
-        return f"{typed} is a run, not a sweep: its figures are in {directory / 'metrics.json'}"
+        return f"a run, not a sweep: its figures are in {directory / 'metrics.json'}"
     below = sorted(path.parent.name for path in directory.glob("*/sweep.json"))
     hint = f"it holds sweeps: {', '.join(below)}" if below else "train -m makes one in multirun/"
-    return f"{typed} is no sweep, no run lies in it: {hint}"
+    return f"no sweep, no run lies in it: {hint}"
 
 
-def _runs(directory: Path) -> list[tuple[Run, RunInfo | UserError]]:
+def _runs(directory: Path) -> Iterator[tuple[Run, RunInfo | UserError]]:
     """Every run below it with its record, or what is wrong with that."""
-    found: list[tuple[Run, RunInfo | UserError]] = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         run = Run(path)
         if path.name.startswith(".") or not path.is_dir():
@@ -159,21 +155,17 @@ def _runs(directory: Path) -> list[tuple[Run, RunInfo | UserError]]:
         try:
             if run.is_there():
                 info = info_of(run.record_file)
-                found.append((run, info or UserError(f"{run.record_file}: no such file")))
+                yield run, info or UserError(f"{run.record_file}: no such file")
         except PermissionError:
-            denied = f"{path}: Permission denied: its owner must let you read it"
-            found.append((run, UserError(denied)))
+            yield run, UserError(f"{path}: Permission denied: its owner must let you read it")
         except UserError as error:
-            found.append((run, error))
-    return found
+            yield run, error
 
 
-def _metric_of(run: tuple[Run, RunInfo | UserError]) -> str | None:
+def _metric_of(run: Run, info: RunInfo | UserError) -> str | None:
     """The metric in a run's config."""
-    if isinstance(run[1], UserError):
-        return None
     with contextlib.suppress(UserError):
-        return config_of(run[0], run[1]).get("metric")
+        return None if isinstance(info, UserError) else config_of(run, info).get("metric")
     return None
 
 

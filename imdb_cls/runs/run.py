@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Collection, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ class Run:
             **facts,
         )
         try:
-            write_json(run.record_file, info.as_json())
+            write_json(run.record_file, plain_values(info))
         except BaseException:
             if not anew:
                 run.config_file.unlink()
@@ -238,7 +239,7 @@ class Run:
         Args:
             facts: as RunInfo names them.
         """
-        assert facts.keys() <= RunInfo.names()
+        assert facts.keys() <= {item.name for item in fields(RunInfo)}
         known = self._record() if self.record_file.exists() else {}
         write_json(self.record_file, known | plain_values(facts))
 
