@@ -70,9 +70,9 @@ def _converted(value: Any, kind: Any, where: str, partial: bool) -> Any:
     if plain is dict and isinstance(value, dict):
         return {k: _converted(v, inner[1], f"{where}.{k}", partial) for k, v in value.items()}
     allowed = (int, float) if plain is float else (plain,)
-    # JSON has no other types than these, and true is no number in it.
-    scalar = type(value) in allowed and plain in (str, int, float, bool)
-    if not scalar or (plain in (int, float) and not -_MOST < value < _MOST):
+    # Not isinstance: true is no number.
+    right = plain in (str, int, float, bool) and type(value) in allowed
+    if not right or (plain in (int, float) and not -_MOST < value < _MOST):
         said = _SAID.get(plain, "an object")
         raise UserError(f"{where}={one_line(repr(value), 60)} is not {said}: the file is damaged")
     return float(value) if plain is float else value

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast, get_args
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
@@ -37,10 +38,7 @@ _TEXTS = re.compile(
 )
 
 _SEVERAL = ("-m", "--multirun")
-_FLAGS_WITH_A_VALUE = (
-    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
-    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
-)
+_FLAGS = get_args_parser()._option_string_actions
 
 
 def readable(words: list[str]) -> list[str]:
@@ -50,7 +48,8 @@ def readable(words: list[str]) -> list[str]:
     words = sorted(words, key=lambda word: word not in _SEVERAL)
     several = any(word in _SEVERAL for word in words)
     groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
-    behind_flag = [False, *(word in _FLAGS_WITH_A_VALUE for word in words)]
+    # nargs is 0 of a flag without a value.
+    behind_flag = [False, *(word in _FLAGS and _FLAGS[word].nargs != 0 for word in words)]
     return [
         word if word.startswith("-") or is_its_value else _readable(word, several, groups)
         for word, is_its_value in zip(words, behind_flag, strict=False)
