@@ -13,15 +13,12 @@ class UserError(Exception):
     ends with it prints that line on stderr, without a traceback, and has the exit code 2."""
 
 
-# The file system refuses to write, or to read. EFBIG is a limit on the size of files (ulimit -f).
-_DISK = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
-)
 # Modules whose absence is our bug; without a name nothing can be said.
 _OURS = ("", "imdb_cls", "launch")
-# What was tried, and what helps. For the others it is room.
+# Where the file system refuses to write, or to read: what was tried, and what helps. EFBIG is a
+# limit on the size of files (ulimit -f).
 _REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ("write", "make room")),
     **dict.fromkeys((errno.EACCES, errno.EPERM), ("read or write", "allow it")),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), ("write", "move it away")),
     errno.ENAMETOOLONG: ("use", "take a shorter name"),
@@ -105,8 +102,8 @@ def as_user_error(error: BaseException) -> UserError | None:
         seen.add(id(cause))
         if isinstance(cause, UserError):
             return cause
-        if isinstance(cause, OSError) and cause.errno in _DISK:
-            tried, mend = _REMEDIES.get(cause.errno, ("write", "make room"))
+        if isinstance(cause, OSError) and cause.errno in _REMEDIES:
+            tried, mend = _REMEDIES[cause.errno]
             return UserError(
                 f"cannot {tried} {cause.filename or 'the disk'}: {cause.strerror}: {mend}, or"
                 " choose another place (output=…; of a run: hydra.run.dir=… and cache_dir=…)"

@@ -46,7 +46,7 @@ def filled(schema: type[T], values: Mapping[str, Any], where: object, partial: b
     for item in fields(cast(Any, schema)):
         value = values.get(item.name)
         if value is not None:
-            kind = _hints(schema)[item.name]
+            kind = _hints(cast(Any, schema))[item.name]
             found[item.name] = _converted(value, kind, f"{where}: {item.name}", partial)
         elif item.default is MISSING and item.default_factory is MISSING:
             if not partial:

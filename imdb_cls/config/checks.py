@@ -82,7 +82,12 @@ def _check_source(data: DataConfig) -> None:
     for name in ("train", "val", "test"):
         if data.source != "files" and isinstance(getattr(data, name), list):
             raise UserError(f"data.{name}: a list of files is for data=files")
-    _check_reading(data)
+    check_columns(data.text, data.label, data.negative, data.positive, "data.")
+    if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
+        raise UserError(
+            "data.negative, data.positive and data.separator mean nothing to a source of"
+            f" '{data.source}', whose labels are known"
+        )
     needed = _NEEDED.get(data.source)
     if needed and not getattr(data, needed):
         raise UserError(
@@ -100,15 +105,6 @@ def check_columns(
     given = f"{prefix}negative={list(negative)} {prefix}positive={list(positive)}"
     with translated(given, ValueError):
         label_values(negative, positive)
-
-
-def _check_reading(data: DataConfig) -> None:
-    check_columns(data.text, data.label, data.negative, data.positive, "data.")
-    if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
-        raise UserError(
-            "data.negative, data.positive and data.separator mean nothing to a source of"
-            f" '{data.source}', whose labels are known"
-        )
 
 
 def _check_crops(data: DataConfig, epochs: int) -> None:
