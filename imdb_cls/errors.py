@@ -25,11 +25,8 @@ _REMEDIES = {
     errno.EROFS: ("write", "mount it for writing"),
 }
 
-# What a path can lead to.
-_KINDS = (
-    *((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe")),
-    *((stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"), (stat.S_ISSOCK, "socket")),
-)
+# What a path can lead to, by its letter in `ls -l`.
+_KINDS = {"-": "file", "d": "directory", "p": "pipe", "c": "device", "b": "device", "s": "socket"}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -51,7 +48,7 @@ def missing(path: Path, kind: str) -> str:
         if error.errno == errno.ELOOP:
             return "a symbolic link that leads back to itself."
         raise
-    return f"not a {kind} but a {next(name for is_it, name in _KINDS if is_it(mode))}."
+    return f"not a {kind} but a {_KINDS[stat.filemode(mode)[0]]}."
 
 
 @contextlib.contextmanager

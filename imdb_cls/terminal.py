@@ -27,9 +27,9 @@ from rich.text import Text
 from imdb_cls.errors import one_line, printable
 from imdb_cls.names import SCALARS
 
-# Warnings of libraries that a user can do nothing about.
 # Of a table in a pipe.
 _WIDE = 240
+# Warnings of libraries that a user can do nothing about.
 _SILENCED = (
     r".*does not have many workers.*",
     r".*Checkpoint directory .* exists and is not empty.*",

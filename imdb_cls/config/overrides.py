@@ -142,9 +142,7 @@ def _check_options(group: str, text: str, value: object) -> None:
 
 def quoted(value: str) -> str:
     """A value with the quotes, if it needs any, that it must have behind key= for Hydra."""
-    if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
-        return value
-    return _in_quotes(value)
+    return value if re.fullmatch(r"[A-Za-z0-9/._-]+", value) else _in_quotes(value)
 
 
 def _in_quotes(value: str) -> str:

@@ -3,6 +3,7 @@ file, a key that an older run lacks is None, or its default; keys of other versi
 """
 
 import ast
+import contextlib
 import re
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
@@ -172,12 +173,9 @@ class RunInfo:
         if not reason:
             return None
         if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
-            try:
-                said = ast.literal_eval(match[2])
-            except (ValueError, SyntaxError):
-                said = None
-            if isinstance(said, str):
-                reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+            with contextlib.suppress(ValueError, SyntaxError):
+                if isinstance(said := ast.literal_eval(match[2]), str):
+                    reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
         return one_line(reason)
 
     @property

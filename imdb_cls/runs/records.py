@@ -1,22 +1,23 @@
-"""Reads the files of a run, each once for as long as it stays the same, and whether it is alive."""
+"""Reads the records of runs and sweeps, those of runs once for as long as they stay the same."""
 
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imdb_cls.errors import UserError, missing
+from imdb_cls.errors import UserError, missing, one_line
 from imdb_cls.names import SCALARS
 from imdb_cls.runs import seals
-from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.info import STATUSES, RunInfo, check_time
 from imdb_cls.runs.metrics import Curves, read_curves, read_metrics
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.storage import held, sha256_of
 from imdb_cls.terminal import notice
-from imdb_cls.typed import read_object
+from imdb_cls.typed import filled, read_object
 
 T = TypeVar("T")
 
@@ -125,3 +126,39 @@ def seconds_of(info: RunInfo, status: str) -> float | None:
     if status != "running" or not info.started:
         return None
     return (datetime.now(UTC) - datetime.fromisoformat(info.started)).total_seconds()
+
+
+@dataclass
+class _SweepRecord:
+    """What may stand in sweep.json."""
+
+    status: str | None = None
+    command: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    search: str | None = None
+    metric: str | None = None
+    direction: str | None = None
+    backend: str | None = None
+    code: str | None = None
+    identity: str | None = None
+    planned: list[list[str]] = field(default_factory=list)
+
+
+def read_sweep(file: Path) -> dict[str, Any]:
+    """sweep.json as it stands in the file. Raises UserError for what no sweep of ours writes."""
+    values = read_object(file)
+    record = filled(_SweepRecord, values, file)
+    for name, allowed in (
+        ("status", STATUSES),
+        ("direction", ("min", "max")),
+        ("metric", [f"val/{name}" for name in SCALARS]),
+    ):
+        value = getattr(record, name)
+        if value is not None and value not in allowed:
+            raise UserError(
+                f"{file} is damaged: {name}={one_line(value, 40)}: allowed are {', '.join(allowed)}"
+            )
+    for name in ("started", "finished"):
+        check_time(getattr(record, name), f"{file}: {name}")
+    return values

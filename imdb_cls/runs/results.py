@@ -16,12 +16,12 @@ from imdb_cls.runs.records import (
     curves_of,
     info_of,
     metrics_of,
+    read_sweep,
     seconds_of,
     status_of,
     yaml_of,
 )
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.sweep import Sweep
 from imdb_cls.storage import held
 
 # In the order of a summary.
@@ -96,7 +96,7 @@ def read(path: str | Path) -> SweepResults:
     directory = Path(path).expanduser().absolute()
     if not directory.is_dir():
         raise UserError(f"{path}: {missing(directory, 'directory')}")
-    record, runs = _record(Sweep(directory)), list(_runs(directory))
+    record, runs = _record(directory / "sweep.json"), list(_runs(directory))
     if not runs and not record:
         raise UserError(f"{path} is {_no_sweep(directory)}")
     metric = str(record.get("metric") or (runs and _metric_of(*runs[0])) or "val/accuracy")
@@ -130,10 +130,10 @@ def read(path: str | Path) -> SweepResults:
     )
 
 
-def _record(sweep: Sweep) -> dict[str, Any]:
+def _record(file: Path) -> dict[str, Any]:
     """sweep.json; empty if there is none."""
     try:
-        return sweep.info() if sweep.record_file.exists() else {}
+        return read_sweep(file) if file.exists() else {}
     except UserError as error:
         raise UserError(f"{error}: move it away to read the runs beside it alone") from None
 

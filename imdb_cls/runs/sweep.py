@@ -5,41 +5,21 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from imdb_cls.config.overrides import without_place
-from imdb_cls.errors import UserError, one_line
-from imdb_cls.names import SCALARS
+from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
-from imdb_cls.runs.info import STATUSES, RunInfo, check_time
-from imdb_cls.runs.records import info_of, say_once, whole
+from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.records import info_of, read_sweep, say_once, whole
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import lock, write_json
 from imdb_cls.terminal import notice
-from imdb_cls.typed import filled, read_object
 
 # What lies in the directory of a trial that died while it was being made.
 _BEGINNINGS = ("config.yaml", "train.log")
 DAMAGED = "damaged"
-
-
-@dataclass
-class _Record:
-    """What may stand in sweep.json."""
-
-    status: str | None = None
-    command: str | None = None
-    started: str | None = None
-    finished: str | None = None
-    search: str | None = None
-    metric: str | None = None
-    direction: str | None = None
-    backend: str | None = None
-    code: str | None = None
-    identity: str | None = None
-    planned: list[list[str]] = field(default_factory=list)
 
 
 class Sweep:
@@ -62,23 +42,8 @@ class Sweep:
         return "/".join(self.path.absolute().parts[-2:])
 
     def info(self) -> dict[str, Any]:
-        """sweep.json as it is. Raises UserError for what no sweep of ours writes."""
-        file, values = self.record_file, read_object(self.record_file)
-        record = filled(_Record, values, file)
-        for name, allowed in (
-            ("status", STATUSES),
-            ("direction", ("min", "max")),
-            ("metric", [f"val/{name}" for name in SCALARS]),
-        ):
-            value = getattr(record, name)
-            if value is not None and value not in allowed:
-                raise UserError(
-                    f"{file} is damaged: {name}={one_line(value, 40)}: allowed are"
-                    f" {', '.join(allowed)}"
-                )
-        for name in ("started", "finished"):
-            check_time(getattr(record, name), f"{file}: {name}")
-        return values
+        """sweep.json. Raises UserError if it is damaged."""
+        return read_sweep(self.record_file)
 
     def record(self, **facts: Any) -> None:
         """Adds facts to sweep.json, which is whole at every moment."""
@@ -118,20 +83,16 @@ class Sweep:
                 found = found or run
         return found
 
-    def find_failed(self, overrides: list[str]) -> Run | None:
-        """The run with these overrides that failed before it could train."""
-        wanted = sorted(without_place(overrides))  # they train the same, wherever they run
-        for run, info in self.runs():
-            unborn = info.status == "failed" and info.fingerprint is None
-            if unborn and sorted(without_place(info.overrides)) == wanted:
-                return run
-        return None
-
     def place(self, wanted: Path, overrides: list[str]) -> Path:
         """Makes the directory of a new run: the wanted one, or the next free number if another
-        trial lies there. A damaged run, which nobody can tell from others, is moved to damaged/."""
-        if failed := self.find_failed(overrides):
-            shutil.rmtree(failed.path)
+        trial lies there. A damaged run, which nobody can tell from others, is moved to damaged/.
+        One with these overrides that failed before it could train is deleted."""
+        same = sorted(without_place(overrides))
+        for run, info in self.runs():
+            unborn = info.status == "failed" and info.fingerprint is None
+            if unborn and sorted(without_place(info.overrides)) == same:
+                shutil.rmtree(run.path)
+                break
         if wanted.is_dir() and all(
             path.name in _BEGINNINGS or path.name.startswith(".") for path in wanted.iterdir()
         ):

@@ -16,9 +16,8 @@ from imdb_cls.runs import predictions, results
 from imdb_cls.runs.info import RunInfo, plain_values
 from imdb_cls.runs.metrics import read_curves, read_metrics
 from imdb_cls.runs.outcome import outcome_of
-from imdb_cls.runs.records import metrics_of, seconds_of, status_of
+from imdb_cls.runs.records import metrics_of, read_sweep, seconds_of, status_of
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.sweep import Sweep
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.training.loggers.table import TableLogger
 from tests.support.anything import JSON, TEXTS, changed, dumped, few, harmed, refusal
@@ -28,7 +27,7 @@ from tests.support.records import INFO, METRICS, SETTINGS, SHAPE, SWEEP
 FILES: dict[str, tuple[dict[str, Any], Any]] = {
     "run.json": (INFO, lambda file: Run(file.parent).info()),
     "metrics.json": (METRICS, read_metrics),
-    "sweep.json": (SWEEP, lambda file: Sweep(file.parent).info()),
+    "sweep.json": (SWEEP, read_sweep),
     "inference.json": (SETTINGS, lambda file: Settings.read(file.parent)),
     "config.json": (SHAPE, lambda file: Shape.read(file.parent)),
 }

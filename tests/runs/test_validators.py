@@ -16,7 +16,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs import predictions
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.metrics import read_metrics
-from imdb_cls.runs.sweep import Sweep
+from imdb_cls.runs.records import read_sweep
 from imdb_cls.runs.yaml_files import read_yaml
 from tests.support.records import INFO, METRICS, SWEEP
 
@@ -45,10 +45,6 @@ def refused(
 
 def read_info(file: Path) -> RunInfo:
     return RunInfo.of(json.loads(file.read_text()), file)
-
-
-def read_sweep(file: Path) -> dict[str, Any]:
-    return Sweep(file.parent).info()
 
 
 TEXT, WHOLE, NUMBER, TRUTH = "a text", "a whole number", "a number", "true or false"
