@@ -204,13 +204,8 @@ def progress_bar(console: Console, end: ProgressColumn | None = None) -> Progres
 
 def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = True) -> Table:
     """A table of rows with equal keys; `right` aligns all columns but the first to the right."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.ROUNDED if boxed else None,
-        pad_edge=boxed,
-    )
+    frame = box.ROUNDED if boxed else None
+    table = Table(title=title, title_justify="left", title_style="bold", box=frame, pad_edge=boxed)
     for number, column in enumerate(rows[0]):
         table.add_column(column, justify="right" if number and right else "left", overflow="fold")
     for row in rows:

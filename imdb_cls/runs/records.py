@@ -25,37 +25,30 @@ T = TypeVar("T")
 _BEGINNING_S = 2.0
 
 
-def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T | None]]:
-    """A decorator that keeps the results for the latest `most` files, for as long as they stay the
-    same. Callers must not change a result. It is None if there is no such file."""
+def _parsed_once(parse: Callable[[Path], T], most: int) -> Callable[[Path], T | None]:
+    """Reads a file by `parse`, and keeps the results for the latest `most` files for as long as
+    they stay the same. Callers must not change a result. It is None if there is no such file."""
 
-    def decorated(parse: Callable[[Path], T]) -> Callable[[Path], T | None]:
-        @functools.lru_cache(most)
-        def parsed(path: Path, stamp: tuple[int, int, int]) -> T:
-            return parse(path)
+    @functools.lru_cache(most)
+    def parsed(path: Path, stamp: tuple[int, int, int]) -> T:
+        return parse(path)
 
-        def read(path: Path) -> T | None:
-            try:
-                stat = path.stat()
-            except OSError:
-                return None
-            return parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    def read(path: Path) -> T | None:
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
-        return read
-
-    return decorated
+    return read
 
 
-@functools.cache
-def say_once(text: str) -> None:
-    notice(text)
-
-
-info_of = _parsed_once(2048)(lambda path: RunInfo.of(read_object(path), path))
-yaml_of = _parsed_once(1024)(read_yaml)
-_metrics_of = _parsed_once(1024)(read_metrics)
-_curves_of = _parsed_once(256)(read_curves)
-_digest_of = _parsed_once(8192)(sha256_of)
+say_once = functools.cache(notice)
+info_of = _parsed_once(lambda path: RunInfo.of(read_object(path), path), 2048)
+yaml_of = _parsed_once(read_yaml, 1024)
+_metrics_of = _parsed_once(read_metrics, 1024)
+_curves_of = _parsed_once(read_curves, 256)
+_digest_of = _parsed_once(sha256_of, 8192)
 
 
 def config_of(run: Run, info: RunInfo) -> dict[str, Any]:

@@ -8,19 +8,10 @@ from typing import Any
 
 from imdb_cls.errors import UserError, missing
 from imdb_cls.names import lower_is_better
+from imdb_cls.runs import records
 from imdb_cls.runs.differences import Recipe, differences, recipe_ids
 from imdb_cls.runs.info import Resolved, RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
-from imdb_cls.runs.records import (
-    config_of,
-    curves_of,
-    info_of,
-    metrics_of,
-    read_sweep,
-    seconds_of,
-    status_of,
-    yaml_of,
-)
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import held
 
@@ -133,7 +124,7 @@ def read(path: str | Path) -> SweepResults:
 def _record(file: Path) -> dict[str, Any]:
     """sweep.json; empty if there is none."""
     try:
-        return read_sweep(file) if file.exists() else {}
+        return records.read_sweep(file) if file.exists() else {}
     except UserError as error:
         raise UserError(f"{error}: move it away to read the runs beside it alone") from None
 
@@ -154,7 +145,7 @@ def _runs(directory: Path) -> Iterator[tuple[Run, RunInfo | UserError]]:
             continue
         try:
             if run.is_there():
-                info = info_of(run.record_file)
+                info = records.info_of(run.record_file)
                 yield run, info or UserError(f"{run.record_file}: no such file")
         except PermissionError:
             yield run, UserError(f"{path}: Permission denied: its owner must let you read it")
@@ -165,7 +156,7 @@ def _runs(directory: Path) -> Iterator[tuple[Run, RunInfo | UserError]]:
 def _metric_of(run: Run, info: RunInfo | UserError) -> str | None:
     """The metric in a run's config."""
     with contextlib.suppress(UserError):
-        return None if isinstance(info, UserError) else config_of(run, info).get("metric")
+        return None if isinstance(info, UserError) else records.config_of(run, info).get("metric")
     return None
 
 
@@ -183,13 +174,13 @@ def _trial(
 ) -> TrialResult:
     if isinstance(info, UserError):
         return TrialResult(run.path.name, run.path, "damaged", {}, None, str(info))
-    status, reason = status_of(run, info, lives), info.plain_reason
+    status, reason = records.status_of(run, info, lives), info.plain_reason
     metrics: dict[str, float] = {}
     best = None
     try:
-        config_of(run, info)
-        metrics = metrics_of(run, info) if status == "completed" else {}
-        values = [value for _, value in curves_of(run, info).get(metric, [])]
+        records.config_of(run, info)
+        metrics = records.metrics_of(run, info) if status == "completed" else {}
+        values = [value for _, value in records.curves_of(run, info).get(metric, [])]
         # NaN is neither better nor worse than a number.
         best = (min if lower else max)((v for v in values if v == v), default=None)
     except UserError as error:
@@ -203,7 +194,7 @@ def _trial(
         reason=reason,
         metrics=metrics,
         best=metrics.get(metric, best),
-        seconds=seconds_of(info, status),
+        seconds=records.seconds_of(info, status),
         cost=info.cost_usd,
         saved=info.saved_usd,
         rehearsed=bool(info.rehearsal),
@@ -253,6 +244,6 @@ def _recipe(trial: TrialResult, known: dict[Path, Resolved | None]) -> Recipe:
     # What is damaged is not looked at: it is known by its overrides.
     if trial.path is None or trial.status == "damaged":
         return Recipe(trial.overrides, trial.seed, code=trial.code)
-    resolved, config = known[trial.path], yaml_of(trial.path / "config.yaml")
+    resolved, config = known[trial.path], records.yaml_of(trial.path / "config.yaml")
     weights = resolved.weights_sha256 if resolved else None
     return Recipe(trial.overrides, trial.seed, config, weights, trial.code)

@@ -153,27 +153,20 @@ class Run:
         free = not self.path.is_dir() or self._has_not_begun()
         if free and config and self.config_file.is_file():
             free = self.config_file.read_text("utf-8", "replace") == to_yaml(config)
-        if not free:
-            what = "a run" if self.record_file.is_file() else "files"
-            if self._has_live_job():
-                raise UserError(
-                    f"hydra.run.dir={self.path} holds a job already, which may still be running:"
-                    f" {self.how_to_go_on()}"
-                )
-            raise UserError(
-                f"hydra.run.dir={self.path} holds {what} already:"
-                " choose another directory, or go on with resume=<run directory>"
-            )
+        if free:
+            return
+        what, mend = "files", ": choose another directory, or go on with resume=<run directory>"
+        if self.record_file.is_file():
+            what = "a run"
+            with contextlib.suppress(UserError):
+                if self.info().is_live_job:
+                    what, mend = "a job", f", which may still be running: {self.how_to_go_on()}"
+        raise UserError(f"hydra.run.dir={self.path} holds {what} already{mend}")
 
     def _has_not_begun(self) -> bool:
         """Whether nothing is here but what a process writes before run.json."""
         beginnings = (self.config_file.name, self.log_file.name)
         return all(path.name in beginnings or is_partial(path.name) for path in self.path.iterdir())
-
-    def _has_live_job(self) -> bool:
-        with contextlib.suppress(UserError):
-            return self.record_file.is_file() and self.info().is_live_job
-        return False
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
