@@ -53,11 +53,8 @@ def missing(path: Path, kind: str) -> str:
 
 @contextlib.contextmanager
 def translated(message: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Raises what a library raises as a UserError: `message`, then the library's own on one line.
-
-    Args:
-        kinds: the exceptions that this is done for.
-    """
+    """Raises what a library raises of these kinds as a UserError: `message`, then the library's own
+    on one line."""
     try:
         yield
     except kinds as error:

@@ -131,10 +131,7 @@ def notice(text: str) -> None:
 
 class Screen:
     """stdout, with bars, rules and boxes where it is a terminal, and with plain lines elsewhere.
-
-    Args:
-        progress: bar, lines, or auto: a bar on a terminal.
-    """
+    `progress` is bar, lines, or auto: a bar on a terminal."""
 
     def __init__(self, progress: str = "auto") -> None:
         self.console = PlainConsole(soft_wrap=not sys.stdout.isatty())

@@ -33,15 +33,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def filled(schema: type[T], values: Mapping[str, Any], where: object, partial: bool = False) -> T:
-    """A dataclass with the values of a JSON object. Keys that it does not have are left out.
-
-    Args:
-        where: the file, for an error.
-        partial: whether a field without a default may be missing; it is None then.
-
-    Raises:
-        UserError: a value is missing or of another type.
-    """
+    """A dataclass with the values of a JSON object. Keys that it does not have are left out. If it
+    is `partial`, a field without a default may be missing; it is None then. Raises UserError, which
+    names the file (`where`), if a value is missing or of another type."""
     found: dict[str, Any] = {}
     for item in fields(cast(Any, schema)):
         value = values.get(item.name)

@@ -58,15 +58,9 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, config: Config, *, anew: bool = False, **facts: Any) -> "Run":
-        """Begins a run in an empty directory: writes config.yaml and run.json (status running).
-
-        Args:
-            anew: whether it takes the place of the run that is there.
-            facts: what else is known of it, as RunInfo names it.
-
-        Raises:
-            UserError: the directory holds something already.
-        """
+        """Begins a run in an empty directory, or, `anew`, in the place of the run that is there:
+        writes config.yaml and run.json (status running). `facts` are what else is known of it, as
+        RunInfo names it. Raises UserError if the directory holds something already."""
         run = cls(path)
         if not anew:
             run.check_free(config)
@@ -145,11 +139,8 @@ class Run:
         return f"python -m imdb_cls.train resume={self.path}"
 
     def check_free(self, config: Config | None = None) -> None:
-        """Raises UserError if something lies here already: a run is never written over another.
-
-        Args:
-            config: a run that was killed before it began may begin again, if this was its config.
-        """
+        """Raises UserError if something lies here already: a run is never written over another. One
+        that was killed before it began may begin again, if this was its config."""
         free = not self.path.is_dir() or self._has_not_begun()
         if free and config and self.config_file.is_file():
             free = self.config_file.read_text("utf-8", "replace") == to_yaml(config)
@@ -227,11 +218,7 @@ class Run:
         return float(found)
 
     def record(self, **facts: Any) -> None:
-        """Adds facts to run.json, which is whole at every moment.
-
-        Args:
-            facts: as RunInfo names them.
-        """
+        """Adds facts, as RunInfo names them, to run.json, which is whole at every moment."""
         assert facts.keys() <= {item.name for item in fields(RunInfo)}
         known = self._record() if self.record_file.exists() else {}
         write_json(self.record_file, known | plain_values(facts))

@@ -70,11 +70,8 @@ class Sweep:
                 yield run, info
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
-        """The run with this fingerprint, a completed one if there is one.
-
-        Args:
-            rehearsed: whether the run of a rehearsal counts.
-        """
+        """The run with this fingerprint, a completed one if there is one; `rehearsed` says whether
+        the run of a rehearsal counts."""
         found = None
         for run, info in self.runs():
             if info.fingerprint == fingerprint and (rehearsed or not info.rehearsal):

@@ -33,8 +33,7 @@ def to_yaml(config: Config) -> str:
     `--config-dir <run> --config-name config` places and records the run as the first one was."""
     hydra = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))["hydra"]
     values = asdict(config)
-    for name in [name for name, value in values["logger"].items() if value is None]:
-        del values["logger"][name]
+    values["logger"] = {name: own for name, own in values["logger"].items() if own is not None}
     # Where it ran, and in which sweep, is in run.json: the config trains the same run anywhere.
     del values["backend"], values["sweep"]
     # OmegaConf puts into quotes what its own loader, and so Hydra, would take for a number.
