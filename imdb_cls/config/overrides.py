@@ -38,7 +38,6 @@ _TEXTS = re.compile(
 )
 
 _SEVERAL = ("-m", "--multirun")
-_FLAGS = get_args_parser()._option_string_actions
 
 
 def readable(words: list[str]) -> list[str]:
@@ -48,8 +47,8 @@ def readable(words: list[str]) -> list[str]:
     words = sorted(words, key=lambda word: word not in _SEVERAL)
     several = any(word in _SEVERAL for word in words)
     groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
-    # nargs is 0 of a flag without a value.
-    behind_flag = [False, *(word in _FLAGS and _FLAGS[word].nargs != 0 for word in words)]
+    flags = get_args_parser()._option_string_actions  # those without a value have nargs 0
+    behind_flag = [False, *(word in flags and flags[word].nargs != 0 for word in words)]
     return [
         word if word.startswith("-") or is_its_value else _readable(word, several, groups)
         for word, is_its_value in zip(words, behind_flag, strict=False)
