@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
-from imdb_cls.runs.overrides import Overrides, Value, comparable
+from imdb_cls.runs.overrides import WITHOUT_EFFECT, Overrides, Value, comparable, flat, is_within
 
-_LEFT_OUT = (*WITHOUT_EFFECT, "hydra")
 # These keys follow from the name of the weights or of the reviews.
 _FOLLOW = ("sha256", "revision")
 
@@ -15,9 +13,8 @@ def effective(config: dict[str, Any]) -> Overrides:
     another key names are left out."""
     return {
         key: value
-        for key, value in _flat(config).items()
-        if not key.endswith(_FOLLOW)
-        and not any(key == group or key.startswith(f"{group}.") for group in _LEFT_OUT)
+        for key, value in flat(config).items()
+        if not key.endswith(_FOLLOW) and not is_within(key, WITHOUT_EFFECT)
     }
 
 
@@ -48,13 +45,3 @@ def _defaults() -> dict[str, Any]:
     finally:
         instance.hydra = running
     return dict(composed)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Overrides:
-    found: Overrides = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = str(value) if isinstance(value, list) else value
-    return found

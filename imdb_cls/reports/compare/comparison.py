@@ -7,11 +7,10 @@ from pathlib import Path
 from imdb_cls.reports.configs import effective
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.results import read as read_run
-from imdb_cls.runs.differences import differences
+from imdb_cls.runs.differences import Recipe, differences
 from imdb_cls.runs.overrides import Overrides, short_names
 from imdb_cls.runs.predictions import Bools
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.same_but_seed import Recipe
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run.baseline import Baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.runs import predictions
-from imdb_cls.runs.curves import Curves
 from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.metrics import Curves
 from imdb_cls.runs.predictions import Interval, Predictions
 from imdb_cls.runs.records import status_of
 from imdb_cls.runs.reviews import cache_of, splits_of
@@ -168,7 +168,7 @@ def _with_reviews(
     """Adds the run's splits, and the reviews that were scored: those of test if none are given."""
     no_reviews = ""
     try:
-        splits = splits or splits_of(results.run, results.cache)
+        splits = splits or splits_of(results.run)
         reviews = splits.test if reviews is None else reviews
     except UserError as error:
         no_reviews = one_line(error)

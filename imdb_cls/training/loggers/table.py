@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pytorch_lightning import Trainer
 
-from imdb_cls.runs.curves import COLUMNS, is_row
+from imdb_cls.runs.metrics import COLUMNS, is_row
 from imdb_cls.storage import replacing
 from imdb_cls.training.loggers.base import ScalarLogger
 
