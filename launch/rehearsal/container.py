@@ -63,8 +63,6 @@ def terminate(process: Process) -> None:
     """Sends SIGTERM to the first process of a container, which gets it only if it handles it."""
     # unshare itself passes nothing on: the container is its only child.
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    children = ""
-    with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
-        children = listed.read_text()
-    for child in children.split():
-        subprocess.run(["kill", f"-{signal.SIGTERM}", child], check=False)
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        for child in listed.read_text().split():
+            os.kill(int(child), signal.SIGTERM)

@@ -43,13 +43,9 @@ def make(host: Path, packages: list[Path]) -> dict[str, str]:
         script.chmod(0o755)
     with (host / "home/pip.conf").open("w", encoding="utf-8") as file:
         _pip_settings().write(file)
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name in _KEPT or name.startswith(_KEPT_PREFIXES)
-    }
+    kept = [name for name in os.environ if name in _KEPT or name.startswith(_KEPT_PREFIXES)]
     return {
-        **kept,
+        **{name: os.environ[name] for name in kept},
         "PATH": os.pathsep.join([str(host / "env/bin"), *_PATH]),
         "HOME": str(host / "home"),
         "TMPDIR": str(host / "tmp"),
@@ -63,11 +59,9 @@ def _pip_settings() -> configparser.RawConfigParser:
     password in its address, so the container gets a file."""
     home = Path.home()
     files = [home / ".pip/pip.conf", home / ".config/pip/pip.conf", Path(sys.prefix) / "pip.conf"]
-    if named := os.environ.get("PIP_CONFIG_FILE"):
-        files.append(Path(named))
     settings = configparser.RawConfigParser()
     settings.read_dict({"global": _PIP})
-    settings.read(files)
+    settings.read([*files, os.environ.get("PIP_CONFIG_FILE", os.devnull)])
     for name, value in os.environ.items():
         if name.startswith("PIP_") and name != "PIP_CONFIG_FILE":
             settings["global"][name.removeprefix("PIP_").lower().replace("_", "-")] = value

@@ -4,6 +4,7 @@ import itertools
 import re
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
@@ -20,24 +21,18 @@ _GRACE_S = 120.0
 _LOOK_S = 0.05
 
 
+@dataclass
 class Host:
-    """
-    Args:
-        directory: where the files of all jobs lie.
-        without: the instance types that there are no machines of.
-        interrupt_at: interrupts a spot job once, when it prints this step.
-    """
+    directory: Path
+    """Where the files of all jobs lie."""
+    account: LocalAccount
+    without: Collection[str] = ()
+    """The instance types that there are no machines of."""
+    interrupt_at: float = inf
+    """Interrupts a spot job once, when it prints this step."""
 
-    def __init__(
-        self,
-        directory: Path,
-        account: LocalAccount,
-        without: Collection[str] = (),
-        interrupt_at: float = inf,
-    ) -> None:
-        self.directory, self.account = directory, account
-        self.without, self.interrupt_at = without, interrupt_at
-        self._packages = environment.packages(directory)
+    def __post_init__(self) -> None:
+        self._packages = environment.packages(self.directory)
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. Any error in here is the job's failure."""

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount, Refused
 from launch.rehearsal.endpoints import Endpoint, Endpoints
-from launch.rehearsal.server import Running
+from launch.rehearsal.server import Server
 
 _PATH = re.compile(r"/endpoints/([^/]+)/(async-)?invocations")
 _JSON = "application/json"
@@ -33,7 +33,7 @@ def answer(endpoints: Endpoints, request: HTTPRequest, region: str) -> Response 
         return _error(400, error.code, {"Message": str(error)})
 
 
-def _answer_now(server: Running, request: HTTPRequest) -> Response:
+def _answer_now(server: Server, request: HTTPRequest) -> Response:
     """Answers InvokeEndpoint, with AWS's own words around an error of the container."""
     body = request.get_data()
     if len(body) > _LARGEST:
@@ -54,7 +54,7 @@ def _answer_now(server: Running, request: HTTPRequest) -> Response:
 
 
 def _answer_later(
-    account: LocalAccount, endpoint: Endpoint, server: Running, request: HTTPRequest
+    account: LocalAccount, endpoint: Endpoint, server: Server, request: HTTPRequest
 ) -> Response:
     """Answers InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
     if "AsyncInferenceConfig" not in endpoint.config:

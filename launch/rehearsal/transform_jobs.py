@@ -9,8 +9,8 @@ from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount
 from launch.rehearsal.endpoints import Endpoints, Model
 from launch.rehearsal.logs import LogStream
-from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
-from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore
+from launch.rehearsal.server import NotStarted, Server
 
 
 @dataclass
@@ -29,20 +29,15 @@ class TransformJobs:
     def __init__(self, account: LocalAccount, endpoints: Endpoints) -> None:
         self.account, self.endpoints = account, endpoints
         self.jobs = ResourceStore(TransformJob)
-        self.operations: dict[str, Operation] = {
-            **self.jobs.operations,
-            "CreateTransformJob": self._create,
-            "StopTransformJob": self._stop,
-        }
 
-    def _create(self, request: Request, region: str) -> Request:
+    def create(self, request: Request, region: str) -> Request:
         model = self.endpoints.models.named(request, region)
         job = self.jobs.make(request, region)
         if self.endpoints.starter:
             self.account.start(self._run, job, model)
         return {"TransformJobArn": job.arn}
 
-    def _stop(self, request: Request, region: str) -> Request:
+    def stop(self, request: Request, region: str) -> Request:
         job = self.jobs.named(request, region)
         if job.status != "InProgress":
             raise job.not_stoppable()
@@ -64,7 +59,7 @@ class TransformJobs:
         job.modified = time.time()
         job.status = "Stopped" if job.status == "Stopping" else end
 
-    def _transform(self, job: TransformJob, server: Running) -> None:
+    def _transform(self, job: TransformJob, server: Server) -> None:
         """Asks the server each line of each object below the prefix. The answers, a line each, go
         to an object of the same name with .out behind it."""
         s3, request = self.account.client("s3", job.region), job.request

@@ -108,7 +108,11 @@ def serve(
 
     from launch.serving import app, protocol
 
-    _log_to_stderr(options.verbose)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    # To stderr go errors of the server's own: a client that did something wrong was told so.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    if options.verbose:
+        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     config = uvicorn.Config(
         app.make(labeller, options, model),
         http=type("Protocol", (protocol.Protocol,), {"seconds": options.body_seconds}),
@@ -145,12 +149,3 @@ def serve(
     with _port_errors(options.host, port):
         listener.listen()  # fails if another process bound the port, too, and listened first
     asyncio.run(Server(config).serve(sockets=[listener]))
-
-
-def _log_to_stderr(verbose: bool) -> None:
-    """Logs errors of the server's own; with `verbose`, a line a request, too."""
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    # A client that did something wrong was told so.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    if verbose:
-        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
