@@ -97,9 +97,9 @@ class Endpoints:
         try:
             endpoint = self.endpoints.get(name, region)
         except Refused:
-            raise Refused(f"Endpoint {name} not found.", "ValidationError") from None
+            raise Refused(f"Endpoint {name} not found.") from None
         if endpoint.server is None:
-            raise Refused(f"Endpoint {name} is {endpoint.status}.", "ValidationError")
+            raise Refused(f"Endpoint {name} is {endpoint.status}.")
         return endpoint, endpoint.server
 
     def create_model(self, request: Request, region: str) -> Request:

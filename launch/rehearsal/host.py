@@ -10,7 +10,7 @@ from pathlib import Path
 
 from imdb_cls.errors import UserError
 from launch.aws.s3 import upload_tree
-from launch.rehearsal import container, environment, files
+from launch.rehearsal import container, files
 from launch.rehearsal.account import ROLE_KEY, LocalAccount
 from launch.rehearsal.logs import JobLog
 from launch.rehearsal.process import Batches, BoundProcess, Process
@@ -32,7 +32,7 @@ class Host:
     """Interrupts a spot job once, when it prints this step."""
 
     def __post_init__(self) -> None:
-        self._packages = environment.packages(self.directory)
+        self._packages = container.packages(self.directory)
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. Any error in here is the job's failure."""
@@ -100,7 +100,7 @@ class Host:
                 *algorithm.get("ContainerArguments", []),
             ],
             {
-                **environment.make(host, self._packages),
+                **container.environment(host, self._packages),
                 **({} if isolated else self.account.environment(job.region, ROLE_KEY)),
                 **job.request.get("Environment", {}),
                 "TRAINING_JOB_NAME": job.name,

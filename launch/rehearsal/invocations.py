@@ -30,14 +30,14 @@ def answer(endpoints: Endpoints, request: HTTPRequest, region: str) -> Response 
             return _answer_later(endpoints.account, endpoint, server, request)
         return _answer_now(server, request)
     except Refused as error:
-        return _error(400, error.code, {"Message": str(error)})
+        return _error(400, "ValidationError", {"Message": str(error)})
 
 
 def _answer_now(server: Server, request: HTTPRequest) -> Response:
     """Answers InvokeEndpoint, with AWS's own words around an error of the container."""
     body = request.get_data()
     if len(body) > _LARGEST:
-        raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}", "ValidationError")
+        raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}")
     accept = request.headers.get("Accept") or _JSON
     status, content, kind = server.ask(body, request.content_type or _JSON, accept)
     if status == 200:
@@ -58,8 +58,7 @@ def _answer_later(
 ) -> Response:
     """Answers InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
     if "AsyncInferenceConfig" not in endpoint.config:
-        said = f"Endpoint {endpoint.name} is not an asynchronous endpoint"
-        raise Refused(said, "ValidationError")
+        raise Refused(f"Endpoint {endpoint.name} is not an asynchronous endpoint")
     output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
     name = f"{uuid.uuid4().hex}.out"
     done = f"{output['S3OutputPath'].rstrip('/')}/{name}"

@@ -145,16 +145,14 @@ class TrainingJobs:
 
     def search(self, request: Request, region: str) -> Request:
         """Finds jobs by a tag that they have, and by a part of their names."""
-        part, tags = "", set()
-        for wanted in request["SearchExpression"]["Filters"]:
-            if wanted["Name"] == "TrainingJobName":
-                part = wanted["Value"]
-            else:
-                tags.add(wanted["Name"].removeprefix("Tags."))
+        filters = request["SearchExpression"]["Filters"]
+        wanted = {one["Name"]: one.get("Value", "") for one in filters}
+        part = wanted.pop("TrainingJobName", "")
         found = [
             {"TrainingJob": job.describe()}
             for job in self.jobs.all()
-            if (job.region, part in job.name) == (region, True)
-            and tags <= {tag["Key"] for tag in job.request.get("Tags", [])}
+            if job.region == region
+            and part in job.name
+            and wanted.keys() <= {f"Tags.{tag['Key']}" for tag in job.request.get("Tags", [])}
         ]
         return {"Results": found[::-1]}
