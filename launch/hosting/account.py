@@ -84,15 +84,11 @@ def account_of(config: AwsConfig) -> Account:
         # Credentials are tried here first: S3 does not say that they have expired.
         region, number = aws.region, aws.account()
     role = role_of(config)
-    store = Store(
-        aws,
-        config.bucket or f"sagemaker-{region}-{number}",
-        "imdb_cls" if config.prefix is None else config.prefix,
-        config.output_kms_key,
-    )
+    bucket = config.bucket or f"sagemaker-{region}-{number}"
+    prefix = "imdb_cls" if config.prefix is None else config.prefix
+    store = Store(aws, bucket, prefix, config.output_kms_key)
     if aws:
-        owner = None if config.bucket else number
-        check_bucket(aws, store.bucket, owner, config.key("bucket"))
+        check_bucket(aws, bucket, None if config.bucket else number, config.key("bucket"))
     return Account(region, number, role, store, aws, config.poll_seconds, config.rehearse)
 
 

@@ -145,10 +145,8 @@ class Endpoints:
 
     def _is_scaled(self, endpoint: Endpoint) -> bool:
         client = self.account.client("application-autoscaling", endpoint.region)
-        found = client.describe_scalable_targets(
-            ServiceNamespace="sagemaker",
-            ResourceIds=[f"endpoint/{endpoint.name}/variant/AllTraffic"],
-        )
+        ours = [f"endpoint/{endpoint.name}/variant/AllTraffic"]
+        found = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=ours)
         return bool(found["ScalableTargets"])
 
     def _move(self, endpoint: Endpoint, config: EndpointConfig) -> None:

@@ -93,21 +93,15 @@ class Host:
                     if step and int(step[1]) >= interrupt_at:
                         job.interrupt.set()
 
-        return BoundProcess(
-            [
-                *container.command(host, self._packages, isolated),
-                *algorithm.get("ContainerEntrypoint", []),
-                *algorithm.get("ContainerArguments", []),
-            ],
-            {
-                **container.environment(host, self._packages),
-                **({} if isolated else self.account.environment(job.region, ROLE_KEY)),
-                **job.request.get("Environment", {}),
-                "TRAINING_JOB_NAME": job.name,
-                "TRAINING_JOB_ARN": job.arn,
-            },
-            read,
-        )
+        command = container.command(host, self._packages, isolated)
+        for part in ("ContainerEntrypoint", "ContainerArguments"):
+            command += algorithm.get(part, [])
+        variables = container.environment(host, self._packages)
+        if not isolated:
+            variables |= self.account.environment(job.region, ROLE_KEY)
+        variables |= job.request.get("Environment", {})
+        variables |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
+        return BoundProcess(command, variables, read)
 
     def _wait(self, job: TrainingJob, containers: list[Process]) -> str | None:
         """Waits until all containers have ended. Tells them to, and returns the phase that comes of

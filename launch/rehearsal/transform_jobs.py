@@ -85,17 +85,14 @@ class TransformJobs:
 
         for key in (item["Key"] for item in found):
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            lines = [line for line in body.split(b"\n") if line]
             with ThreadPoolExecutor(request.get("MaxConcurrentTransforms") or 1) as pool:
-                answers = list(pool.map(ask, lines))
+                answers = list(pool.map(ask, filter(None, body.split(b"\n"))))
             if stopping():
                 return
             target, folder = split_uri(request["TransformOutput"]["S3OutputPath"])
-            s3.put_object(
-                Bucket=target,
-                Key=f"{folder.rstrip('/')}/{key[prefix.rfind('/') + 1 :]}.out",
-                Body=b"".join(answer + b"\n" for answer in answers),
-            )
+            name = f"{folder.rstrip('/')}/{key[prefix.rfind('/') + 1 :]}.out"
+            content = b"".join(answer + b"\n" for answer in answers)
+            s3.put_object(Bucket=target, Key=name, Body=content)
 
 
 class _Failed(Exception):

@@ -26,11 +26,8 @@ from launch.serving.page import ServedModel
 def make(labeller: Labeller, options: ServingOptions, model: ServedModel) -> FastAPI:
     """The app that answers with a loaded model, of which people are told what is in `model`."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
-    batcher = Batcher(
-        lambda texts: labeller.logits(texts).tolist(),
-        ThreadPoolExecutor(1, "labelling"),
-        most=2 * limits.texts,
-    )
+    thread = ThreadPoolExecutor(1, "labelling")
+    batcher = Batcher(lambda texts: labeller.logits(texts).tolist(), thread, 2 * limits.texts)
     app = FastAPIOffline(
         title="imdb_cls",
         version=__version__,

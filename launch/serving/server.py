@@ -74,11 +74,10 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that is bound and does not listen yet. Raises UserError if the port is taken, or the
     host is not this machine's."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise UserError(f"host={host}: no such host") from None
+    family, kind, protocol, _, address = found[0]
     # Given `protocol`, asyncio turns off Nagle's algorithm, which delays an answer by 40 ms.
     with socket.socket(family, kind, protocol) as listener:
         # Otherwise the port of a server that was just stopped is taken for a minute.
