@@ -78,12 +78,11 @@ def account_of(config: AwsConfig) -> Account:
             check_region(region)
         number = _NO_ACCOUNT
         nobody = f"arn:aws:iam::{_NO_ACCOUNT}:role/{config.key('role')}-is-not-set"
-        config = replace(config, role=config.role or nobody)
+        role = role_of(config) if config.role else nobody
     else:
-        role_of(config)
+        role = role_of(config)
         # Credentials are tried here first: S3 does not say that they have expired.
         region, number = aws.region, aws.account()
-    role = role_of(config)
     bucket = config.bucket or f"sagemaker-{region}-{number}"
     prefix = "imdb_cls" if config.prefix is None else config.prefix
     store = Store(aws, bucket, prefix, config.output_kms_key)

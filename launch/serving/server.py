@@ -48,18 +48,14 @@ def load(source: str, directory: Path, threads: int | None) -> "tuple[Labeller, 
     from launch.hosting import archive
     from launch.serving.page import ServedModel, accuracy_of
 
-    path = Path(source).expanduser()
-    model = directory / "model"
-    if path.is_file():
-        name, accuracy = str(path), "its test accuracy is not in the archive"
-        archive.unpack(path, model)
-    else:
+    path, model = Path(source).expanduser(), directory / "model"
+    name, accuracy = str(path), "its test accuracy is not in the archive"
+    if not path.is_file():
         run = Run.open(source, complete=True)
         name, accuracy = run.name, accuracy_of(run)
-        packed = directory / "model.tar.gz"
-        archive.build(run, packed)
-        archive.unpack(packed, model)
-        packed.unlink()
+        path = directory / "model.tar.gz"
+        archive.build(run, path)
+    archive.unpack(path, model)
     try:
         labeller = Labeller.open(model, threads)
     except UserError as error:
