@@ -10,6 +10,7 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
+from unittest import mock
 
 from imdb_cls.config import AwsConfig, BackendConfig
 from launch.rehearsal.aws import LocalAWS
@@ -34,7 +35,10 @@ def local_account(config: C, aws: LocalAWS | None = None) -> Iterator[C]:
             handler = signal.signal(signum, signal.default_int_handler)
             stack.callback(signal.signal, signum, handler)
         aws = stack.enter_context(aws or LocalAWS())
-        stack.enter_context(_environment(aws.environment(region)))
+        # No other variable may lead to a real account.
+        others = {name: os.environ[name] for name in os.environ if not name.startswith("AWS_")}
+        variables = others | aws.environment(region)
+        stack.enter_context(mock.patch.dict(os.environ, variables, clear=True))
         aws.provide(region, bucket, role)
         yield settled
 
@@ -63,18 +67,3 @@ def rehearsed(
         step = backend.interrupt_at_step or inf
         aws.training.runner = Host(directory, aws, backend.rehearse_without, step).run
         yield settled
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Has these variables, and no other that may lead to a real account."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith("AWS_"):
-            del os.environ[name]
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

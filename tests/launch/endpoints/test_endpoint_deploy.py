@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.server import NotStarted, Server
 from tests.support.doubles import Door
 from tests.support.hosted import ACCOUNT, Account, Killed, Shared, kill
 from tests.support.local_aws import REGION
@@ -15,7 +15,7 @@ SCALED = ("min_instances=1", "max_instances=3")
 NOTHING: dict[str, list[str]] = {"endpoints": [], "configs": [], "models": []}
 
 
-def failing(archive: Path) -> Running:
+def failing(archive: Path) -> Server:
     raise NotStarted("no module named torch")
 
 
@@ -158,7 +158,7 @@ def test_an_endpoint_that_is_being_made_is_deleted_once_it_is(
 ) -> None:
     may_go = threading.Event()
 
-    def slow(archive: Path) -> Running:
+    def slow(archive: Path) -> Server:
         assert may_go.wait(60)
         return server
 
@@ -277,7 +277,7 @@ def test_who_scales_nothing_needs_no_rights_for_it(account: Account, door: Door)
 def test_ctrl_c_leaves_the_endpoint_being_made(account: Account, server: Shared) -> None:
     may_go = threading.Event()
 
-    def slow(archive: Path) -> Running:
+    def slow(archive: Path) -> Server:
         assert may_go.wait(60)
         return server
 
