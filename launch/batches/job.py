@@ -100,7 +100,7 @@ def _begin(
         asked: the files of requests; None: they lie in S3 already.
         last: the attempt before this one.
     """
-    name, job = plan.name, plan.requests.job
+    name, job = plan.name, plan.requests["CreateTransformJob"]
     if last:
         number = int(last["TransformJobName"].removeprefix(name).lstrip("-") or 1) + 1
         name = f"{name}-{number}"
@@ -109,7 +109,7 @@ def _begin(
         if uploaded := store.put(channel):
             what = ", ".join(uploaded) if len(uploaded) <= _NAMED else f"{len(uploaded)} files"
             screen.say(f"uploaded {what} to s3://{store.bucket}")
-    model = plan.requests.model
+    model = plan.requests["CreateModel"]
     _delete_model(aws, model["ModelName"])
     with explained("creating the model"):
         create_unless_there(client.create_model, model)
@@ -225,4 +225,4 @@ def _answers(plan: BatchPlan, aws: AWS) -> Iterator[list[Path]]:
 
 
 def _answers_uri(plan: BatchPlan) -> str:
-    return str(plan.requests.job["TransformOutput"]["S3OutputPath"])
+    return str(plan.requests["CreateTransformJob"]["TransformOutput"]["S3OutputPath"])

@@ -1,33 +1,14 @@
 """What is sent to AWS, literally: the model, and the transform job."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from launch.aws.limits import Request, check_request
 from launch.batches.options import BatchOptions
 from launch.hosting.model import Model
 from launch.hosting.names import PREFIX, RUN_TAG, as_tags, digest
 
 
-@dataclass(frozen=True)
-class Requests:
-    model: Request
-    job: Request
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """In the order in which they are sent."""
-        sent = (("CreateModel", self.model), ("CreateTransformJob", self.job))
-        return [{"operation": operation, "request": request} for operation, request in sent]
-
-
-def build(options: BatchOptions, model: Model, reviews: str) -> Requests:
-    """
-    Args:
-        reviews: the S3 object, or prefix, of the lines.
-
-    Raises:
-        UserError: AWS would refuse it.
-    """
+def build(options: BatchOptions, model: Model, reviews: str) -> dict[str, Request]:
+    """Operations and their requests, in the order in which they are sent. `reviews` is the S3
+    object, or prefix, of the lines. Raises UserError for a request that AWS would refuse."""
     made, job = model.request(), _job(options, reviews)
     # Its content decides the job's name: the same command finds the same job.
     name = f"{PREFIX}batch-{digest([made, job])[:12]}"
@@ -38,12 +19,10 @@ def build(options: BatchOptions, model: Model, reviews: str) -> Requests:
         "AssembleWith": "Line",
         **({"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}),
     }
-    requests = Requests(
-        {"ModelName": name, **made, **tags},
-        {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags},
-    )
-    check_request(requests.model, "CreateModel")
-    check_request(requests.job, "CreateTransformJob")
+    job = {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags}
+    requests = {"CreateModel": {"ModelName": name, **made, **tags}, "CreateTransformJob": job}
+    for operation, request in requests.items():
+        check_request(request, operation)
     return requests
 
 

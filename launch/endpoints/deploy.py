@@ -25,10 +25,8 @@ def deploy(plan: EndpointPlan, screen: Screen) -> None:
     Raises:
         UserError: AWS refuses, or the endpoint failed: what was made for it is gone then.
     """
-    aws = plan.model.account.aws
-    assert aws is not None  # only a dry run has none
     try:
-        _deploy(plan, aws, screen)
+        _deploy(plan, plan.model.account.client, screen)
     except KeyboardInterrupt:
         if not plan.model.account.rehearsal:
             screen.say(f"{plan.endpoint} may be on its way, and is billed: deploy again goes on")
@@ -37,9 +35,9 @@ def deploy(plan: EndpointPlan, screen: Screen) -> None:
 
 
 def _deploy(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
-    name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
+    name = plan.endpoint
     there = _usable(plan, aws, screen)
-    if there and there["EndpointConfigName"] == wanted:
+    if there and there["EndpointConfigName"] == plan.config:
         screen.say(f"{name} serves this model already")
     else:
         _send(plan, aws, screen, there)
@@ -47,14 +45,14 @@ def _deploy(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
             screen.say(
                 f"{name} is being made: python -m launch.endpoint status {plan.model.run.path}"
             )
-            if plan.requests.scaling:
+            if plan.options.bounds:
                 screen.say("once it is in service, deploy again sets up its autoscaling")
             return
         _wait(plan, aws, screen)
-    if scaling.ensure(aws, plan.requests.scaling, name):
+    if scaling.ensure(aws, plan.options, name):
         bounds = plan.options.bounds
         screen.say(f"autoscaling: {f'{bounds[0]} to {bounds[1]} machines' if bounds else 'none'}")
-    remove.parts(aws, name, keep=(wanted, plan.requests.model["ModelName"]))
+    remove.parts(aws, name, keep=(plan.config, plan.requests["CreateModel"]["ModelName"]))
     _record(plan, aws)
 
 
@@ -63,10 +61,9 @@ def _usable(plan: EndpointPlan, aws: AWS, screen: Screen) -> Description | None:
     another kind, is deleted: AWS turns no endpoint into one of another kind."""
     name = plan.endpoint
     there = describe.endpoint(aws, name)
-    if there is None:
-        return None
-    describe.check_ours(aws, there)
-    if there["EndpointStatus"] in describe.CHANGING:
+    if there:
+        describe.check_ours(aws, there)
+    if there and there["EndpointStatus"] in describe.CHANGING:
         # It may be on its way to this very model, after a deploy that broke off.
         there = _watch(plan, aws, screen)
     if there is None:
@@ -91,15 +88,16 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
     before = record.read(plan.model.run)
     try:
         with explained("creating the model"):
-            create_unless_there(client.create_model, requests.model)
+            create_unless_there(client.create_model, requests["CreateModel"])
         with explained("creating the endpoint's configuration"):
-            create_unless_there(client.create_endpoint_config, requests.config)
+            create_unless_there(client.create_endpoint_config, requests["CreateEndpointConfig"])
         if there:
             _update(plan, aws, there)
         else:
             # On record before it exists, so that it is found in its region whatever happens next.
             _write(plan, aws, arn="")
-            _create(plan, aws, "CreateEndpoint", requests.endpoint, "creating the endpoint")
+            request = requests["CreateEndpoint"]
+            _create(plan, aws, "CreateEndpoint", request, "creating the endpoint")
     except ConnectionLost:
         raise  # the part may have been made, and the next deploy finds it
     except Unsettled as error:
@@ -123,9 +121,9 @@ def _create(plan: EndpointPlan, aws: AWS, operation: str, request: Request, doin
 
     def is_there() -> bool:
         found = describe.endpoint(aws, plan.endpoint)
-        on_its_way = found is not None and found["EndpointStatus"] in describe.CHANGING
-        return on_its_way or (
-            found is not None and found["EndpointConfigName"] == request["EndpointConfigName"]
+        return found is not None and (
+            found["EndpointStatus"] in describe.CHANGING
+            or found["EndpointConfigName"] == plan.config
         )
 
     create(aws, operation, request, is_there, doing)
@@ -133,9 +131,8 @@ def _create(plan: EndpointPlan, aws: AWS, operation: str, request: Request, doin
 
 def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
     """Lets an endpoint go over to the new configuration."""
-    client, endpoint = aws.client("sagemaker"), plan.requests.endpoint
     machine = plan.options.instance and plan.options.instance.name
-    stays_scaled = bool(plan.requests.scaling) and (
+    stays_scaled = plan.options.bounds is not None and (
         describe.variant(aws, there).get("InstanceType") == machine
     )
     if not stays_scaled:
@@ -143,10 +140,11 @@ def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
         scaling.remove(aws, plan.endpoint)
     with explained("updating the endpoint"):
         # The tags come first: an endpoint that is being updated is not updated a second time.
-        client.add_tags(ResourceArn=there["EndpointArn"], Tags=endpoint["Tags"])
+        tags = plan.requests["CreateEndpoint"]["Tags"]
+        aws.client("sagemaker").add_tags(ResourceArn=there["EndpointArn"], Tags=tags)
     request = {
         "EndpointName": plan.endpoint,
-        "EndpointConfigName": endpoint["EndpointConfigName"],
+        "EndpointConfigName": plan.config,
         # It keeps as many machines as autoscaling has come to.
         "RetainAllVariantProperties": stays_scaled,
     }
@@ -156,13 +154,12 @@ def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
 def _wait(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
     """Until the endpoint is in service with what was asked for. Raises UserError if it failed; what
     was made for it is then removed."""
-    name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
-    log = f"; its log: aws logs tail {_LOG_GROUP}/{name}"
+    name, log = plan.endpoint, f"; its log: aws logs tail {_LOG_GROUP}/{plan.endpoint}"
     there = _watch(plan, aws, screen)
     if there is None:
         raise UserError(f"{name} was deleted while it was being made")
     if there["EndpointStatus"] == "InService":
-        if there["EndpointConfigName"] == wanted:
+        if there["EndpointConfigName"] == plan.config:
             return
         remove.parts(aws, name, keep=_in_use(aws, there))
         said = there.get("FailureReason") or "SageMaker says no reason"
@@ -200,7 +197,6 @@ def _write(plan: EndpointPlan, aws: AWS, arn: str) -> None:
     """Not in a rehearsal, whose endpoint ends with it."""
     if plan.model.account.rehearsal:
         return
-    run, name = plan.model.run, plan.requests.config["EndpointConfigName"]
-    earlier = record.read(run)
+    earlier = record.read(plan.model.run)
     created = earlier.created if earlier and earlier.arn in ("", arn) else now()
-    record.write(run, Record(aws.region, plan.endpoint, arn, name, created))
+    record.write(plan.model.run, Record(aws.region, plan.endpoint, arn, plan.config, created))

@@ -34,7 +34,7 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
     outputs.check_output(output)
     texts = iter(texts)
     first = next(texts)  # a wrong file is an error before anything is asked
-    there = describe.existing(aws, target.name, target.word)
+    there = describe.existing(aws, target)
     # While an endpoint is updated, the old model goes on answering.
     if there["EndpointStatus"] not in ("InService", "Updating", "SystemUpdating"):
         raise UserError(

@@ -7,9 +7,9 @@ from rich.console import Console
 
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
-from launch.endpoints import names, prices, record, request
+from launch.aws.limits import Request
+from launch.endpoints import names, record, request
 from launch.endpoints.options import EndpointOptions
-from launch.endpoints.request import Requests
 from launch.hosting.model import Model, pack
 
 
@@ -20,12 +20,14 @@ class EndpointPlan:
     model: Model
     present: bool | None
     """Whether the model is in S3 already; None: S3 was not asked."""
-    requests: Requests
+    requests: dict[str, Request]
+
+    @property
+    def config(self) -> str:
+        """The name of the endpoint's configuration."""
+        return str(self.requests["CreateEndpointConfig"]["EndpointConfigName"])
 
     def show(self, console: Console) -> None:
-        show_plan(console, self._facts(), self._warnings())
-
-    def _facts(self) -> dict[str, str]:
         options, account = self.options, self.model.account
         there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}
         facts = {
@@ -40,14 +42,13 @@ class EndpointPlan:
                 f"{options.capture_percent or 100} % of requests and answers, below"
                 f" {account.store.folder('endpoints', self.endpoint, 'captured')}"
             )
-        return {**facts, "price": prices.line(options), **account.facts()}
+        facts |= {"price": options.price, **account.facts()}
+        show_plan(console, facts, self._warnings())
 
     def _capacity(self) -> str:
         options, instance, bounds = self.options, self.options.instance, self.options.bounds
         if instance is None:
-            return (
-                f"{options.memory_mb or 4096} MB, {options.max_concurrency or 5} requests at once"
-            )
+            return f"{options.memory} MB, {options.max_concurrency or 5} requests at once"
         gpu = f"{instance.count} x {instance.gpu}" if instance.gpu else "no GPU"
         scaled = f", scaled from {bounds[0]} to {bounds[1]}" if bounds else ""
         return f"{options.count} x {instance.name} ({gpu}){scaled}"
@@ -70,13 +71,7 @@ class EndpointPlan:
 
 
 def plan_endpoint(run: Run, options: EndpointOptions, staging: Path) -> EndpointPlan:
-    """
-    Args:
-        staging: a directory for the archive.
-
-    Raises:
-        UserError: what a user can mend.
-    """
+    """Packs the model into the directory `staging`. Raises UserError for what a user can mend."""
     record.read(run)  # a damaged one is an error before anything is uploaded
     model = pack(run, options, staging, options.instance)
     endpoint = options.name or names.of_run(run)

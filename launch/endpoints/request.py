@@ -1,36 +1,16 @@
 """What is sent to AWS, literally: the model, its endpoint's configuration, the endpoint."""
 
-from dataclasses import dataclass
-from typing import Any
-
 from launch.aws.limits import Request, check_request
-from launch.endpoints import names, scaling
+from launch.endpoints import names
 from launch.endpoints.options import EndpointOptions
 from launch.hosting.account import Account
 from launch.hosting.model import Model
 from launch.hosting.names import RUN_TAG, as_tags
 
 
-@dataclass(frozen=True)
-class Requests:
-    model: Request
-    config: Request
-    endpoint: Request
-    scaling: list[scaling.Step]
-
-    def as_json(self) -> list[dict[str, Any]]:
-        """In the order in which they are sent."""
-        sent = [
-            ("CreateModel", self.model),
-            ("CreateEndpointConfig", self.config),
-            ("CreateEndpoint", self.endpoint),
-            *self.scaling,
-        ]
-        return [{"operation": operation, "request": request} for operation, request in sent]
-
-
-def build(options: EndpointOptions, model: Model, endpoint: str) -> Requests:
-    """Raises UserError for a request that AWS would refuse."""
+def build(options: EndpointOptions, model: Model, endpoint: str) -> dict[str, Request]:
+    """Operations and their requests, in the order in which they are sent. Raises UserError for a
+    request that AWS would refuse."""
     tags = {RUN_TAG: model.run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
     if options.instance and options.instance.price is not None:
         # For whoever lists what is running.
@@ -40,15 +20,13 @@ def build(options: EndpointOptions, model: Model, endpoint: str) -> Requests:
     config = _config(options, model.account, endpoint, model_name)
     config_name = names.of_part(endpoint, config)
     tagged = {"Tags": as_tags(tags)}
-    requests = Requests(
-        model={"ModelName": model_name, **made, **tagged},
-        config={"EndpointConfigName": config_name, **config, **tagged},
-        endpoint={"EndpointName": endpoint, "EndpointConfigName": config_name, **tagged},
-        scaling=scaling.steps(options, endpoint),
-    )
-    check_request(requests.model, "CreateModel")
-    check_request(requests.config, "CreateEndpointConfig")
-    check_request(requests.endpoint, "CreateEndpoint")
+    requests = {
+        "CreateModel": {"ModelName": model_name, **made, **tagged},
+        "CreateEndpointConfig": {"EndpointConfigName": config_name, **config, **tagged},
+        "CreateEndpoint": {"EndpointName": endpoint, "EndpointConfigName": config_name, **tagged},
+    }
+    for operation, request in requests.items():
+        check_request(request, operation)
     return requests
 
 
@@ -56,7 +34,7 @@ def _config(options: EndpointOptions, account: Account, endpoint: str, model_nam
     variant: Request = {"VariantName": names.VARIANT, "ModelName": model_name}
     if options.instance is None:
         variant["ServerlessConfig"] = {
-            "MemorySizeInMB": options.memory_mb or 4096,
+            "MemorySizeInMB": options.memory,
             "MaxConcurrency": options.max_concurrency or 5,
         }
     else:
