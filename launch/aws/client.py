@@ -158,11 +158,8 @@ def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> U
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if status >= 500 or "Throttl" in code or code in _BUSY:
         return ConnectionLost(f"{doing}: AWS is busy, however often it was asked: {said} ({code})")
-    kind = UserError
-    if code == "ResourceLimitExceeded":
-        kind = QuotaReached
-    elif is_denied(code):
-        kind = NotAllowed
+    denied = NotAllowed if is_denied(code) else UserError
+    kind = QuotaReached if code == "ResourceLimitExceeded" else denied
     return kind(f"{doing}: {_explain(code, said, hints)}")
 
 

@@ -58,12 +58,8 @@ def watch(
     poll_seconds: float,
 ) -> T:
     """What `look` gives when it is `over`. On a terminal `status` and the time stand in one line,
-    in a pipe a line is printed whenever the status changes.
-
-    Raises:
-        UserError: AWS refuses to tell.
-        ConnectionLost: AWS did not answer for half an hour.
-    """
+    in a pipe a line is printed whenever the status changes. Raises UserError if AWS refuses to
+    tell, and ConnectionLost if it did not answer for half an hour."""
     begun, shown, found = time.monotonic(), "", list[T]()
 
     def look_once() -> bool:

@@ -1,6 +1,7 @@
 """From a plan to an endpoint in service, whatever an earlier attempt left."""
 
 import sys
+from functools import partial
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import now
@@ -8,7 +9,6 @@ from imdb_cls.terminal import Screen
 from launch.aws import waiting
 from launch.aws.client import AWS, ConnectionLost, explained
 from launch.aws.creating import Unsettled, create, create_unless_there
-from launch.aws.limits import Request
 from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.describe import Description
 from launch.endpoints.plan import EndpointPlan
@@ -20,11 +20,8 @@ _LOG_GROUP = "/aws/sagemaker/Endpoints"
 def deploy(plan: EndpointPlan, screen: Screen) -> None:
     """Ends with the endpoint in service, one configuration, one model, and the run's record of it.
     It can be called again after it broke off anywhere. Ctrl-C ends the process, and an endpoint
-    that is being made goes on.
-
-    Raises:
-        UserError: AWS refuses, or the endpoint failed: what was made for it is gone then.
-    """
+    that is being made goes on. Raises UserError if AWS refuses, or the endpoint failed: what was
+    made for it is gone then."""
     try:
         _deploy(plan, plan.model.account.client, screen)
     except KeyboardInterrupt:
@@ -96,8 +93,8 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
         else:
             # On record before it exists, so that it is found in its region whatever happens next.
             _write(plan, aws, arn="")
-            request = requests["CreateEndpoint"]
-            _create(plan, aws, "CreateEndpoint", request, "creating the endpoint")
+            request, is_there = requests["CreateEndpoint"], partial(_is_coming, plan, aws)
+            create(aws, "CreateEndpoint", request, is_there, "creating the endpoint")
     except ConnectionLost:
         raise  # the part may have been made, and the next deploy finds it
     except Unsettled as error:
@@ -116,17 +113,12 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
     _record(plan, aws)
 
 
-def _create(plan: EndpointPlan, aws: AWS, operation: str, request: Request, doing: str) -> None:
-    """Creates or updates the endpoint."""
-
-    def is_there() -> bool:
-        found = describe.endpoint(aws, plan.endpoint)
-        return found is not None and (
-            found["EndpointStatus"] in describe.CHANGING
-            or found["EndpointConfigName"] == plan.config
-        )
-
-    create(aws, operation, request, is_there, doing)
+def _is_coming(plan: EndpointPlan, aws: AWS) -> bool:
+    """Whether the endpoint is on its way, or has the configuration that was asked for."""
+    found = describe.endpoint(aws, plan.endpoint)
+    return found is not None and (
+        found["EndpointStatus"] in describe.CHANGING or found["EndpointConfigName"] == plan.config
+    )
 
 
 def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
@@ -148,7 +140,8 @@ def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
         # It keeps as many machines as autoscaling has come to.
         "RetainAllVariantProperties": stays_scaled,
     }
-    _create(plan, aws, "UpdateEndpoint", request, "updating the endpoint")
+    is_there = partial(_is_coming, plan, aws)
+    create(aws, "UpdateEndpoint", request, is_there, "updating the endpoint")
 
 
 def _wait(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:

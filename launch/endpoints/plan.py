@@ -18,8 +18,6 @@ class EndpointPlan:
     endpoint: str
     options: EndpointOptions
     model: Model
-    present: bool | None
-    """Whether the model is in S3 already; None: S3 was not asked."""
     requests: dict[str, Request]
 
     @property
@@ -36,7 +34,7 @@ class EndpointPlan:
             options.kind: self._capacity(),
             **self.model.facts(),
         }
-        facts["model"] += f", {there[self.present]}"
+        facts["model"] += f", {there[account.store.has(self.model.archive)]}"
         if options.data_capture:
             facts["captured"] = (
                 f"{options.capture_percent or 100} % of requests and answers, below"
@@ -75,5 +73,4 @@ def plan_endpoint(run: Run, options: EndpointOptions, staging: Path) -> Endpoint
     record.read(run)  # a damaged one is an error before anything is uploaded
     model = pack(run, options, staging, options.instance)
     endpoint = options.name or names.of_run(run)
-    requests = request.build(options, model, endpoint)
-    return EndpointPlan(endpoint, options, model, model.account.store.has(model.archive), requests)
+    return EndpointPlan(endpoint, options, model, request.build(options, model, endpoint))
