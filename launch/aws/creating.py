@@ -36,17 +36,9 @@ def create(
     **hints: str,
 ) -> None:
     """Sends a request to SageMaker. A refusal says nothing of an earlier attempt whose answer was
-    lost: AWS is then asked.
-
-    Args:
-        is_there: asks AWS for what the request asks for: gives something true if that is there,
-            and is not somebody else's.
-        doing, hints: as `explained` takes them.
-
-    Raises:
-        UserError: AWS refuses, and nothing was made.
-        Unsettled: nobody knows.
-    """
+    lost: then `is_there` asks AWS for what was to be made, and gives something true if that is
+    there and not somebody else's. `doing` and `hints` are as `explained` takes them. Raises
+    UserError if AWS refuses, and nothing was made; Unsettled if nobody knows."""
     client, unanswered, settled = aws.client("sagemaker"), False, False
 
     def note(response: Any = None, **others: Any) -> None:
