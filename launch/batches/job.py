@@ -92,13 +92,9 @@ def _unanswered(plan: BatchPlan, aws: AWS, screen: Screen) -> Channel | None:
 def _begin(
     plan: BatchPlan, aws: AWS, screen: Screen, asked: Channel | None, last: dict[str, Any] | None
 ) -> str:
-    """Uploads what is missing and sends the requests. Returns the job's name: AWS never gives a
-    name to a second job, so that a further attempt has a number.
-
-    Args:
-        asked: the files of requests; None: they lie in S3 already.
-        last: the attempt before this one.
-    """
+    """Uploads what is missing and sends the requests. `asked` are the files of requests, None if
+    they lie in S3 already; `last` is the attempt before this one. Returns the job's name: AWS never
+    gives a name to a second job, so that a further attempt has a number."""
     name, job = plan.name, plan.requests["CreateTransformJob"]
     if last:
         number = int(last["TransformJobName"].removeprefix(name).lstrip("-") or 1) + 1
