@@ -24,7 +24,7 @@ from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.prepare import PreparedRun, prepare_run
 from imdb_cls.training.recording import recording, run_lock
 from imdb_cls.training.resolve import Recompose, ResolvedConfig
-from imdb_cls.training.resume import resumed_config
+from imdb_cls.training.resume import no_stand_in, resumed_config
 from imdb_cls.training.test_split import test_best_checkpoint
 from imdb_cls.training.trainer import fit
 
@@ -85,55 +85,43 @@ def resume(
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
     with run_lock(run):
-        return _go_on(run, asked, path, overrides, resolved, callbacks)
-
-
-def _go_on(
-    run: Run,
-    asked: str,
-    path: Path,
-    overrides: list[str],
-    resolved: ResolvedConfig | None,
-    callbacks: Sequence[Callback],
-) -> float:
-    """`resume`, once no other process is at the run."""
-    info = run.info()
-    # The job itself may go on with its run.
-    if info.is_live_job and job_name() is None:
-        raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
-    config, changed = resumed_config(run, overrides)
-    screen, clock = Screen(config.trainer.progress), Clock()
-    quiet_loaded_libraries(bars=screen.bar)
-    if info.resolved is None:
-        raise UserError(f"resume={path}: the run failed before it began: train it anew")
-    again = info.status == "completed" and not changed and _make_again(run, screen)
-    if info.status == "completed" and not changed and not again:
-        screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
-        # It may have been stopped after it was tested.
-        if is_rank_zero() and not config.container and not is_complete(run):
-            for line in complete(run, screen):
-                screen.say(line)
-        return run.best(config.metric)
-    clock.seconds = dict(info.parts or {})
-    with clock.part("prepare"):
-        prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
-    if prepared.splits.fingerprint != info.resolved.data_fingerprint:
-        raise UserError(
-            f"resume={path}: the reviews are not those the run began with"
-            f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
-        )
-    if is_rank_zero():
-        run.record(sha256=run.seal_of(config))
-        write_text(run.config_file, to_yaml(config))
-        if info.job_name and job_name() is None:
-            run.record(resumed_here=True)
-        run.record(
-            fingerprint=prepared.resolved.fingerprint,
-            device=prepared.device.name,
-            precision=prepared.device.precision,
-            versions=versions(),
-        )
-    return _carry_out(run, prepared, screen, clock, callbacks)
+        info = run.info()
+        # The job itself may go on with its run.
+        if info.is_live_job and job_name() is None:
+            first = run.how_to_go_on()
+            raise UserError(f"resume={asked}: its job may still be running: first {first}")
+        config, changed = resumed_config(run, overrides)
+        screen, clock = Screen(config.trainer.progress), Clock()
+        quiet_loaded_libraries(bars=screen.bar)
+        if info.resolved is None:
+            raise UserError(f"resume={path}: the run failed before it began: train it anew")
+        if info.status == "completed" and not changed and not _make_again(run, screen):
+            screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
+            # It may have been stopped after it was tested.
+            if is_rank_zero() and not config.container and not is_complete(run):
+                for line in complete(run, screen):
+                    screen.say(line)
+            return run.best(config.metric)
+        clock.seconds = dict(info.parts or {})
+        with clock.part("prepare"):
+            prepared = prepare_run(config, lambda stand_ins: no_stand_in(path), resolved)
+        if prepared.splits.fingerprint != info.resolved.data_fingerprint:
+            raise UserError(
+                f"resume={path}: the reviews are not those the run began with"
+                f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
+            )
+        if is_rank_zero():
+            run.record(sha256=run.seal_of(config))
+            write_text(run.config_file, to_yaml(config))
+            if info.job_name and job_name() is None:
+                run.record(resumed_here=True)
+            run.record(
+                fingerprint=prepared.resolved.fingerprint,
+                device=prepared.device.name,
+                precision=prepared.device.precision,
+                versions=versions(),
+            )
+        return _carry_out(run, prepared, screen, clock, callbacks)
 
 
 def _make_again(run: Run, screen: Screen) -> bool:
@@ -150,12 +138,6 @@ def _make_again(run: Run, screen: Screen) -> bool:
         )
     screen.warn("made again from the checkpoints", "; ".join(damage))
     return True
-
-
-def _no_stand_in(path: Path) -> Config:
-    raise UserError(
-        f"resume={path}: the run began with files of the Hub, which cannot be reached now"
-    )
 
 
 def _carry_out(

@@ -43,20 +43,16 @@ def prepare_run(
     device = choose_device(config.trainer)
     check_loggers(config)
     resolved = resolved or resolve(config, recompose)
-    config, reviews = resolved.config, len(resolved.splits.train)
-    total, warmup = training_steps(config, reviews), warmup_steps(config, reviews)
+    config, weights, reviews = resolved.config, resolved.pretrained, len(resolved.splits.train)
     data = config.data
-    tokenizer = HeadTailTokenizer.load(
-        resolved.pretrained.path, data.max_length, data.head_fraction
-    )
+    tokenizer = HeadTailTokenizer.load(weights.path, data.max_length, data.head_fraction)
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    network = load_network(resolved.pretrained, config.model)
     module = SentimentClassifier(
-        network,
+        load_network(weights, config.model),
         config.model,
-        warmup,
-        total,
+        warmup_steps(config, reviews),
+        training_steps(config, reviews),
         config.seed,
         config.trainer.log_every_n_steps,
         plain_scores(config.model, device),

@@ -32,9 +32,7 @@ class FitProgress(Callback):
 
     on_validation_end = on_train_epoch_start
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         self.bar.advance(self.task)
         self._describe(trainer)
 
@@ -45,9 +43,7 @@ class FitProgress(Callback):
         self._describe(trainer, "trained")
         self.bar.stop()
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
+    def on_exception(self, *args: Any, **kwargs: Any) -> None:
         self.bar.stop()
 
     def _describe(self, trainer: Trainer, what: str | None = None) -> None:

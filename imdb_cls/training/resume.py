@@ -1,5 +1,7 @@
 """The config of a run that is resumed: its own, with what may change."""
 
+from pathlib import Path
+
 from imdb_cls.config import Config, parse
 from imdb_cls.config.overrides import applied, key_of
 from imdb_cls.errors import UserError
@@ -34,3 +36,10 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
             f" {before.trainer.max_epochs}; a resumed run may only be longer"
         )
     return after, after != before
+
+
+def no_stand_in(path: Path) -> Config:
+    """Refuses to compose the config of a resumed run anew, with other weights or reviews."""
+    raise UserError(
+        f"resume={path}: the run began with files of the Hub, which cannot be reached now"
+    )

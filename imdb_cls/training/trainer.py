@@ -27,14 +27,13 @@ def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Cal
     Args:
         callbacks: beside those that every run has.
     """
-    config, splits = prepared.config, prepared.splits
-    tokenizer, cache = prepared.tokenizer, prepared.cache
-    train = Crops.of(splits.train, tokenizer, config.data, config.seed, cache)
-    val = tokenize(splits.val, tokenizer, cache)
+    config, tokenizer, cache = prepared.config, prepared.tokenizer, prepared.cache
+    train = Crops.of(prepared.splits.train, tokenizer, config.data, config.seed, cache)
+    val = tokenize(prepared.splits.val, tokenizer, cache)
     data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
-    files = CheckpointFiles(run)
-    left = TimeLeft(config, data, len(splits.test), prepared.device, screen)
-    trainer = _trainer(run, prepared, screen, callbacks, left, files)
+    files, left = CheckpointFiles(run), TimeLeft(prepared, data, screen)
+    bar = [FitProgress(screen.console, left)] if screen.bar else []
+    trainer = _trainer(run, prepared, [*callbacks, left, *bar], files, echo=not bar)
     found = files.newest(prepared.module.state_dict())
     if is_rank_zero() and (found or files.refused or run.table_file.exists()):
         _say_where_it_goes_on(files.refused, found, screen)
@@ -46,24 +45,13 @@ def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Cal
 
 
 def _trainer(
-    run: Run,
-    prepared: PreparedRun,
-    screen: Screen,
-    others: Sequence[Callback],
-    left: TimeLeft,
-    files: CheckpointFiles,
+    run: Run, prepared: PreparedRun, callbacks: list[Callback], files: CheckpointFiles, echo: bool
 ) -> Trainer:
     config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
-    callbacks: list[Callback] = [
-        *others,
-        left,
-        checkpoints.best_checkpoint(run, metric),
-        checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes),
-    ]
     if (patience := config.early_stopping_patience) is not None:
         callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
-    if screen.bar:
-        callbacks.append(FitProgress(screen.console, left))
+    best = checkpoints.best_checkpoint(run, metric)
+    last = checkpoints.LastCheckpoint(run.last_checkpoint, config.checkpoint_minutes)
     one_cpu = device.accelerator == "cpu" and config.devices == "auto"
     return Trainer(
         accelerator=device.accelerator,
@@ -75,8 +63,8 @@ def _trainer(
         gradient_clip_val=config.gradient_clip_val or None,
         val_check_interval=config.val_check_interval,
         deterministic=config.deterministic,
-        callbacks=callbacks,
-        logger=build_loggers(prepared.config, run, echo=not screen.bar),
+        callbacks=[*callbacks, best, last],
+        logger=build_loggers(prepared.config, run, echo),
         plugins=[files],
         default_root_dir=run.path,
         # Our own samplers share out the batches, and the module itself decides what it logs.

@@ -11,8 +11,6 @@ from imdb_cls.runs.curves import COLUMNS, is_row
 from imdb_cls.storage import replacing
 from imdb_cls.training.loggers.base import ScalarLogger
 
-Row = list[str]
-
 
 class TableLogger(ScalarLogger):
     """Appends a row for each value. A value is Python's shortest exact decimal, so that reading it
@@ -21,7 +19,7 @@ class TableLogger(ScalarLogger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[Row] = []
+        self.rows: list[list[str]] = []
         """All that was logged, whatever becomes of the file. last.ckpt has them too."""
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
