@@ -115,14 +115,12 @@ def _run_in_processes(trial: Trial) -> Outcome:
     done = subprocess.run([sys.executable, "-m", "imdb_cls.train", *trial.overrides, *own])
     if done.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         raise Stopped(done.returncode - 128)
-    on_record = trial.run.record_file.is_file()
-    outcome = trial.outcome() if on_record else None
-    if outcome is None:
-        reason = f"its process ended with {done.returncode}"
-        if on_record:
-            trial.run.record(status="failed", finished=now(), reason=reason)
-        raise UserError(reason)
-    return outcome
+    reason = f"its process ended with {done.returncode}"
+    if trial.run.record_file.is_file():
+        if outcome := trial.outcome():
+            return outcome
+        trial.run.record(status="failed", finished=now(), reason=reason)
+    raise UserError(reason)
 
 
 def _own_config() -> list[str]:

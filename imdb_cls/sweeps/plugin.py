@@ -7,7 +7,7 @@ carries on when a trial fails.
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +20,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from imdb_cls.config import BackendConfig, Config, SweepConfig, parse, with_type
+from imdb_cls.config import BackendConfig, Config, parse, with_type
 from imdb_cls.config.overrides import without_place
 from imdb_cls.errors import UserError
 from imdb_cls.names import lower_is_better
@@ -28,7 +28,7 @@ from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.run import now
 from imdb_cls.runs.sweep import Sweep, begun, identity
 from imdb_cls.sweeps import search
-from imdb_cls.sweeps.runners import HydraSweep, Runner, local_runner
+from imdb_cls.sweeps.runners import HydraSweep, LocalRunner, Runner
 from imdb_cls.sweeps.search import Grid, Search
 from imdb_cls.terminal import Screen
 
@@ -110,9 +110,14 @@ class TrialSweeper(Sweeper):
         mark = identity(search.canonical(overrides), where, sought)
         sweep, goes_on = self._directory(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
-        found = self._search(overrides, settings, metric, planned)
+        if settings.search == "optuna":
+            from imdb_cls.sweeps.study import Study
+
+            found: Search = Study(overrides, settings, lower_is_better(metric), planned)
+        else:
+            found = Grid(overrides)
         self._check_trials(found.samples(), metric)
-        self.hydra.place(sweep.path)
+        self.hydra.fix("sweep.dir", str(sweep.path))
         record = {
             "status": "running",
             "command": shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
@@ -145,15 +150,6 @@ class TrialSweeper(Sweeper):
         same = sweep.record_file.is_file() and sweep.info().get("identity") == mark
         return sweep, same and not fresh
 
-    def _search(
-        self, overrides: Sequence[Override], settings: SweepConfig, metric: str, drawn: list[Any]
-    ) -> Search:
-        if settings.search != "optuna":
-            return Grid(overrides)
-        from imdb_cls.sweeps.study import Study
-
-        return Study(overrides, settings, lower_is_better(metric), drawn)
-
     def _check_trials(self, samples: list[list[str]], metric: str) -> None:
         for number, overrides in enumerate(samples):
             composed = self.hydra.compose(overrides, number)
@@ -173,7 +169,7 @@ class TrialSweeper(Sweeper):
     def _runner(self, prepared: _Prepared, screen: Screen) -> Iterator[Runner]:
         sweep, backend = prepared.sweep, prepared.backend
         if backend is None:
-            yield local_runner(self.hydra, sweep, prepared.search, screen)
+            yield LocalRunner(self.hydra, sweep, prepared.search, screen)
             return
         if self.hydra.launcher_name != "basic":
             raise UserError(
@@ -198,8 +194,7 @@ class TrialSweeper(Sweeper):
             status, asked = "stopped", 0
             try:
                 while batch := prepared.search.ask(runner.at_once):
-                    planned = [*record["planned"][:asked], *map(without_place, batch)]
-                    record["planned"] = [*planned, *record["planned"][len(planned) :]]
+                    record["planned"][asked : asked + len(batch)] = map(without_place, batch)
                     sweep.record(planned=record["planned"])
                     outcomes = runner.run(batch, first=asked)
                     for overrides, outcome in zip(batch, outcomes, strict=True):

@@ -30,11 +30,8 @@ class Halving(Callback):
         self.run, self.reduction_factor = run, reduction_factor
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        verdict = None
-        if trainer.is_global_zero and not _is_over(trainer):
-            verdict = self.verdict()
-        verdict = trainer.strategy.broadcast(verdict)
-        if verdict:
+        is_judged = trainer.is_global_zero and not _is_over(trainer)
+        if verdict := trainer.strategy.broadcast(self.verdict() if is_judged else None):
             raise Pruned(verdict)
 
     def verdict(self) -> str | None:
@@ -49,9 +46,8 @@ class Halving(Callback):
             for run, _ in Sweep(self.run.parent).runs()
             if run.path.name != self.run.name and len(values := _known(run)) >= rung
         ]
-        if len(others) + 1 < self.reduction_factor:
-            return None
-        if not should_prune(ours[:rung], others, self.reduction_factor):
+        judges = len(others) + 1 >= self.reduction_factor
+        if not (judges and should_prune(ours, others, self.reduction_factor)):
             return None
         return (
             f"{METRIC} {ours[-1]:.4f} at validation {rung} is not among the best"

@@ -1,8 +1,8 @@
 """Which trials a sweep command asks for: a grid in Hydra's syntax; study.py has the other way."""
 
 import itertools
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
@@ -11,30 +11,38 @@ from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
 from imdb_cls.runs.outcome import Outcome
 
 
-class Search(Protocol):
+class Search(ABC):
     """Where the next trials come from. Their overrides are complete, as for a single run."""
 
     total: int
     """Trials, all told."""
-    learns: bool
+    learns = False
     """Whether the next trials depend on how the ones before ended."""
 
+    def __init__(self, overrides: Sequence[Override]) -> None:
+        self._fixed = [fixed(o) for o in overrides if not o.is_sweep_override()]
+
+    @abstractmethod
     def samples(self) -> list[list[str]]:
         """Overrides of trials to check before the first one starts: if these can be composed, all
         can."""
 
+    @abstractmethod
     def ask(self, at_once: int) -> list[list[str]]:
         """The overrides of the next trials: all, or if they learn from those before them as many as
         run at once. None: that was all."""
 
     def tell(self, overrides: list[str], outcome: Outcome) -> None:
         """How one of them ended."""
+        return
 
     def label(self, overrides: list[str]) -> str:
-        """What tells a trial from the others."""
+        """What tells a trial from the others: what varies; numbers with four digits."""
+        varied = [o.partition("=") for o in overrides if o not in self._fixed]
+        return " ".join(f"{key}{equals}{_shortened(value)}" for key, equals, value in varied)
 
 
-class Grid:
+class Grid(Search):
     """Every combination of the values, in the order of Hydra's own sweeper: the last key varies
     fastest. A combination that is given twice is one trial.
 
@@ -43,11 +51,10 @@ class Grid:
     """
 
     def __init__(self, overrides: Sequence[Override]) -> None:
+        super().__init__(overrides)
         choices = [_values(override) for override in overrides]
         self.trials = [list(t) for t in dict.fromkeys(itertools.product(*choices))]
-        self.total, self.learns = len(self.trials), False
-        self._fixed = {fixed(o) for o in overrides if not o.is_sweep_override()}
-        self._asked = False
+        self.total, self._asked = len(self.trials), False
 
     def samples(self) -> list[list[str]]:
         return self.trials
@@ -55,18 +62,6 @@ class Grid:
     def ask(self, at_once: int) -> list[list[str]]:
         trials, self._asked = [] if self._asked else self.trials, True
         return trials
-
-    def tell(self, overrides: list[str], outcome: Outcome) -> None:
-        return
-
-    def label(self, overrides: list[str]) -> str:
-        return label(overrides, self._fixed)
-
-
-def label(overrides: list[str], fixed: Collection[str]) -> str:
-    """The overrides that are not `fixed`; numbers with four digits."""
-    varied = [o.partition("=") for o in overrides if o not in fixed]
-    return " ".join(f"{key}{equals}{_shortened(value)}" for key, equals, value in varied)
 
 
 def _shortened(value: str) -> str:

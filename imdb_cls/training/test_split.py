@@ -51,16 +51,12 @@ def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, scre
     val = raw.divided(temperature)
     val.write_predictions(run.val_predictions_file)
     tested.write_predictions(run.predictions_file)
+    logged = table_of(trainer).values_at(best["global_step"], "val/")
+    logged = logged or {config.metric.removeprefix("val/"): _best_score(trainer)}
     write_json(
         run.metrics_file,
         {
-            "val": {
-                **(
-                    table_of(trainer).values_at(best["global_step"], "val/")
-                    or {config.metric.removeprefix("val/"): _best_score(trainer)}
-                ),
-                "samples": len(prepared.splits.val),
-            },
+            "val": {**logged, "samples": len(prepared.splits.val)},
             "test": tested.metrics,
             "calibration": {
                 "temperature": temperature,

@@ -17,7 +17,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
-from imdb_cls.sweeps.live import LiveTable, Row
+from imdb_cls.sweeps.live import Row, live_table
 from imdb_cls.sweeps.runners import HydraSweep
 from imdb_cls.sweeps.search import Search
 from imdb_cls.sweeps.trial import Trial
@@ -94,10 +94,10 @@ class Pool:
         def look() -> bool:
             self._fill()
             self._look()
-            table.show([self._row(number, label) for number, label in labels.items()])
+            show([self._row(number, label) for number, label in labels.items()])
             return not (self.backend.wait and (self._waiting or self._active))
 
-        with self._detaching(), LiveTable(self.screen, self.hydra.metric) as table:
+        with self._detaching(), live_table(self.screen, self.hydra.metric) as show:
             seconds = self.account.poll_seconds
             look_until_over(look, seconds, self.screen.say, "the jobs go on, ")
         if not self.backend.wait:
