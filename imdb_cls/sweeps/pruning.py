@@ -56,12 +56,8 @@ class Halving(Callback):
 
 
 def should_prune(ours: list[float], others: list[float], reduction_factor: int) -> bool:
-    """Whether Optuna ends a trial with these values, of which lower is better.
-
-    Args:
-        ours: the trial's value at each validation.
-        others: what other trials had at its last validation.
-    """
+    """Whether Optuna ends a trial with `ours`, its value at each validation, where others had
+    `others` at the last of them. Lower is better."""
     import optuna
     from optuna.trial import create_trial
 

@@ -119,8 +119,7 @@ def check_keys(overrides: Sequence[Override]) -> None:
             raise UserError("resume=… goes on with one run: a sweep goes on by itself, without it")
         if not override.is_sweep_override():
             continue
-        without_effect = [k for k in WITHOUT_EFFECT if key == k or key.startswith(f"{k}.")]
-        if without_effect:
+        if any(f"{key}.".startswith(f"{without}.") for without in WITHOUT_EFFECT):
             raise UserError(
                 f"{override.input_line}: {key} does not change what comes out of a trial: give it"
                 " one value"

@@ -56,7 +56,7 @@ def train(
         if is_rank_zero():
             Run.create(
                 path,
-                prepared.config,
+                prepared.resolved.config,
                 overrides=overrides,
                 fingerprint=prepared.resolved.fingerprint,
                 resolved=prepared.resolved.record,
@@ -105,10 +105,11 @@ def resume(
         clock.seconds = dict(info.parts or {})
         with clock.part("prepare"):
             prepared = prepare_run(config, lambda stand_ins: no_stand_in(path), resolved)
-        if prepared.splits.fingerprint != info.resolved.data_fingerprint:
+        before, now = info.resolved.data_fingerprint, prepared.resolved.splits.fingerprint
+        if now != before:
             raise UserError(
                 f"resume={path}: the reviews are not those the run began with"
-                f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
+                f" ({now} instead of {before})"
             )
         if is_rank_zero():
             run.record(sha256=run.seal_of(config))
@@ -147,7 +148,7 @@ def _carry_out(
     if not is_rank_zero():
         fit(run, prepared, screen, callbacks)
         return float("nan")
-    config = prepared.config
+    config, splits = prepared.resolved.config, prepared.resolved.splits
     with recording(run, clock):
         _describe(run, prepared, screen)
         with clock.part("train"):
@@ -157,9 +158,9 @@ def _carry_out(
             test_best_checkpoint(run, prepared, trainer, screen)
     release_memory()
     # A job's run is completed where its results are fetched: its instance is not paid for that.
-    last = [] if config.container else complete(run, screen, prepared.splits)
+    last = [] if config.container else complete(run, screen, splits)
     screen.summary(
-        f"{prepared.resolved.record.data}, {len(prepared.splits.test):,} test reviews",
+        f"{prepared.resolved.record.data}, {len(splits.test):,} test reviews",
         run.metrics()["test"],
         asdict(config.reference) if config.reference else None,
         [*_notes(run, config), *last],

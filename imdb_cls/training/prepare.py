@@ -1,13 +1,11 @@
 """Everything that a run needs, made and checked before it writes a file."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytorch_lightning as pl
 
 from imdb_cls.config import Config
 from imdb_cls.config.steps import training_steps, warmup_steps
-from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.device import Device, choose_device, plain_scores
@@ -22,18 +20,6 @@ class PreparedRun:
     device: Device
     tokenizer: HeadTailTokenizer
     module: SentimentClassifier
-
-    @property
-    def config(self) -> Config:
-        return self.resolved.config
-
-    @property
-    def splits(self) -> Splits:
-        return self.resolved.splits
-
-    @property
-    def cache(self) -> Path:
-        return Path(self.config.cache_dir)
 
 
 def prepare_run(

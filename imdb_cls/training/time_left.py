@@ -1,4 +1,4 @@
-"""When a run will end, from how long its first steps took."""
+"""When a run will end, from how long its first steps took, and the progress bar that shows it."""
 
 import math
 import time
@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.console import Console
+from rich.progress import TextColumn
 
 from imdb_cls.config.steps import readings
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.padding import Batch
 from imdb_cls.reports.formats import duration
-from imdb_cls.terminal import Screen
+from imdb_cls.terminal import Screen, clock, progress_bar
 from imdb_cls.training.prepare import PreparedRun
 
 # Steps and seconds that are measured before anything is said; the very first step is none of them.
@@ -25,6 +27,8 @@ _PASSES = 3
 # Of export and report beside the scoring of val: TF-IDF and the words' weights, on two cores.
 _PAGE_SECONDS = 12.0
 _LONG_SECONDS = 15 * 60
+# What the bar shows of the metrics, and how it calls them.
+_SHOWN = {"train/loss": "loss", "val/loss": "val loss", "val/accuracy": "val accuracy"}
 
 
 @dataclass
@@ -44,7 +48,7 @@ class TimeLeft(Callback):
     """Says once how long a run will take, and knows it at every step after that."""
 
     def __init__(self, prepared: PreparedRun, data: ReviewsDataModule, screen: Screen) -> None:
-        self.prepared, self.config, self.screen = prepared, prepared.config, screen
+        self.prepared, self.config, self.screen = prepared, prepared.resolved.config, screen
         self.train_tokens = [
             int(data.train.lengths(epoch).sum()) * readings(self.config.model, epoch)
             for epoch in range(self.config.trainer.max_epochs)
@@ -52,7 +56,7 @@ class TimeLeft(Callback):
         """Those that the network reads in each epoch."""
         self.val_tokens = int(data.val.lengths.sum())
         # The reviews of test are scored too, and are as long as those of val.
-        test_tokens = len(prepared.splits.test) * self.val_tokens / len(data.val)
+        test_tokens = len(prepared.resolved.splits.test) * self.val_tokens / len(data.val)
         self.scored_tokens = self.val_tokens + test_tokens
         self.training, self.validation, self.scoring = _Rate(), _Rate(), _Rate()
         self.done = 0
@@ -136,3 +140,46 @@ class TimeLeft(Callback):
                 " reviews (data.train_size), tokens (data.train_max_length) or epochs"
                 " (trainer.max_epochs)",
             )
+
+
+class FitProgress(Callback):
+    """One bar over the batches of all epochs, with the end of the whole run, the latest losses and
+    val accuracy."""
+
+    def __init__(self, console: Console, left: TimeLeft) -> None:
+        self.left = left
+        self.bar = progress_bar(console, TextColumn("{task.fields[left]}", markup=False))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
+        self.task = self.bar.add_task(
+            "training", total=total, completed=self.left.done, figures="", left=""
+        )
+        self.bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    on_validation_end = on_train_epoch_start
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        self.bar.advance(self.task)
+        self._describe(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, "validating")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, "trained")
+        self.bar.stop()
+
+    def on_exception(self, *args: Any, **kwargs: Any) -> None:
+        self.bar.stop()
+
+    def _describe(self, trainer: Trainer, what: str | None = None) -> None:
+        """Shows the latest figures; with `what`, also what is going on now."""
+        latest = trainer.callback_metrics
+        figures = [f"{short} {latest[n]:.3f}" for n, short in _SHOWN.items() if n in latest]
+        seconds = self.left.seconds(trainer)
+        left = "-:--" if seconds is None else clock(sum(seconds))
+        self.bar.update(self.task, description=what, figures="  ".join(figures), left=left)

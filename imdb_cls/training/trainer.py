@@ -16,20 +16,16 @@ from imdb_cls.training.checkpoint_files import Checkpoint, CheckpointFiles
 from imdb_cls.training.loggers.build import build_loggers
 from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun
-from imdb_cls.training.progress import FitProgress
-from imdb_cls.training.time_left import TimeLeft
+from imdb_cls.training.time_left import FitProgress, TimeLeft
 
 
 def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:
-    """Trains from the newest whole checkpoint, if there is one. Returns the Trainer, which knows
-    the values of metrics.csv.
-
-    Args:
-        callbacks: beside those that every run has.
-    """
-    config, tokenizer, cache = prepared.config, prepared.tokenizer, prepared.cache
-    train = Crops.of(prepared.splits.train, tokenizer, config.data, config.seed, cache)
-    val = tokenize(prepared.splits.val, tokenizer, cache)
+    """Trains from the newest whole checkpoint, if there is one, with `callbacks` beside those that
+    every run has. Returns the Trainer, which knows the values of metrics.csv."""
+    config, splits = prepared.resolved.config, prepared.resolved.splits
+    tokenizer, cache = prepared.tokenizer, Path(config.cache_dir)
+    train = Crops.of(splits.train, tokenizer, config.data, config.seed, cache)
+    val = tokenize(splits.val, tokenizer, cache)
     data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
     files, left = CheckpointFiles(run), TimeLeft(prepared, data, screen)
     bar = [FitProgress(screen.console, left)] if screen.bar else []
@@ -47,7 +43,8 @@ def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Cal
 def _trainer(
     run: Run, prepared: PreparedRun, callbacks: list[Callback], files: CheckpointFiles, echo: bool
 ) -> Trainer:
-    config, metric, device = prepared.config.trainer, prepared.config.metric, prepared.device
+    whole, device = prepared.resolved.config, prepared.device
+    config, metric = whole.trainer, whole.metric
     if (patience := config.early_stopping_patience) is not None:
         callbacks.append(EarlyStopping(metric, patience=patience, mode=checkpoints.mode(metric)))
     best = checkpoints.best_checkpoint(run, metric)
@@ -64,7 +61,7 @@ def _trainer(
         val_check_interval=config.val_check_interval,
         deterministic=config.deterministic,
         callbacks=[*callbacks, best, last],
-        logger=build_loggers(prepared.config, run, echo),
+        logger=build_loggers(whole, run, echo),
         plugins=[files],
         default_root_dir=run.path,
         # Our own samplers share out the batches, and the module itself decides what it logs.

@@ -25,8 +25,6 @@ _GREATEST = 2.0**360
 # Seconds that the end of a run may take until the last values are sent.
 _LAST_CALL_S = 20.0
 
-Datum = dict[str, Any]
-
 
 class CloudWatchLogger(ScalarLogger):
     """Sends every value under its own name, in a namespace and with dimensions.
@@ -47,7 +45,7 @@ class CloudWatchLogger(ScalarLogger):
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
         self.log = logging.getLogger("imdb_cls")
-        self._queue: queue.SimpleQueue[Datum | threading.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[dict[str, Any] | threading.Event] = queue.SimpleQueue()
         self._failed = False
         threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True).start()
 
@@ -69,7 +67,7 @@ class CloudWatchLogger(ScalarLogger):
         while True:
             item = self._queue.get()
             until = time.monotonic() + self.settings.flush_seconds
-            batch: list[Datum] = []
+            batch: list[dict[str, Any]] = []
             with contextlib.suppress(queue.Empty):
                 while not isinstance(item, threading.Event):
                     batch.append(item)
@@ -79,7 +77,7 @@ class CloudWatchLogger(ScalarLogger):
             if isinstance(item, threading.Event):
                 item.set()
 
-    def _send(self, batch: list[Datum]) -> None:
+    def _send(self, batch: list[dict[str, Any]]) -> None:
         try:
             self.client.put_metric_data(Namespace=self.settings.namespace, MetricData=batch)
         except (BotoCoreError, ClientError) as error:
