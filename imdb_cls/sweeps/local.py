@@ -48,16 +48,14 @@ def run(trial: Trial) -> Outcome:
                 return done
         elif is_rank_zero():
             trial.place()
-        callbacks = [Halving(trial.path, pruning)] if pruning else []
+        path, callbacks = trial.path, [Halving(trial.path, pruning)] if pruning else []
         with contextlib.suppress(Pruned):
             if found is not None and is_rank_zero():
-                resume(
-                    str(trial.path), trial.path, [], resolved=trial.resolved, callbacks=callbacks
-                )
+                resume(str(path), path, [], resolved=trial.resolved, callbacks=callbacks)
             else:
                 train(
                     trial.resolved.config,
-                    trial.path,
+                    path,
                     trial.recompose,
                     trial.overrides,
                     sweep=trial.sweep.name,

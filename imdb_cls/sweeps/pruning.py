@@ -20,17 +20,15 @@ METRIC = "val/loss"
 class Halving(Callback):
     """Ends the fit of a trial after 1, n, n², … validations (the rungs) if its val/loss is not
     among the best 1/n of those that the sweep's trials had at that rung. The first n - 1 trials at
-    a rung go on. So does a trial at its last validation: only the test is left of it.
-
-    Raises:
-        Pruned: on every rank.
-    """
+    a rung go on. So does a trial at its last validation: only the test is left of it. Raises Pruned
+    on every rank."""
 
     def __init__(self, run: Path, reduction_factor: int) -> None:
         self.run, self.reduction_factor = run, reduction_factor
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        is_judged = trainer.is_global_zero and not _is_over(trainer)
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs and trainer.is_last_batch
+        is_judged = trainer.is_global_zero and not (trainer.should_stop or is_last)
         if verdict := trainer.strategy.broadcast(self.verdict() if is_judged else None):
             raise Pruned(verdict)
 
@@ -87,9 +85,3 @@ def _is_rung(validations: int, reduction_factor: int) -> bool:
     while rung < validations:
         rung *= reduction_factor
     return rung == validations
-
-
-def _is_over(trainer: Trainer) -> bool:
-    """Whether this was the last validation of the fit."""
-    last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
-    return bool(trainer.should_stop or (last_epoch and trainer.is_last_batch))

@@ -91,8 +91,7 @@ class HydraSweep:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task, config=self.config
         )
-        done = launcher.launch(batch, initial_job_idx=first)
-        return [job.return_value for job in done]
+        return [job.return_value for job in launcher.launch(batch, initial_job_idx=first)]
 
 
 class LocalRunner:

@@ -16,8 +16,6 @@ class Search(ABC):
 
     total: int
     """Trials, all told."""
-    learns = False
-    """Whether the next trials depend on how the ones before ended."""
 
     def __init__(self, overrides: Sequence[Override]) -> None:
         self._fixed = [fixed(o) for o in overrides if not o.is_sweep_override()]
@@ -44,11 +42,8 @@ class Search(ABC):
 
 class Grid(Search):
     """Every combination of the values, in the order of Hydra's own sweeper: the last key varies
-    fastest. A combination that is given twice is one trial.
-
-    Raises:
-        UserError: a key that has no values, or an interval, which has no end of them.
-    """
+    fastest. A combination that is given twice is one trial. Raises UserError for a key that has no
+    values, and for an interval, which has no end of them."""
 
     def __init__(self, overrides: Sequence[Override]) -> None:
         super().__init__(overrides)
@@ -72,7 +67,6 @@ def _shortened(value: str) -> str:
 
 
 def _values(override: Override) -> list[str]:
-    key = override.get_key_element()
     if not override.is_sweep_override():
         return [fixed(override)]
     if isinstance(override.value(), IntervalSweep):
@@ -80,7 +74,7 @@ def _values(override: Override) -> list[str]:
             f"{override.input_line}: a grid cannot try every value of an interval: list them, or"
             " search with sweep=optuna"
         )
-    return [f"{key}={value}" for value in discrete(override)]
+    return [f"{override.get_key_element()}={value}" for value in discrete(override)]
 
 
 def discrete(override: Override) -> list[str]:

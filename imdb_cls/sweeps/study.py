@@ -38,8 +38,6 @@ class Study(Search):
         UserError: no space to search, or an empty part of it.
     """
 
-    learns = True
-
     def __init__(
         self,
         overrides: Sequence[Override],
@@ -75,9 +73,8 @@ class Study(Search):
         return [self._ask() for _ in range(min(at_once, self.total - self._asked))]
 
     def tell(self, overrides: list[str], outcome: Outcome) -> None:
-        pair = next(pair for pair in self._running if pair[0] == overrides)
-        self._running.remove(pair)
-        trial = pair[1]
+        number = [drawn for drawn, _ in self._running].index(overrides)
+        _, trial = self._running.pop(number)
         for step, value in enumerate(outcome.curve, start=1):
             if np.isfinite(value):
                 trial.report(value, step)

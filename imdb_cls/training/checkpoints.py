@@ -56,8 +56,7 @@ class LastCheckpoint(Checkpoint):
     """
 
     def __init__(self, path: Path, minutes: float) -> None:
-        self.path = path
-        self.seconds = 60 * minutes
+        self.path, self.seconds = path, 60 * minutes
         self._saved = time.monotonic()
         self._signum: int | None = None
         self._previous: dict[int, Any] = {}

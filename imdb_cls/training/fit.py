@@ -24,7 +24,7 @@ from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.prepare import PreparedRun, prepare_run
 from imdb_cls.training.recording import recording, run_lock
 from imdb_cls.training.resolve import Recompose, ResolvedConfig
-from imdb_cls.training.resume import no_stand_in, resumed_config
+from imdb_cls.training.resume import resumed_config
 from imdb_cls.training.test_split import test_best_checkpoint
 from imdb_cls.training.trainer import fit
 
@@ -104,7 +104,7 @@ def resume(
             return run.best(config.metric)
         clock.seconds = dict(info.parts or {})
         with clock.part("prepare"):
-            prepared = prepare_run(config, lambda stand_ins: no_stand_in(path), resolved)
+            prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
         before, now = info.resolved.data_fingerprint, prepared.resolved.splits.fingerprint
         if now != before:
             raise UserError(
@@ -139,6 +139,12 @@ def _make_again(run: Run, screen: Screen) -> bool:
         )
     screen.warn("made again from the checkpoints", "; ".join(damage))
     return True
+
+
+def _no_stand_in(path: Path) -> Config:
+    raise UserError(
+        f"resume={path}: the run began with files of the Hub, which cannot be reached now"
+    )
 
 
 def _carry_out(
@@ -189,6 +195,5 @@ def _notes(run: Run, config: Config) -> list[str]:
         notes.append(
             "test: reviews held out from IMDB's training split, whose test split is not packaged"
         )
-    parts = run.info().parts or {}
-    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
+    took = ", ".join(f"{name} {s:.0f} s" for name, s in (run.info().parts or {}).items())
     return [*notes, f"time: {took}", f"run directory: {run.path}"]

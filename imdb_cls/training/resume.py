@@ -1,7 +1,5 @@
 """The config of a run that is resumed: its own, with what may change."""
 
-from pathlib import Path
-
 from imdb_cls.config import Config, parse
 from imdb_cls.config.overrides import applied, key_of
 from imdb_cls.errors import UserError
@@ -27,19 +25,10 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
                 " may change. Train anew to change more"
             )
     loaded = run.raw_config()
-    before = parse(loaded)
-    changed = applied(loaded, fresh)
-    after = parse(changed)
+    before, after = parse(loaded), parse(applied(loaded, fresh))
     if after.trainer.max_epochs < before.trainer.max_epochs:
         raise UserError(
             f"trainer.max_epochs={after.trainer.max_epochs}: the run was begun with"
             f" {before.trainer.max_epochs}; a resumed run may only be longer"
         )
     return after, after != before
-
-
-def no_stand_in(path: Path) -> Config:
-    """Refuses to compose the config of a resumed run anew, with other weights or reviews."""
-    raise UserError(
-        f"resume={path}: the run began with files of the Hub, which cannot be reached now"
-    )

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.console import Console
 from rich.progress import TextColumn
 
 from imdb_cls.config.steps import readings
@@ -71,11 +70,9 @@ class TimeLeft(Callback):
         total = int(trainer.max_epochs or 1) * per_epoch
         every = max(1, int(trainer.val_check_batch or per_epoch))
         validations = total // every - done // every
-        one = (
-            self.validation.of(self.val_tokens)
-            if self.validation.tokens
-            else self.training.of(self.val_tokens) / _PASSES
-        )
+        one = self.validation.of(self.val_tokens)
+        if not self.validation.tokens:
+            one = self.training.of(self.val_tokens) / _PASSES
         epoch, of_it = divmod(done, per_epoch)
         left = float(sum(self.train_tokens[epoch:]))
         if of_it:
@@ -108,7 +105,8 @@ class TimeLeft(Callback):
         known = self.steps >= _STEPS and self.training.seconds >= _SECONDS
         if known and not self.scoring.tokens:
             self._probe(batch)
-            self._say(trainer)
+            if left := self.seconds(trainer):
+                self._say(*left)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.validation.add(self.start, self.val_tokens)
@@ -124,10 +122,7 @@ class TimeLeft(Callback):
         module.train()
         self.scoring.add(start, int(lengths.sum()))
 
-    def _say(self, trainer: Trainer) -> None:
-        known = self.seconds(trainer)
-        assert known
-        fit, behind = known
+    def _say(self, fit: float, behind: float) -> None:
         if not self.screen.bar:
             self.screen.say(
                 f"about {duration(fit + behind)} to go: {duration(fit)} of training,"
@@ -146,15 +141,14 @@ class FitProgress(Callback):
     """One bar over the batches of all epochs, with the end of the whole run, the latest losses and
     val accuracy."""
 
-    def __init__(self, console: Console, left: TimeLeft) -> None:
-        self.left = left
-        self.bar = progress_bar(console, TextColumn("{task.fields[left]}", markup=False))
+    def __init__(self, left: TimeLeft) -> None:
+        end = TextColumn("{task.fields[left]}", markup=False)
+        self.left, self.bar = left, progress_bar(left.screen.console, end)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
-        self.task = self.bar.add_task(
-            "training", total=total, completed=self.left.done, figures="", left=""
-        )
+        done = self.left.done
+        self.task = self.bar.add_task("training", total=total, completed=done, figures="", left="")
         self.bar.start()
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

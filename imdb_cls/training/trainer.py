@@ -12,7 +12,7 @@ from imdb_cls.data.tokens import tokenize
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import Screen, is_rank_zero
 from imdb_cls.training import checkpoints
-from imdb_cls.training.checkpoint_files import Checkpoint, CheckpointFiles
+from imdb_cls.training.checkpoint_files import CheckpointFiles
 from imdb_cls.training.loggers.build import build_loggers
 from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun
@@ -28,12 +28,21 @@ def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Cal
     val = tokenize(splits.val, tokenizer, cache)
     data = ReviewsDataModule(train, val, config.data, config.seed, tokenizer.pad_id)
     files, left = CheckpointFiles(run), TimeLeft(prepared, data, screen)
-    bar = [FitProgress(screen.console, left)] if screen.bar else []
+    bar = [FitProgress(left)] if screen.bar else []
     trainer = _trainer(run, prepared, [*callbacks, left, *bar], files, echo=not bar)
     found = files.newest(prepared.module.state_dict())
     if is_rank_zero() and (found or files.refused or run.table_file.exists()):
-        _say_where_it_goes_on(files.refused, found, screen)
-        step, saved = (found[1]["global_step"], found[1].get("table")) if found else (0, [])
+        if files.refused:
+            instead = f"{found[0].name} takes its place" if found else "there is no other"
+            why = "; ".join(dict.fromkeys(files.refused))
+            screen.warn("damaged checkpoint", f"{why}: {instead}")
+        if found:
+            step, saved = found[1]["global_step"], found[1].get("table")
+            screen.say(f"going on after step {step}")
+        else:
+            step, saved = 0, []
+            none = "whole checkpoint" if files.refused else "checkpoint yet"
+            screen.say(f"no {none}: from the beginning")
         table_of(trainer).go_on(step, saved)
     path = found[0] if found else None
     trainer.fit(prepared.module, datamodule=data, ckpt_path=path, weights_only=True)
@@ -71,15 +80,3 @@ def _trainer(
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-
-
-def _say_where_it_goes_on(
-    refused: list[str], found: tuple[Path, Checkpoint] | None, screen: Screen
-) -> None:
-    if refused:
-        instead = f"{found[0].name} takes its place" if found else "there is no other"
-        screen.warn("damaged checkpoint", f"{'; '.join(dict.fromkeys(refused))}: {instead}")
-    if found:
-        screen.say(f"going on after step {found[1]['global_step']}")
-    else:
-        screen.say(f"no {'whole checkpoint' if refused else 'checkpoint yet'}: from the beginning")

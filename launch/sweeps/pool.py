@@ -36,7 +36,7 @@ from launch.training.instance_types import after
 from launch.training.submit import Submitter
 
 
-def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
+def check_sweep(hydra: HydraSweep, backend: BackendConfig) -> None:
     """Raises UserError for a setting that a single job may have, and a sweep may not."""
     if backend.job_name:
         raise UserError(
@@ -47,7 +47,7 @@ def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> No
             f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
             " not: leave it out"
         )
-    if not backend.wait and search.learns:
+    if not backend.wait and hydra.settings.search != "grid":
         raise UserError(
             "backend.wait=false: a search learns from its trials, so it has to wait for them;"
             " Ctrl-C leaves its jobs running, and the same command attaches to them"

@@ -9,7 +9,7 @@ from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.resolve import resolve
-from imdb_cls.training.resume import no_stand_in, resumed_config
+from imdb_cls.training.resume import resumed_config
 from launch.hosting.account import of_job
 from launch.training.fetch import fetch
 from launch.training.follow import OVER
@@ -70,9 +70,7 @@ def resume(config: Config, run: Run, overrides: list[str], submitter: Submitter)
             for line in complete(run, screen):
                 screen.say(line)
         return run.best(own.metric)
-    resolved = resolve(
-        replace(own, backend=config.backend), lambda stand_ins: no_stand_in(run.path)
-    )
+    resolved = resolve(replace(own, backend=config.backend), lambda stand_ins: _no_stand_in(run))
     if info.fingerprint and resolved.splits.fingerprint != _data_of(info):
         raise UserError(f"resume={run.path}: the reviews are not those the run began with")
     changes = [o for o in given if o not in info.overrides]
@@ -121,3 +119,9 @@ def _merged(before: list[str], given: list[str]) -> list[str]:
 
 def _data_of(info: RunInfo) -> str | None:
     return info.resolved.data_fingerprint if info.resolved else None
+
+
+def _no_stand_in(run: Run) -> Config:
+    raise UserError(
+        f"resume={run.path}: the run began with files of the Hub, which cannot be reached now"
+    )

@@ -42,10 +42,9 @@ class LinesLogger(ScalarLogger):
     def __init__(self, echo: bool) -> None:
         super().__init__()
         self.echo = echo
-        self.log = logging.getLogger("imdb_cls")
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
         text = line(metrics, step, epoch)
-        self.log.info(text)
+        logging.getLogger("imdb_cls").info(text)
         if self.echo:
             print(text, flush=True)

@@ -44,7 +44,6 @@ class CloudWatchLogger(ScalarLogger):
             self.client = session.client("cloudwatch", config=patience)
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
-        self.log = logging.getLogger("imdb_cls")
         self._queue: queue.SimpleQueue[dict[str, Any] | threading.Event] = queue.SimpleQueue()
         self._failed = False
         threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True).start()
@@ -87,5 +86,5 @@ class CloudWatchLogger(ScalarLogger):
         if not self._failed:
             self._failed = True
             said = f"CloudWatch does not take metrics (training goes on): {what}"
-            self.log.warning(said)
+            logging.getLogger("imdb_cls").warning(said)
             print(f"WARNING {said}", flush=True)

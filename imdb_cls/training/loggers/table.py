@@ -32,11 +32,8 @@ class TableLogger(ScalarLogger):
 
     def go_on(self, step: int, saved: Iterable[Sequence[str]] | None) -> None:
         """Makes the file anew with the rows up to `step`: a resumed run logs the later ones again.
-
-        Args:
-            saved: the rows that the checkpoint has. A checkpoint of an older version has none:
-                those of the file are taken, as far as they are rows.
-        """
+        `saved` are the rows that the checkpoint has. A checkpoint of an older version has none:
+        those of the file are taken, as far as they are rows."""
         if saved is None:
             text = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
             saved = [line.split(",") for line in text.splitlines()]

@@ -17,7 +17,6 @@ from imdb_cls.training.loggers.base import ScalarLogger
 if TYPE_CHECKING:
     import wandb
 
-_PROJECT = "imdb_cls"
 # Seconds that wandb may take, unless its own variables say otherwise. Its defaults are minutes for
 # the begin of a run, and no limit at all for its end.
 _PATIENCE: dict[str, Any] = {"init_timeout": 12.0, "finish_timeout": 12.0}
@@ -83,7 +82,7 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
         theirs = wandb.setup().settings  # of its variables, and of the files of `wandb init`
         wandb.termsetup(wandb.Settings(silent=True), logger)
         return wandb.init(
-            project=settings.project or theirs.project or _PROJECT,
+            project=settings.project or theirs.project or "imdb_cls",
             entity=settings.entity,
             name=settings.name or theirs.run_name or run.name,
             group=settings.group,
