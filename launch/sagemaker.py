@@ -138,7 +138,7 @@ def sweep(
     from launch.sweeps import budget
     from launch.sweeps.pool import Pool, check_sweep
 
-    check_sweep(hydra, backend, search)
+    check_sweep(hydra, backend)
     allowed = budget.of(backend, sweep, search.total)
     quiet_downloads(bars=screen.bar)
     with _opened(backend, sweep) as opened:

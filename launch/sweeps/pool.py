@@ -15,7 +15,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
-from imdb_cls.sweeps.live import LiveTable, Row
+from imdb_cls.sweeps.live import Row, live_table
 from imdb_cls.sweeps.runners import HydraSweep
 from imdb_cls.sweeps.search import Search
 from imdb_cls.sweeps.trial import Trial
@@ -30,7 +30,7 @@ from launch.training.instance_types import after
 from launch.training.submit import Submitter
 
 
-def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
+def check_sweep(hydra: HydraSweep, backend: BackendConfig) -> None:
     """Raises UserError for a setting that a single job may have, and a sweep may not."""
     if backend.job_name:
         raise UserError(
@@ -41,7 +41,7 @@ def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> No
             f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
             " not: leave it out"
         )
-    if not backend.wait and search.learns:
+    if not backend.wait and hydra.settings.search != "grid":
         raise UserError(
             "backend.wait=false: a search learns from its trials, so it has to wait for them;"
             " Ctrl-C leaves its jobs running, and the same command attaches to them"
@@ -85,11 +85,11 @@ class Pool:
         def look() -> bool:
             self._fill()
             self._look()
-            table.show([self._row(number, label) for number, label in labels.items()])
+            show([self._row(number, label) for number, label in labels.items()])
             return not (self.backend.wait and (self._waiting or self._active))
 
         try:
-            with LiveTable(self.screen, self.hydra.metric) as table:
+            with live_table(self.screen, self.hydra.metric) as show:
                 seconds = self.account.poll_seconds
                 look_until_over(look, seconds, self.screen.say, "the jobs go on, ")
         except KeyboardInterrupt:

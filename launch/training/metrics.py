@@ -25,7 +25,7 @@ _FIVE_MINUTES_KEPT = timedelta(days=63)
 
 
 def definitions() -> list[dict[str, str]]:
-    """A MetricDefinition for every name, matching the lines of training/loggers/lines.py."""
+    """A MetricDefinition for every name, matching the lines of training/loggers/base.py."""
     return [{"Name": name, "Regex": rf"(?:^|\s){name}=({_NUMBER})(?:\s|$)"} for name in LOGGED]
 
 

@@ -21,8 +21,7 @@ NO_PART_OF_IT = {
     *("inference/contract.py", "inference/engine.py", "inference/handler.py"),
     *("inference/answers.py", "inference/faults.py", "inference/parameters.py"),
     *("inference/settings.py", "model/contents.py", "model/open.py", "model/weights.py"),
-    *("training/checkpoint_files.py", "training/complete.py", "training/progress.py"),
-    "training/time_left.py",
+    *("training/checkpoint_files.py", "training/complete.py", "training/time_left.py"),
     *("training/recording.py", "training/resolve.py", "training/resume.py"),
 }
 
