@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -70,10 +71,8 @@ def variable(colour: str) -> str:
 
 def level_colours(dark: bool) -> list[str]:
     """viridis, without the end that the page's background would swallow."""
-    low, high = (0.28, 1.0) if dark else (0.0, 0.86)
-    colours = mpl.colormaps["viridis"]
-    shares = [low + (high - low) * number / (LEVELS - 1) for number in range(LEVELS)]
-    return [mpl.colors.to_hex(colours(share)) for share in shares]
+    shares = np.linspace(0.28, 1.0, LEVELS) if dark else np.linspace(0.0, 0.86, LEVELS)
+    return [mpl.colors.to_hex(colour) for colour in mpl.colormaps["viridis"](shares)]
 
 
 @dataclass
@@ -87,6 +86,9 @@ class Plot:
     """In inches."""
     label: str
     """What a screen reader says of it."""
+    caption: str = ""
+    legend: list[tuple[str, str]] = field(default_factory=list)
+    """Labels and their colours. They stand beside it, in the page."""
     svg: Markup = field(default_factory=Markup)
 
     @contextmanager

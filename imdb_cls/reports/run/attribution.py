@@ -37,8 +37,8 @@ class Attribution:
     """The sum over all tokens less (log_odds - reference): how exact the integral is."""
     steps: int
 
-    def top(self, text: str, most: int = 5) -> list[tuple[str, float]]:
-        """The words that speak most for the predicted label, each with the sum of what it adds
+    def top(self, text: str) -> list[tuple[str, float]]:
+        """The five words that speak most for the predicted label, each with the sum of what it adds
         wherever it stands."""
         sign = 1 if self.log_odds > 0 else -1
         sums: dict[str, float] = {}
@@ -47,7 +47,7 @@ class Attribution:
             if re.search(r"[^\W\d_]", word) and word != "br":
                 sums[word] = sums.get(word, 0.0) + weight
         ranked = sorted(sums.items(), key=lambda item: -sign * item[1])
-        return [(word, weight) for word, weight in ranked[:most] if sign * weight > 0]
+        return [(word, weight) for word, weight in ranked[:5] if sign * weight > 0]
 
 
 def attribute(

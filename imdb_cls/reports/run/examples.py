@@ -1,5 +1,7 @@
 """Reviews to look at: the most confident mistakes, and labels that may be wrong."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from imdb_cls.errors import UserError, one_line
@@ -7,11 +9,28 @@ from imdb_cls.names import LABELS
 from imdb_cls.reports.formats import percent, signed
 from imdb_cls.reports.page import Content
 from imdb_cls.reports.run.attribution import Attribution, attribute
-from imdb_cls.reports.run.label_errors import Pool, pools_of, suspects
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.texts import spans
+from imdb_cls.runs.predictions import Floats, Predictions
 
 _MISTAKES, _SUSPECTS = 8, 8
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Reviews that neither the network nor the baseline was trained on."""
+
+    split: str
+    network: Predictions
+    baseline: Floats | None
+    """[reviews]: probability of POSITIVE."""
+    texts: list[str]
+
+    @property
+    def probability(self) -> Floats:
+        """The mean of both models: a label that both doubt is the more doubtful."""
+        network = self.network.probability
+        return network if self.baseline is None else (network + self.baseline) / 2
 
 
 def examples(results: RunResults) -> Content:
@@ -19,7 +38,7 @@ def examples(results: RunResults) -> Content:
     if results.scored is None or results.texts is None:
         return {"why_not": results.no_reviews or "nothing was scored"}
     try:
-        pools = pools_of(results)
+        pools = _pools(results, results.scored, results.texts)
         sure = np.abs(results.scored.log_odds)
         wrong = np.flatnonzero(~results.scored.correct)
         mistakes = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
@@ -35,6 +54,19 @@ def examples(results: RunResults) -> Content:
         "suspects": doubted,
         "suspects_summary": summary,
     }
+
+
+def _pools(results: RunResults, scored: Predictions, texts: list[str]) -> list[Pool]:
+    """The scored reviews of a run, and behind them those of val, if they are at hand."""
+    baseline = None if isinstance(results.baseline, str) else results.baseline
+    if results.evaluation is not None:
+        return [Pool("evaluated", scored, baseline and baseline.probability, texts)]
+    pools = [Pool("test", scored, baseline and baseline.probability, texts)]
+    val, splits = results.val, results.splits
+    if val is not None and splits is not None and val.is_of(splits.val):
+        probability = baseline and baseline.val_probability
+        pools.append(Pool("val", val, probability, splits.val.texts()))
+    return pools
 
 
 def _attributions(results: RunResults, texts: list[str]) -> tuple[list[Attribution | None], str]:
@@ -71,8 +103,10 @@ def _example(
     text, network = pool.texts[row], pool.network
     words, exactness = [], ""
     if attribution:
-        for word, weight in attribution.top(text):
-            words.append((word, "positive" if weight > 0 else "negative", signed(weight, 2)))
+        words = [
+            (word, "positive" if weight > 0 else "negative", signed(weight, 2))
+            for word, weight in attribution.top(text)
+        ]
         exactness = (
             f"log-odds {signed(attribution.log_odds, 2)}, of padding alone"
             f" {signed(attribution.reference, 2)}; the tokens' sum is off the difference by"
@@ -109,7 +143,7 @@ def _suspects(
         above = mistakes.index(row) + 1 if pool is pools[0] and row in mistakes else None
         baseline = "" if pool.baseline is None else _predicted(float(pool.baseline[row]))
         shown.append(_example(results, pool, row, above=above) | {"baseline": baseline})
-    by = "the network and the baseline, averaged" if results.baseline else "the network"
+    by = "the network" + " and the baseline, averaged" * (pools[0].baseline is not None)
     where = " and ".join(f"{len(pool.network):,} {pool.split}" for pool in pools)
     share = percent(len(found) / sum(len(pool.network) for pool in pools))
     return shown, (
@@ -117,3 +151,25 @@ def _suspects(
         f" neither was trained on: {len(found):,} candidates, {share}. These are candidates, not"
         " verdicts: most are likely reviews that are hard, or that the models get wrong. Read them."
     )
+
+
+def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
+    """The pool and row of each review whose label the estimated joint distribution of given and
+    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate),
+    the least probable label first; or why that cannot be said."""
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError as error:
+        return f"it takes cleanlab, which is not installed ({error})"
+    probability = np.concatenate([pool.probability for pool in pools])
+    label = np.concatenate([pool.network.label for pool in pools])
+    if len(np.unique(label)) < 2:
+        return "it takes reviews of both labels"
+    ranked = find_label_issues(
+        label,
+        np.stack([1 - probability, probability], axis=1),
+        return_indices_ranked_by="self_confidence",
+        n_jobs=1,
+    )
+    reviews = [(pool, row) for pool in pools for row in range(len(pool.network))]
+    return [reviews[number] for number in ranked]

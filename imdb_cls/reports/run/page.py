@@ -6,13 +6,12 @@ from imdb_cls.data.splits import Split, Splits
 from imdb_cls.reports import page
 from imdb_cls.reports.formats import p_value, percent, points
 from imdb_cls.reports.page import Content
-from imdb_cls.reports.run.difference import against_baseline, difference
+from imdb_cls.reports.run.difference import LEVEL, against_baseline, difference
 from imdb_cls.reports.run.examples import examples
 from imdb_cls.reports.run.failures import failures
-from imdb_cls.reports.run.mcnemar import LEVEL
 from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
-from imdb_cls.reports.run.results import RunResults, read_evaluation, read_with_reviews
+from imdb_cls.reports.run.results import RunResults, read, read_evaluation, with_reviews
 from imdb_cls.reports.run.training import training
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import quiet_loaded_libraries
@@ -23,7 +22,7 @@ def write(run: Run, splits: Splits | None = None, output: Path | None = None) ->
     as `splits`. What cannot be had is left out, and the page says why."""
     quiet_loaded_libraries(bars=False)
     path = output or run.report_file
-    page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits)))
+    page.write(path, Path(__file__).parent, _content(with_reviews(read(run), splits)))
     return path
 
 

@@ -9,6 +9,11 @@ from imdb_cls.reports.svg import series
 
 # Metrics of val that are shares.
 _SHARES = ("val/accuracy", "val/f1", "val/auroc", "val/mcc")
+_OF_LOSS = (
+    "Loss of the batches that were trained on, and of the val split. Of two labels, a guess costs"
+    " 0.69."
+)
+_OF_RATE = "Of the last layer: a layer below has less where model.layer_decay is below 1."
 _OF_SHARES = "Metrics of the val split; 1 is perfect."
 _OF_ERROR = "Expected calibration error of the val split: how far confidence is from accuracy."
 
@@ -20,23 +25,11 @@ def training(results: RunResults) -> Content | None:
     def curve(name: str, number: int, smooth: bool = False) -> Curve:
         return Curve(name, results.curve(name), series(number), smooth)
 
+    loss = [curve("train/loss", 0, smooth=True), curve("val/loss", 1)]
+    rate = [curve("train/learning_rate", 2)]
     pictures = [
-        plots.curves(
-            "loss",
-            "cross-entropy",
-            "nats a review",
-            [curve("train/loss", 0, smooth=True), curve("val/loss", 1)],
-            "Loss of the batches that were trained on, and of the val split. Of two labels, a"
-            " guess costs 0.69.",
-            mark,
-        ),
-        plots.curves(
-            "rate",
-            "train/learning_rate",
-            "",
-            [curve("train/learning_rate", 2)],
-            "Of the last layer: a layer below has less where model.layer_decay is below 1.",
-        ),
+        plots.curves("loss", "cross-entropy", "nats a review", loss, _OF_LOSS, mark),
+        plots.curves("rate", "train/learning_rate", "", rate, _OF_RATE),
     ]
     # A single validation is no curve.
     if len(results.curve(results.metric)) > 1:

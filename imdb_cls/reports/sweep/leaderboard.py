@@ -108,6 +108,11 @@ class Leaderboard:
         }
 
     @property
+    def trials(self) -> list[TrialResult]:
+        """All trials in the order of their rows."""
+        return [trial for row in self.rows for trial in row.trials]
+
+    @property
     def test_metric(self) -> str:
         """The metric of the sweep, on the test split."""
         return self.results.metric.replace("val/", "test/", 1)
@@ -123,7 +128,7 @@ class Leaderboard:
         if self.results.metric in row.metrics:
             return str(row.metrics[self.results.metric])
         reached = [trial.best for trial in row.trials if trial.best is not None]
-        best = (min if self.results.lower_is_better else max)(reached, default=None)
+        best = min(reached, key=self._rank, default=None)
         return "" if best is None else f"{best:.4f} so far"
 
     def test_value(self, row: Row) -> str:

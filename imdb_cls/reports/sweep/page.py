@@ -112,7 +112,6 @@ def _board(board: Leaderboard) -> Table[Row]:
 def _trials(board: Leaderboard) -> Table[TrialResult]:
     results = board.results
     metrics = dict.fromkeys((results.metric, "val/loss", board.test_metric, "test/loss"))
-    trials = [trial for row in board.rows for trial in row.trials]
     columns: list[Column[TrialResult]] = [
         Column("trial", lambda trial: trial.name, "words", link=_link),
         *(_metric(name) for name in metrics),
@@ -120,7 +119,7 @@ def _trials(board: Leaderboard) -> Table[TrialResult]:
         *_SPENT,
         Column("status", lambda trial: trial.status + ", rehearsed" * trial.rehearsed, "words"),
     ]
-    return Table(trials, columns)
+    return Table(board.trials, columns)
 
 
 def _metric(name: str) -> Column[TrialResult]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from statistics import fmean
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -75,8 +76,7 @@ def _means(axes: Axes, axis: Scale, reached: list[tuple[TrialResult, float]]) ->
     width = min(0.06, 0.3 / len(axis.values)) if axis.kind == "words" else 0.035
     for x, values in by_place.items():
         if len(values) > 1:
-            mean = math.fsum(values) / len(values)
-            axes.plot([x - width, x + width], [mean, mean], color=INK, linewidth=1.6)
+            axes.plot([x - width, x + width], [fmean(values)] * 2, color=INK, linewidth=1.6)
 
 
 def parallel(results: SweepResults) -> Markup:
@@ -87,11 +87,9 @@ def parallel(results: SweepResults) -> Markup:
     if len(keys) < 2:
         return Markup()
     scales = [scale(key, [trial.differs[key] for trial, _ in reached]) for key in keys]
-    values = [best for _, best in reached]
+    values = sorted((best for _, best in reached), reverse=results.lower_is_better)
     last = scale(results.metric, values)
-    worst, best = min(values), max(values)
-    if results.lower_is_better:
-        worst, best = best, worst
+    worst, best = values[0], values[-1]
 
     def share(value: float) -> float:
         """0 for the worst value, 1 for the best."""
@@ -99,12 +97,8 @@ def parallel(results: SweepResults) -> Markup:
 
     # The best are drawn last, on top of the others.
     reached.sort(key=lambda pair: share(pair[1]))
-    plot = Plot(
-        "parallel",
-        max(8.0, 1.5 * (len(scales) + 1)),
-        3.3,
-        f"{results.metric} of all trials by all parameters",
-    )
+    width = max(8.0, 1.5 * (len(scales) + 1))
+    plot = Plot("parallel", width, 3.3, f"{results.metric} of all trials by all parameters")
     with plot.drawn() as axes:
         for number, (trial, value) in enumerate(reached):
             ys = [s.place(trial.differs[s.key]) + _aside(number, s) for s in scales]
@@ -139,15 +133,12 @@ def _colour_bar(axes: Axes, x: float, worst: float, best: float) -> None:
 
 def curves(rows: list[Row], metric: str) -> Markup:
     """A metric by step, of all trials: the best rows in colour and on top."""
-    shown = [
-        (
-            series(place) if place < HIGHLIGHTED else FAINT,
-            logged(curves_of(Run(trial.path)), metric),
-        )
-        for place, row in reversed(list(enumerate(rows)))
-        for trial in row.trials
-        if trial.path and trial.status != "damaged"
-    ]
+    shown = []
+    for place, row in reversed(list(enumerate(rows))):
+        colour = series(place) if place < HIGHLIGHTED else FAINT
+        for trial in row.trials:
+            if trial.path and trial.status != "damaged":
+                shown.append((colour, logged(curves_of(Run(trial.path)), metric)))
     if not any(points for _, points in shown):
         return Markup()
     plot = Plot(f"curve-{metric.replace('/', '-')}", *SMALL, f"{metric} by step")
