@@ -5,20 +5,24 @@ from typing import Any
 from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
 from imdb_cls.runs.overrides import Overrides, Value, comparable
 
-_LEFT_OUT = (*WITHOUT_EFFECT, "hydra")
+_LEFT_OUT = tuple(f"{key}." for key in (*WITHOUT_EFFECT, "hydra"))
 # These keys follow from the name of the weights or of the reviews.
 _FOLLOW = ("sha256", "revision")
 
 
-def effective(config: dict[str, Any]) -> Overrides:
-    """The keys of a config.yaml that can change a result, with their values. Hashes of what
-    another key names are left out."""
-    return {
-        key: value
-        for key, value in _flat(config).items()
-        if not key.endswith(_FOLLOW)
-        and not any(key == group or key.startswith(f"{group}.") for group in _LEFT_OUT)
-    }
+def effective(config: dict[str, Any], group: str = "") -> Overrides:
+    """The keys of a config.yaml, or of a `group` of it, that can change a result, with their
+    values. Hashes of what another key names are left out."""
+    found: Overrides = {}
+    for name, value in config.items():
+        key = group + name
+        if f"{key}.".startswith(_LEFT_OUT):
+            continue
+        if isinstance(value, dict):
+            found |= effective(value, f"{key}.")
+        elif not key.endswith(_FOLLOW):
+            found[key] = str(value) if isinstance(value, list) else value
+    return found
 
 
 def from_defaults(config: dict[str, Any]) -> list[tuple[str, Value, Value]]:
@@ -48,13 +52,3 @@ def _defaults() -> dict[str, Any]:
     finally:
         instance.hydra = running
     return dict(composed)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Overrides:
-    found: Overrides = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = str(value) if isinstance(value, list) else value
-    return found

@@ -15,7 +15,6 @@ from imdb_cls.reports.formats import with_interval
 from imdb_cls.reports.page import Column, Table, setting_column
 from imdb_cls.reports.run import plots
 from imdb_cls.reports.run.parts import by_confidence
-from imdb_cls.reports.run.plots import Curve
 from imdb_cls.reports.run.provenance import cost
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.results import read as read_run
@@ -157,7 +156,8 @@ def _curves(runs: list[Compared], metric: str) -> Plot | None:
     curves = []
     for number, run in enumerate(runs):
         points = run.results.curve(metric)
-        curves.append(Curve(run.name, smoothed(points) if of_batches else points, series(number)))
+        points = smoothed(points) if of_batches else points
+        curves.append(plots.Curve(run.name, points, series(number)))
     # A single validation is no curve.
     if max(len(curve.points) for curve in curves) < 2:
         return None

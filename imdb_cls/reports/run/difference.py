@@ -1,7 +1,6 @@
 """Is the difference real? The run against the baseline, review by review, and the original."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,13 +78,16 @@ def difference(results: RunResults) -> Content | None:
     """None if nothing was scored."""
     if not results.scores or results.scored is None:
         return None
-    found = against_baseline(results)
-    return {
-        "sentence": _sentence(found) if found else "",
-        "disagreed": found.disagreed if found else 0,
-        "counts": _counts(found) if found else None,
-        "original": _against_original(results),
-    }
+    content: Content = {"sentence": "", "original": _against_original(results)}
+    if found := against_baseline(results):
+        rows = [
+            ("run right", f"{found.both:,}", f"{found.first_only:,}"),
+            ("run wrong", f"{found.second_only:,}", f"{found.neither:,}"),
+        ]
+        content["sentence"] = _sentence(found)
+        content["counts"] = Table(rows, text_columns("", "baseline right", "baseline wrong"))
+        content["disagreed"] = found.disagreed
+    return content
 
 
 def against_baseline(results: RunResults) -> Paired | None:
@@ -105,14 +107,6 @@ def _sentence(found: Paired) -> str:
         f"The run is {said}: {points(found.difference)} of accuracy,"
         f" 95 % interval {low} to {high}, {p_value(found.p)}."
     )
-
-
-def _counts(found: Paired) -> Table[Sequence[str]]:
-    rows = [
-        ("run right", f"{found.both:,}", f"{found.first_only:,}"),
-        ("run wrong", f"{found.second_only:,}", f"{found.neither:,}"),
-    ]
-    return Table(rows, text_columns("", "baseline right", "baseline wrong"))
 
 
 def _against_original(results: RunResults) -> str:

@@ -34,11 +34,8 @@ def failures(results: RunResults) -> Content | None:
 
 def _shares(counts: list[int]) -> list[tuple[str, str, int]]:
     """Each count as text, its share of the sum as text, and that share in whole per cent."""
-    shares = [n / (sum(counts) or 1) for n in counts]
-    return [
-        (f"{n:,}", percent(share), round(100 * share))
-        for n, share in zip(counts, shares, strict=True)
-    ]
+    whole = sum(counts) or 1
+    return [(f"{n:,}", percent(n / whole), round(100 * (n / whole))) for n in counts]
 
 
 def _mistakes(counts: list[list[int]]) -> str:

@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from imdb_cls.reports.curves import Points, draw, name_steps, smoothed
+from imdb_cls.reports.curves import Points, draw, name_steps
 from imdb_cls.reports.run.parts import Bin, Part, ece
-from imdb_cls.reports.svg import FAINT, INK, SMALL, Plot, series
+from imdb_cls.reports.svg import INK, SMALL, Plot, series
 from imdb_cls.runs.predictions import Interval
 
 _MOST_POINTS = 300
@@ -34,8 +34,9 @@ class Curve:
     label: str
     points: Points
     colour: str
-    smooth: bool = False
-    """Whether its raw values are drawn faintly behind their moving average."""
+    width: float = 1.4
+    marker: float = 4
+    """The size of its points, which are marked if they are few; 0: they never are."""
 
 
 def dots(shown: list[Dot], caption: str) -> Plot | None:
@@ -50,13 +51,12 @@ def dots(shown: list[Dot], caption: str) -> Plot | None:
             axes.plot([dot.value], [row], "o", color=dot.colour, markersize=6)
         names = [dot.name for dot in reversed(shown)]
         axes.set_yticks(range(len(shown)), names, parse_math=False)
-        axes.set_ylim(-0.6, len(shown) - 0.4)
+        axes.set(ylim=(-0.6, len(shown) - 0.4), xlabel="accuracy")
         axes.grid(axis="y", visible=False)
         axes.grid(axis="x", visible=True)
         axes.tick_params(axis="y", length=0)
         _percent(axes.xaxis)
         axes.margins(x=0.12)
-        axes.set_xlabel("accuracy")
     return plot
 
 
@@ -73,10 +73,11 @@ def curves(
         if mark is not None:
             axes.axvline(mark, **_DASHED)
         for curve in shown:
-            plot.legend += _curve(axes, curve)
+            style = {"markersize": curve.marker, "color": curve.colour, "linewidth": curve.width}
+            draw(axes, curve.points, _MOST_POINTS, **style)
+            plot.legend.append((curve.label, curve.colour))
         name_steps(axes)
-        axes.set_ylabel(f"{label} ({unit})" if unit else label)
-        axes.set_xlim(left=0)
+        axes.set(ylabel=f"{label} ({unit})" if unit else label, xlim=(0, None))
         axes.yaxis.set_major_locator(_ticks())
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}")
     if mark is not None:
@@ -84,17 +85,6 @@ def curves(
     elif len(plot.legend) == 1:
         plot.legend.clear()  # the axis names the only curve
     return plot
-
-
-def _curve(axes: Axes, curve: Curve) -> list[tuple[str, str]]:
-    """Draws a curve, and gives its entries of the legend."""
-    label, points, colour = curve.label, curve.points, curve.colour
-    if not curve.smooth:
-        draw(axes, points, _MOST_POINTS, color=colour, linewidth=1.4, markersize=4)
-        return [(label, colour)]
-    draw(axes, points, _MOST_POINTS, color=FAINT, linewidth=1)
-    draw(axes, smoothed(points), _MOST_POINTS, color=colour, linewidth=1.6)
-    return [(f"{label}, raw", FAINT), (f"{label}, moving average", colour)]
 
 
 def parts(name: str, label: str, shown: list[Part], caption: str) -> Plot | None:
@@ -111,9 +101,7 @@ def parts(name: str, label: str, shown: list[Part], caption: str) -> Plot | None
             axes.plot([place], [part.accuracy], "o", color=series(0), markersize=6)
         names = [f"{part.name}\nn={part.n:,}" for part in shown]
         axes.set_xticks(range(len(shown)), names, fontsize=7.5)
-        axes.set_xlim(-0.6, len(shown) - 0.4)
-        axes.set_xlabel(label)
-        axes.set_ylabel("accuracy")
+        axes.set(xlim=(-0.6, len(shown) - 0.4), xlabel=label, ylabel="accuracy")
         _percent(axes.yaxis)
     return plot
 
@@ -135,8 +123,7 @@ def reliability(shown: list[tuple[str, list[Bin]]], caption: str, whiskers: bool
             ys = [part.accuracy for part in found]
             axes.plot(xs, ys, color=series(number), linewidth=1.2, marker="o", markersize=4)
         _confidence(axes)
-        axes.set_ylim(bottom, 1.02)
-        axes.set_ylabel("accuracy")
+        axes.set(ylim=(bottom, 1.02), ylabel="accuracy")
         _percent(axes.yaxis, 0.1)
     return plot
 
@@ -165,8 +152,7 @@ def _legend(shown: list[tuple[str, list[Bin]]]) -> list[tuple[str, str]]:
 
 
 def _confidence(axes: Axes) -> None:
-    axes.set_xlim(0.49, 1.01)
-    axes.set_xlabel("confidence: probability of the predicted label")
+    axes.set(xlim=(0.49, 1.01), xlabel="confidence: probability of the predicted label")
     _percent(axes.xaxis, 0.1)
 
 

@@ -28,7 +28,8 @@ def provenance(results: RunResults) -> Content:
 
 def _facts(results: RunResults) -> list[tuple[str, str]]:
     """Names and values, in the order of a reader's questions; empty if they are not known."""
-    info = results.info
+    info, job = results.info, results.info.job
+    billed, hourly = (job.seconds_billed, job.price_per_hour) if job else (None, None)
     return [
         *(_resolved(info.resolved) if info.resolved else []),
         ("device", info.device or ""),
@@ -37,7 +38,12 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("started", moment(info.started)),
         ("finished", moment(info.finished)),
         ("took", results.took),
-        *_job(info),
+        ("backend", info.backend or "local"),
+        ("job", info.job_name or ""),
+        ("instance", job.instance_type if job else ""),
+        ("billed", "" if billed is None else duration(billed)),
+        ("saved by spot", dollars(info.saved_usd) if job else ""),
+        ("price", "" if hourly is None else f"${hourly:g} an hour"),
         ("cost", cost(info)),
         ("sweep", info.sweep or ""),
         ("git commit", info.git_commit or ""),
@@ -59,18 +65,6 @@ def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
         ("weights revision", resolved.revision or ""),
         ("SHA-256 of the weights", resolved.weights_sha256),
     ]
-
-
-def _job(info: RunInfo) -> list[tuple[str, str]]:
-    found = [("backend", info.backend or "local"), ("job", info.job_name or "")]
-    if job := info.job:
-        found += [
-            ("instance", job.instance_type),
-            ("billed", "" if job.seconds_billed is None else duration(job.seconds_billed)),
-            ("saved by spot", dollars(info.saved_usd)),
-            ("price", "" if job.price_per_hour is None else f"${job.price_per_hour:g} an hour"),
-        ]
-    return found
 
 
 def cost(info: RunInfo) -> str:

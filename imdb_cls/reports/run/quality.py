@@ -60,9 +60,8 @@ def quality(results: RunResults) -> Content | None:
 
 def _own(results: RunResults) -> Scores:
     values = {name: float(results.scores[name]) for name in SCALARS if name in results.scores}
-    known = results.intervals
-    if not known and (ends := results.scores.get("accuracy_ci95")):
-        known = {"accuracy": (float(ends[0]), float(ends[1]))}
+    ends = results.scores.get("accuracy_ci95")
+    known = results.intervals or ({"accuracy": (ends[0], ends[1])} if ends else {})
     return Scores("this run", values, known)
 
 

@@ -11,13 +11,11 @@ from imdb_cls.data.splits import Split, Splits
 from imdb_cls.errors import UserError, one_line
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model import contents
-from imdb_cls.model.contents import Contents
 from imdb_cls.model.open import settings_of
 from imdb_cls.names import lower_is_better
 from imdb_cls.reports.curves import logged
 from imdb_cls.reports.formats import duration
-from imdb_cls.reports.run import baseline as baselines
-from imdb_cls.reports.run.baseline import Baseline
+from imdb_cls.reports.run.baseline import Baseline, baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.runs import predictions
 from imdb_cls.runs.info import RunInfo
@@ -29,7 +27,7 @@ from imdb_cls.typed import read_object
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunResults(Contents):
+class RunResults(contents.Contents):
     """A run, and the reviews that its model was scored on: those of test, or what evaluate was
     given."""
 
@@ -39,7 +37,6 @@ class RunResults(Contents):
     """config.yaml, without Hydra's part."""
     scores: dict[str, Any]
     """The metrics of the scored reviews."""
-    cache: Path
     splits: Splits | None = None
     reviews: Split | None = None
     """The texts of `scored`."""
@@ -91,7 +88,7 @@ class RunResults(Contents):
         """What was trained on the run's train reviews, or why there is none."""
         if self.splits is None or self.reviews is None:
             return self.no_reviews
-        return baselines.baseline(self.splits, self.reviews, self.cache)
+        return baseline(self.splits, self.reviews, cache_of(self.run.config()))
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
@@ -120,7 +117,6 @@ def read(run: Run) -> RunResults:
         info=run.info(),
         config=dict(OmegaConf.to_container(run.raw_config())),  # type: ignore[arg-type]
         scores=found.metrics.get("test") or {},
-        cache=cache_of(run.config()),
     )
 
 
@@ -143,7 +139,7 @@ def with_reviews(
     scored: those of test if none are given."""
     no_reviews = ""
     try:
-        splits = splits or splits_of(results.run, results.cache)
+        splits = splits or splits_of(results.run)
         reviews = splits.test if reviews is None else reviews
     except UserError as error:
         no_reviews = one_line(error)

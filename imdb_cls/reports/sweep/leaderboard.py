@@ -98,14 +98,9 @@ class Leaderboard:
             by_recipe.setdefault(trial.recipe, []).append(trial)
         rows = map(Row, by_recipe.values())
         self.rows = sorted(rows, key=lambda row: self._rank(row.mean(results.metric)))
-
-    @cached_property
-    def keys(self) -> dict[str, str]:
-        """The keys in which rows differ, with their short names."""
-        names = self.results.names
-        return {
-            k: names[k] for k in self.results.keys if any(k in row.differs for row in self.rows)
-        }
+        differing = {key for row in self.rows for key in row.differs}
+        # The keys in which rows differ, with their short names.
+        self.keys = {key: name for key, name in results.names.items() if key in differing}
 
     @property
     def trials(self) -> list[TrialResult]:

@@ -107,8 +107,7 @@ def parallel(results: SweepResults) -> Markup:
         for x, axis in enumerate([*scales, last]):
             _upright(axes, x, axis, results.names.get(axis.key, axis.key))
         _colour_bar(axes, len(scales) + 0.42, worst, best)
-        axes.set_xlim(-0.15, len(scales) + 0.82)
-        axes.set_ylim(-0.02, 1.02)
+        axes.set(xlim=(-0.15, len(scales) + 0.82), ylim=(-0.02, 1.02))
         axes.set_axis_off()
     return plot.svg
 
@@ -157,8 +156,7 @@ def importances(shares: dict[str, float]) -> Markup:
     with plot.drawn() as axes:
         axes.barh(range(len(names)), [shares[name] for name in names], color=series(0), height=0.6)
         axes.set_yticks(range(len(names)), names, parse_math=False)
-        axes.set_xlabel("share of the variance that it explains")
-        axes.set_xlim(0, 1)
+        axes.set(xlabel="share of the variance that it explains", xlim=(0, 1))
         axes.grid(visible=False)
     return plot.svg
 
