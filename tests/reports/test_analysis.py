@@ -227,8 +227,9 @@ def test_the_baseline_is_trained_once(
 
 
 def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> None:
-    assert results.texts is not None
-    texts = [max(results.texts, key=len), min(results.texts, key=len)]
+    assert results.reviews is not None
+    texts = sorted(results.reviews.texts(), key=len)
+    texts = [texts[-1], texts[0]]
     for text, found in zip(
         texts, attribute(texts, results.run.model_dir, results.tokenizer), strict=True
     ):
@@ -246,10 +247,11 @@ def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> 
 def test_a_cpu_explains_no_more_than_one_waits_for(
     results: RunResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert results.texts is not None
+    assert results.reviews is not None
+    texts = results.reviews.texts()[:4]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(attribution, "_BUDGET", 0.0)
-    found = attribute(results.texts[:4], results.run.model_dir, results.tokenizer)
+    found = attribute(texts, results.run.model_dir, results.tokenizer)
     assert [explained is not None for explained in found] == [True, True, False, False]
 
 

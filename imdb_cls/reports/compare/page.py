@@ -9,13 +9,12 @@ from urllib.parse import quote
 
 from imdb_cls.reports import page
 from imdb_cls.reports.compare.significance import pairwise
-from imdb_cls.reports.configs import effective
 from imdb_cls.reports.curves import smoothed
 from imdb_cls.reports.formats import with_interval
 from imdb_cls.reports.page import Column, Table, setting_column
 from imdb_cls.reports.run import plots
 from imdb_cls.reports.run.parts import by_confidence
-from imdb_cls.reports.run.provenance import cost
+from imdb_cls.reports.run.provenance import cost, effective
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.results import read as read_run
 from imdb_cls.reports.svg import Plot, series
@@ -43,7 +42,7 @@ class Compared:
 def write(paths: list[Path], output: Path) -> Path:
     """Writes the page, whole or not at all. Raises UserError if one of the paths is no run."""
     runs, keys = read(paths)
-    groups = tested_alike(runs)
+    groups = groups_of(runs)
     # What chose the checkpoint of the first run.
     metric = runs[0].results.metric
     pictures = [_curves(runs, name) for name in dict.fromkeys(("train/loss", "val/loss", metric))]
@@ -84,7 +83,7 @@ def _names(runs: list[RunResults]) -> list[str]:
     return ["/".join(path) for path in paths]
 
 
-def tested_alike(runs: list[Compared]) -> list[dict[str, Bools]]:
+def groups_of(runs: list[Compared]) -> list[dict[str, Bools]]:
     """The tested runs, grouped by their test reviews. A group tells for each run, by its name,
     whether its labels are right: [reviews]."""
     found: dict[tuple[bytes, bytes], dict[str, Bools]] = {}
@@ -153,14 +152,13 @@ def _accuracy(runs: list[Compared]) -> Plot | None:
 def _curves(runs: list[Compared], metric: str) -> Plot | None:
     """A metric of all runs by step, smoothed if it is of single batches."""
     of_batches = metric.startswith("train/")
-    curves = []
-    for number, run in enumerate(runs):
-        points = run.results.curve(metric)
-        points = smoothed(points) if of_batches else points
-        curves.append(plots.Curve(run.name, points, series(number)))
+    points = [run.results.curve(metric) for run in runs]
+    if of_batches:
+        points = [*map(smoothed, points)]
     # A single validation is no curve.
-    if max(len(curve.points) for curve in curves) < 2:
+    if max(map(len, points)) < 2:
         return None
+    curves = [plots.Curve(run.name, points[n], series(n)) for n, run in enumerate(runs)]
     unit = "nats a review" if metric.endswith("/loss") else "share"
     said = "moving average" if of_batches else "of the val split"
     name = metric.replace("/", "-")

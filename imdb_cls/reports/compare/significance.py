@@ -2,6 +2,7 @@
 
 import itertools
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from imdb_cls.runs.predictions import Bools
 
 # Nobody reads more pairs.
 _MOST = 45
-_COLUMNS = [
+_COLUMNS: list[Column[Any]] = [
     *text_columns("pair", "difference in accuracy (points)", "only one right", "p", "p, Holm"),
     Column("", itemgetter(5), "words"),
 ]

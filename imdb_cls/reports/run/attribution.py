@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,14 +104,9 @@ def _integrated(
     padding[0, 0], padding[0, -1] = given[0, 0], given[0, -1]
     with torch.no_grad():
         log_odds, reference = float(forward(given)), float(forward(padding))
+    integrate = partial(gradients.attribute, given, padding, return_convergence_delta=True)
     for steps in _STEPS:
-        values, delta = gradients.attribute(
-            given,
-            padding,
-            n_steps=steps,
-            internal_batch_size=_AT_ONCE,
-            return_convergence_delta=True,
-        )
+        values, delta = integrate(n_steps=steps, internal_batch_size=_AT_ONCE)
         if abs(float(delta)) <= _TOLERANCE * max(abs(log_odds - reference), 1.0):
             break
     by_token = values[0].sum(-1).double().tolist()

@@ -66,12 +66,11 @@ def paired(first: Bools, second: Bools) -> Paired:
 def holm(p_values: list[float]) -> list[float]:
     """The p-values of several tests, adjusted so that the chance of any false finding among them
     stays what it says (Holm 1979)."""
-    order = sorted(range(len(p_values)), key=lambda number: p_values[number])
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, number in enumerate(order):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[number]))
-        adjusted[number] = highest
-    return adjusted
+    order = np.argsort(p_values, kind="stable")
+    times = np.arange(len(p_values), 0, -1)
+    adjusted = np.empty(len(p_values))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, times * np.sort(p_values)))
+    return [float(p) for p in adjusted]
 
 
 def difference(results: RunResults) -> Content | None:

@@ -35,14 +35,15 @@ class Pool:
 
 def examples(results: RunResults) -> Content:
     """The texts of reviews to look at; or `why_not`, if there are none."""
-    if results.scored is None or results.texts is None:
+    if results.scored is None or results.reviews is None:
         return {"why_not": results.no_reviews or "nothing was scored"}
+    texts = results.reviews.texts()
     try:
-        pools = _pools(results, results.scored, results.texts)
+        pools = _pools(results, results.scored, texts)
         sure = np.abs(results.scored.log_odds)
         wrong = np.flatnonzero(~results.scored.correct)
         mistakes = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
-        found, no_words = _attributions(results, [results.texts[row] for row in mistakes])
+        found, no_words = _attributions(results, [texts[row] for row in mistakes])
         shown = [_example(results, pools[0], *pair) for pair in zip(mistakes, found, strict=True)]
         doubted, summary = _suspects(results, pools, mistakes)
     except (UserError, OSError, KeyError) as error:
@@ -58,14 +59,13 @@ def examples(results: RunResults) -> Content:
 
 def _pools(results: RunResults, scored: Predictions, texts: list[str]) -> list[Pool]:
     """The scored reviews of a run, and behind them those of val, if they are at hand."""
-    baseline = None if isinstance(results.baseline, str) else results.baseline
-    if results.evaluation is not None:
-        return [Pool("evaluated", scored, baseline and baseline.probability, texts)]
-    pools = [Pool("test", scored, baseline and baseline.probability, texts)]
-    val, splits = results.val, results.splits
-    if val is not None and splits is not None and val.is_of(splits.val):
-        probability = baseline and baseline.val_probability
-        pools.append(Pool("val", val, probability, splits.val.texts()))
+    baseline: tuple[Floats | None, Floats | None] = (None, None)
+    if not isinstance(results.baseline, str):
+        baseline = results.baseline.probability, results.baseline.val_probability
+    own, val, splits = results.evaluation is None, results.val, results.splits
+    pools = [Pool("test" if own else "evaluated", scored, baseline[0], texts)]
+    if own and val is not None and splits is not None and val.is_of(splits.val):
+        pools.append(Pool("val", val, baseline[1], splits.val.texts()))
     return pools
 
 
@@ -87,19 +87,9 @@ def _attributions(results: RunResults, texts: list[str]) -> tuple[list[Attributi
     )
 
 
-def _example(
-    results: RunResults,
-    pool: Pool,
-    row: int,
-    attribution: Attribution | None = None,
-    above: int | None = None,
-) -> Content:
-    """A review and what is known of it.
-
-    Args:
-        attribution: colours its words, and names those that speak most for the predicted label.
-        above: the place in the list of mistakes where its text stands already.
-    """
+def _example(results: RunResults, pool: Pool, row: int, attribution: Attribution | None) -> Content:
+    """A review and what is known of it. The attribution colours its words, and names those that
+    speak most for the predicted label."""
     text, network = pool.texts[row], pool.network
     words, exactness = [], ""
     if attribution:
@@ -121,8 +111,8 @@ def _example(
         "length": f"{network.tokens[row]:,} tokens" + ", truncated" * bool(network.truncated[row]),
         "words": words,
         "exactness": exactness,
-        "text": [] if above else spans(text, results.tokenizer, attribution),
-        "above": above,
+        "text": spans(text, results.tokenizer, attribution),
+        "above": None,
     }
 
 
@@ -140,9 +130,13 @@ def _suspects(
         return [], f"Label errors were not looked for: {found}."
     shown = []
     for pool, row in found[:_SUSPECTS]:
-        above = mistakes.index(row) + 1 if pool is pools[0] and row in mistakes else None
-        baseline = "" if pool.baseline is None else _predicted(float(pool.baseline[row]))
-        shown.append(_example(results, pool, row, above=above) | {"baseline": baseline})
+        example = _example(results, pool, row, None)
+        if pool.baseline is not None:
+            example["baseline"] = _predicted(float(pool.baseline[row]))
+        if pool is pools[0] and row in mistakes:
+            # Where its text stands already.
+            example["above"] = mistakes.index(row) + 1
+        shown.append(example)
     by = "the network" + " and the baseline, averaged" * (pools[0].baseline is not None)
     where = " and ".join(f"{len(pool.network):,} {pool.split}" for pool in pools)
     share = percent(len(found) / sum(len(pool.network) for pool in pools))
@@ -165,11 +159,7 @@ def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
     label = np.concatenate([pool.network.label for pool in pools])
     if len(np.unique(label)) < 2:
         return "it takes reviews of both labels"
-    ranked = find_label_issues(
-        label,
-        np.stack([1 - probability, probability], axis=1),
-        return_indices_ranked_by="self_confidence",
-        n_jobs=1,
-    )
+    both = np.stack([1 - probability, probability], axis=1)
+    ranked = find_label_issues(label, both, return_indices_ranked_by="self_confidence", n_jobs=1)
     reviews = [(pool, row) for pool in pools for row in range(len(pool.network))]
     return [reviews[number] for number in ranked]

@@ -51,7 +51,7 @@ def _mistakes(counts: list[list[int]]) -> str:
     )
 
 
-def _parts(scored: Predictions, max_length: int) -> list[Plot]:
+def _parts(scored: Predictions, max_length: int) -> list[Plot | None]:
     of_lengths = (
         "Share of right labels in parts of about equal size, by length in tokens; a line is the"
         " 95 % interval."
@@ -60,11 +60,10 @@ def _parts(scored: Predictions, max_length: int) -> list[Plot]:
         f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
         " of which only the beginning and the end were read; a line is the 95 % interval."
     )
-    pictures = (
+    return [
         plots.parts("by-length", "review length (tokens)", by_length(scored), of_lengths),
         plots.parts("by-truncation", "review", by_truncation(scored), of_truncation),
-    )
-    return [picture for picture in pictures if picture]
+    ]
 
 
 def _calibration(temperature: float | None, scored: Predictions) -> Content:

@@ -14,6 +14,8 @@ from imdb_cls.reports.svg import INK, SMALL, Plot, series
 from imdb_cls.runs.predictions import Interval
 
 _MOST_POINTS = 300
+# What the ticks of an axis may be apart, times a power of ten.
+_TICKS = [1, 2, 2.5, 5, 10]
 _DASHED: dict[str, Any] = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
 
 
@@ -73,12 +75,12 @@ def curves(
         if mark is not None:
             axes.axvline(mark, **_DASHED)
         for curve in shown:
-            style = {"markersize": curve.marker, "color": curve.colour, "linewidth": curve.width}
-            draw(axes, curve.points, _MOST_POINTS, **style)
+            style: Any = {"color": curve.colour, "linewidth": curve.width}
+            draw(axes, curve.points, _MOST_POINTS, curve.marker, **style)
             plot.legend.append((curve.label, curve.colour))
         name_steps(axes)
         axes.set(ylabel=f"{label} ({unit})" if unit else label, xlim=(0, None))
-        axes.yaxis.set_major_locator(_ticks())
+        axes.yaxis.set_major_locator(MaxNLocator(5, steps=_TICKS))
         axes.yaxis.set_major_formatter(lambda value, place: f"{value:.3g}")
     if mark is not None:
         plot.legend.append(("chosen checkpoint", INK))
@@ -158,7 +160,7 @@ def _confidence(axes: Axes) -> None:
 
 def _percent(axis: Axis, every: float | None = None) -> None:
     """Sets ticks in per cent, one `every` so much, with as many decimals as tell them apart."""
-    axis.set_major_locator(MultipleLocator(every) if every else _ticks())
+    axis.set_major_locator(MultipleLocator(every) if every else MaxNLocator(5, steps=_TICKS))
 
     def written(value: float, place: float) -> str:
         ticks = axis.get_majorticklocs()
@@ -166,7 +168,3 @@ def _percent(axis: Axis, every: float | None = None) -> None:
         return f"{100 * value:.{0 if step > 0.99 else 1}f} %"
 
     axis.set_major_formatter(written)
-
-
-def _ticks() -> MaxNLocator:
-    return MaxNLocator(5, steps=[1, 2, 2.5, 5, 10])

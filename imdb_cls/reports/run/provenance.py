@@ -4,18 +4,29 @@ import shlex
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
-from imdb_cls.reports.configs import from_defaults
+from imdb_cls.config import CONF_DIR
 from imdb_cls.reports.formats import dollars, duration, moment, percent, predict_command
 from imdb_cls.reports.page import Content, Table, text_columns
 from imdb_cls.reports.run.results import RunResults
+from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
 from imdb_cls.runs.info import Resolved, RunInfo
-from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.overrides import Overrides, comparable, shown
+
+_LEFT_OUT = tuple(f"{key}." for key in (*WITHOUT_EFFECT, "hydra"))
+# These keys follow from the name of the weights or of the reviews.
+_FOLLOW = ("sha256", "revision")
 
 
 def provenance(results: RunResults) -> Content:
     parts = [(name, duration(value)) for name, value in (results.info.parts or {}).items()]
-    differences = [(key, *map(shown, values)) for key, *values in from_defaults(results.config)]
+    defaults = effective(_defaults())
+    differences = [
+        (key, shown(value), shown(defaults[key]))
+        for key, value in effective(results.config).items()
+        if key in defaults and comparable(value) != comparable(defaults[key])
+    ]
     return {
         "facts": [(name, value) for name, value in _facts(results) if value],
         "parts": Table(parts, text_columns("part", "took")),
@@ -65,6 +76,37 @@ def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
         ("weights revision", resolved.revision or ""),
         ("SHA-256 of the weights", resolved.weights_sha256),
     ]
+
+
+def effective(config: dict[str, Any], group: str = "") -> Overrides:
+    """The keys of a config.yaml, or of a `group` of it, that can change a result, with their
+    values. Hashes of what another key names are left out."""
+    found: Overrides = {}
+    for name, value in config.items():
+        key = group + name
+        if f"{key}.".startswith(_LEFT_OUT):
+            continue
+        if isinstance(value, dict):
+            found |= effective(value, f"{key}.")
+        elif not key.endswith(_FOLLOW):
+            found[key] = str(value) if isinstance(value, list) else value
+    return found
+
+
+def _defaults() -> dict[str, Any]:
+    """The config of `python -m imdb_cls.train` without any words behind it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    # Only one Hydra can be initialized at a time, and at the end of a run one still is.
+    instance = GlobalHydra.instance()
+    running, instance.hydra = instance.hydra, None
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            composed: Any = OmegaConf.to_container(compose("train"), resolve=True)
+    finally:
+        instance.hydra = running
+    return dict(composed)
 
 
 def cost(info: RunInfo) -> str:

@@ -39,7 +39,7 @@ class RunResults(contents.Contents):
     """The metrics of the scored reviews."""
     splits: Splits | None = None
     reviews: Split | None = None
-    """The texts of `scored`."""
+    """Those of `scored`, in their order."""
     no_reviews: str = "its reviews were not read"
     """Why `splits` or `reviews` is None."""
     evaluation: str | None = None
@@ -94,11 +94,6 @@ class RunResults(contents.Contents):
     def intervals(self) -> dict[str, Interval]:
         """The 95 % intervals of `scores`; empty without predictions."""
         return intervals(self.scored) if self.scored else {}
-
-    @cached_property
-    def texts(self) -> list[str] | None:
-        """The texts of the scored reviews, in their order."""
-        return None if self.reviews is None else self.reviews.texts()
 
     @cached_property
     def tokenizer(self) -> HeadTailTokenizer:

@@ -36,7 +36,7 @@ def write_csv(board: Leaderboard, path: Path) -> None:
     with replacing(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("trial", "status", *keys, "seed", *_METRICS, *last))
-        for trial in board.trials:
+        for trial in (trial for row in board.rows for trial in row.trials):
             # As Hydra would read it again.
             exact = {
                 key: repr(value) if isinstance(value, float) else shown(value)

@@ -2,6 +2,7 @@
 
 import os
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -44,7 +45,7 @@ def write_page(board: Leaderboard, path: Path) -> None:
         "board": _board(board),
         "best": predict_command(best.path) if best and best.path else "",
         "test": str(test) if test else "",
-        "tested": sum(results.metric in row.metrics for row in board.rows),
+        "valued": sum(results.metric in row.metrics for row in board.rows),
         "by_parameter": [plot for plot in parameters if plot],
         "parallel": plots.parallel(results),
         "curves": [plot for plot in curves if plot],
@@ -94,22 +95,19 @@ def _board(board: Leaderboard) -> Table[Row]:
 def _trials(board: Leaderboard) -> Table[TrialResult]:
     results = board.results
     metrics = dict.fromkeys((results.metric, "val/loss", board.test_metric, "test/loss"))
+    trials = [trial for row in board.rows for trial in row.trials]
     columns: list[Column[TrialResult]] = [
         Column("trial", lambda trial: trial.name, "words", link=_link),
-        *(_metric(name) for name in metrics),
+        *(Column(m, partial(_metric, m), "test" * m.startswith("test/")) for m in metrics),
         *(setting_column(key, results.names[key]) for key in results.keys),
         *_SPENT,
         Column("status", lambda trial: trial.status + ", rehearsed" * trial.rehearsed, "words"),
     ]
-    return Table(board.trials, columns)
+    return Table(trials, columns)
 
 
-def _metric(name: str) -> Column[TrialResult]:
-    return Column(
-        name,
-        lambda trial: f"{trial.metrics[name]:.4f}" if name in trial.metrics else "",
-        "test" if name.startswith("test/") else "",
-    )
+def _metric(name: str, trial: TrialResult) -> str:
+    return f"{trial.metrics[name]:.4f}" if name in trial.metrics else ""
 
 
 def _link(trial: TrialResult) -> str | None:

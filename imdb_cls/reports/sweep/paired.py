@@ -43,11 +43,10 @@ def paired_test(board: Leaderboard) -> PairedTest | None:
         return None
     metric, (first, other) = board.results.metric, board.rows[:2]
     best, second = _by_seed(first, metric), _by_seed(other, metric)
-    seeds = [seed for seed in best if seed in second]
-    if len(seeds) < 2:
+    differences = [best[seed] - second[seed] for seed in best if seed in second]
+    if len(differences) < 2:
         return None
-    differences = [best[seed] - second[seed] for seed in seeds]
-    shared = (metric, first.label, other.label, len(seeds), fmean(differences))
+    shared = (metric, first.label, other.label, len(differences), fmean(differences))
     if max(differences) - min(differences) < _NO_SPREAD:
         return PairedTest(*shared)
     from scipy.stats import ttest_1samp

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
 from statistics import fmean
 
 from markupsafe import Markup
@@ -87,23 +88,18 @@ def parallel(results: SweepResults) -> Markup:
     if len(keys) < 2:
         return Markup()
     scales = [scale(key, [trial.differs[key] for trial, _ in reached]) for key in keys]
-    values = sorted((best for _, best in reached), reverse=results.lower_is_better)
-    last = scale(results.metric, values)
-    worst, best = values[0], values[-1]
-
-    def share(value: float) -> float:
-        """0 for the worst value, 1 for the best."""
-        return 1.0 if worst == best else (value - worst) / (best - worst)
-
+    last = scale(results.metric, [value for _, value in reached])
     # The best are drawn last, on top of the others.
-    reached.sort(key=lambda pair: share(pair[1]))
+    reached.sort(key=itemgetter(1), reverse=results.lower_is_better)
+    worst, best = reached[0][1], reached[-1][1]
     width = max(8.0, 1.5 * (len(scales) + 1))
     plot = Plot("parallel", width, 3.3, f"{results.metric} of all trials by all parameters")
     with plot.drawn() as axes:
         for number, (trial, value) in enumerate(reached):
             ys = [s.place(trial.differs[s.key]) + _aside(number, s) for s in scales]
             ys.append(last.place(value))
-            axes.plot(range(len(ys)), ys, color=level(share(value)), linewidth=1.3)
+            share = 1.0 if worst == best else (value - worst) / (best - worst)
+            axes.plot(range(len(ys)), ys, color=level(share), linewidth=1.3)
         for x, axis in enumerate([*scales, last]):
             _upright(axes, x, axis, results.names.get(axis.key, axis.key))
         _colour_bar(axes, len(scales) + 0.42, worst, best)
