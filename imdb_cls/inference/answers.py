@@ -32,13 +32,13 @@ def write(request: Request, logits: Logits, temperature: float) -> bytes:
 
 
 def answer(request: Request, logits: Logits) -> list[Any]:
-    """What transformers.pipeline("text-classification") gives for the same inputs and parameters.
-
-    Args:
-        logits: [texts, labels].
-    """
+    """What transformers.pipeline("text-classification") gives for the same inputs and parameters,
+    and for logits [texts, labels]."""
     asked = request.parameters
-    found = [_labels(row) for row in _scores(logits, asked.function).tolist()]
+    found = [
+        [{"label": label, "score": score} for label, score in zip(LABELS, scores, strict=True)]
+        for scores in _scores(logits, asked.function).tolist()
+    ]
     if asked.form == "all":
         return found
     for labels in found:
@@ -57,7 +57,3 @@ def _scores(logits: Logits, function: str) -> Logits:
         return probability(logits)
     positive = probability(logits[:, 1] - logits[:, 0])
     return np.stack([1 - positive, positive], axis=1)
-
-
-def _labels(scores: list[float]) -> list[dict[str, Any]]:
-    return [{"label": label, "score": score} for label, score in zip(LABELS, scores, strict=True)]

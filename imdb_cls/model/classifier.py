@@ -131,12 +131,9 @@ class SentimentClassifier(LightningModule):
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
-    """How far two answers to the same reviews are apart: the mean of KL(one, other) and
-    KL(other, one), averaged over the reviews (Liang et al. 2021, "R-Drop", equation 2).
-
-    Args:
-        one, other: logits [reviews, 2].
-    """
+    """How far two answers to the same reviews, logits [reviews, 2], are apart: the mean of
+    KL(one, other) and KL(other, one), averaged over the reviews (Liang et al. 2021, "R-Drop",
+    equation 2)."""
     first, second = one.log_softmax(-1), other.log_softmax(-1)
     return ((first.exp() - second.exp()) * (first - second)).sum(-1).mean() / 2
 

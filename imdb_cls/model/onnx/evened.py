@@ -26,13 +26,10 @@ _LEAST = 1e-3
 
 
 class _Even(nn.Module):
-    """A linear layer that divides its inputs by channel and by token.
-
-    Args:
-        sizes: [channels], the largest input of each.
-    """
+    """A linear layer that divides its inputs by channel and by token."""
 
     def __init__(self, linear: nn.Linear, sizes: Tensor) -> None:
+        """`sizes` are the largest inputs of the channels, [channels]."""
         super().__init__()
         with torch.no_grad():
             weights = linear.weight.abs().amax(0).clamp_min(1e-5)
@@ -50,38 +47,23 @@ class _Even(nn.Module):
 
 
 def evened(encoder: Encoder, sample: Iterable[Tensor]) -> Encoder:
-    """A copy that gives the same numbers.
-
-    Args:
-        sample: reviews [1, tokens] int64 that show how large inputs are.
-    """
+    """A copy that gives the same numbers. The reviews of `sample`, [1, tokens] int64, show how
+    large inputs are."""
     encoder = copy.deepcopy(encoder)
-    sizes = _sizes(encoder, sample)
-    for place, name, linear in _uneven(encoder):
-        setattr(place, name, _Even(linear, sizes[linear]))
-    return encoder
-
-
-def _uneven(encoder: Encoder) -> list[tuple[nn.Module, str, nn.Linear]]:
-    return [
-        (place, name, linear)
-        for place in encoder.layers.modules()
-        for name, linear in place.named_children()
-        if name in _UNEVEN and isinstance(linear, nn.Linear)
-    ]
-
-
-@torch.no_grad()
-def _sizes(encoder: Encoder, sample: Iterable[Tensor]) -> dict[nn.Module, Tensor]:
     sizes: dict[nn.Module, Tensor] = {}
 
     def look(linear: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         largest = inputs[0].abs().amax((0, 1))
-        sizes[linear] = torch.maximum(sizes[linear], largest) if linear in sizes else largest
+        sizes[linear] = torch.maximum(sizes.get(linear, largest), largest)
 
-    hooks = [linear.register_forward_pre_hook(look) for *_, linear in _uneven(encoder)]
-    for review in sample:
-        encoder(review)
-    for hook in hooks:
-        hook.remove()
-    return sizes
+    uneven = [(layer, name) for layer in encoder.layers for name in _UNEVEN]
+    for layer, name in uneven:
+        getattr(layer, name).register_forward_pre_hook(look)
+    with torch.no_grad():
+        for review in sample:
+            encoder(review)
+    # The layers that looked at their inputs are left behind.
+    for layer, name in uneven:
+        linear = getattr(layer, name)
+        setattr(layer, name, _Even(linear, sizes[linear]))
+    return encoder

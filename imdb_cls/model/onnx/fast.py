@@ -35,11 +35,7 @@ _SAMPLE = 64
 
 def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     """Makes the fast model of a run: in int8 if that labels val like the trained one, else in fp32.
-    Returns what metrics.json says of it.
-
-    Raises:
-        UserError: the model is damaged.
-    """
+    Returns what metrics.json says of it. Raises UserError if the model is damaged."""
     settings = settings_of(run)
     tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     tokens = tokenize(val, tokenizer, cache)
