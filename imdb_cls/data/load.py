@@ -18,12 +18,8 @@ _SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64(), "row": pa.int64()
 
 
 def load_splits(config: DataConfig, cache: Path) -> Splits:
-    """The splits that a config asks for.
-
-    Raises:
-        UserError: as sources.load and draw_splits do.
-        HubUnreachable: the reviews are on the Hub, which does not answer.
-    """
+    """The splits that a config asks for. Raises UserError as sources.load and draw_splits do, and
+    HubUnreachable if the reviews are on the Hub, which does not answer."""
     if config.splits:
         return read_splits(Path(config.splits))
     return draw_splits(sources.load(config, cache), config)

@@ -24,12 +24,9 @@ _NEVER_READ = ("unsupervised",)
 
 def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     """The reviews that data.source names: `train`, and `val` and `test` where the source has them.
-    Every part is memory-mapped, with the columns text and label (0 or 1).
-
-    Raises:
-        UserError: they are missing, damaged or not what they should be.
-        HubUnreachable: they are on the Hub, which does not answer.
-    """
+    Every part is memory-mapped, with the columns text and label (0 or 1). Raises UserError if they
+    are missing, damaged or not what they should be, and HubUnreachable if they are on the Hub,
+    which does not answer."""
     loaders = {"hub": _hub, "packaged": _packaged, "files": _files, "arrow": _arrow}
     return {**loaders, "acl_imdb": acl_imdb.load}[config.source](config, cache)
 

@@ -14,12 +14,8 @@ from imdb_cls.names import LABELS
 
 
 def write(request: Request, logits: Logits, temperature: float) -> bytes:
-    """The body of the answer, as JSON or CSV.
-
-    Args:
-        logits: [texts, labels], calibrated.
-        temperature: what they were divided by.
-    """
+    """The body of the answer, as JSON or CSV, by calibrated logits [texts, labels], which were
+    divided by `temperature`."""
     asked = request.parameters
     given = answer(request, logits if asked.calibrated else logits * temperature)
     if request.answer_type == contract.JSON:

@@ -23,14 +23,14 @@ class Batch:
     """This rank's part of the reviews of the whole step."""
 
     def to(self, device: torch.device) -> "Batch":
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
-        return self._moved(torch.Tensor.pin_memory)
+        return self.mapped(torch.Tensor.pin_memory)
 
-    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
-        mask = None if self.attention_mask is None else move(self.attention_mask)
-        return Batch(move(self.input_ids), mask, move(self.labels), self.share)
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        mask = None if self.attention_mask is None else change(self.attention_mask)
+        return Batch(change(self.input_ids), mask, change(self.labels), self.share)
 
 
 def pad(ids: TokenIds, labels: Rows, pad_id: int, share: float = 1.0) -> Batch:

@@ -58,12 +58,8 @@ def in_order(values: dict[str, Tensor], prefix: str = "") -> dict[str, float]:
 
 def compute_metrics(probability: Tensor, label: Tensor) -> dict[str, Any]:
     """All metrics of a split, with the 95 % interval of the accuracy and the confusion matrix
-    [[true negatives, false positives], [false negatives, true positives]].
-
-    Args:
-        probability: [n] float64, of POSITIVE.
-        label: [n] int64, 0 or 1.
-    """
+    [[true negatives, false positives], [false negatives, true positives]]. `probability` of
+    POSITIVE is [n] float64, `label` [n] int64, 0 or 1."""
     # Under DDP one process has all predictions: it does not wait for the others.
     metrics = scalar_metrics(sync_on_compute=False)
     metrics.update(probability, label)
