@@ -43,10 +43,7 @@ def parse(
 ) -> Request:
     """The request that a body holds: JSON that looks like
     {"inputs": "text" | ["text", …], "parameters": {"top_k": 1 | 2 | null, …}}
-    or CSV with a column `inputs`.
-
-    Args:
-        accept: the types that the client takes; None: any.
+    or CSV with a column `inputs`. `accept` names the types that the client takes; None: any.
 
     Raises:
         BadRequest: 415 for another content type, 406 if the client takes neither JSON nor CSV, 413
