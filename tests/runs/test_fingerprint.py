@@ -16,7 +16,7 @@ PACKAGE = Path(imdb_cls.__file__).parent
 NO_PART_OF_IT = {
     *("data/acl_imdb.py", "data/cache.py", "data/formats.py", "data/reviews.py"),
     "data/signatures.py",
-    *("data/arrow.py", "data/files.py", "data/hub.py", "data/load.py", "data/packaged.py"),
+    *("data/files.py", "data/hub.py", "data/load.py", "data/packaged.py"),
     *("data/sources.py", "data/splits.py"),
     *("inference/contract.py", "inference/engine.py", "inference/handler.py"),
     *("inference/answers.py", "inference/faults.py", "inference/parameters.py"),
