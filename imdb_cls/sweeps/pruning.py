@@ -4,6 +4,7 @@ Jamieson & Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperpara
 asynchronous as in Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
 """
 
+import math
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -55,7 +56,7 @@ class Halving(Callback):
 
 def should_prune(ours: list[float], others: list[float], reduction_factor: int) -> bool:
     """Whether Optuna ends a trial with `ours`, its value at each validation, where others had
-    `others` at the last of them. Lower is better."""
+    `others` at the last of them. Lower is better, and nan the worst."""
     import optuna
     from optuna.trial import create_trial
 
@@ -64,7 +65,7 @@ def should_prune(ours: list[float], others: list[float], reduction_factor: int) 
         min_resource=len(ours), reduction_factor=reduction_factor
     )
     study = optuna.create_study(pruner=pruner)
-    for value in others:
+    for value in (math.inf if math.isnan(value) else value for value in others):
         study.add_trial(create_trial(value=value, system_attrs={"completed_rung_0": value}))
     trial = study.ask()
     trial.report(ours[-1], len(ours))

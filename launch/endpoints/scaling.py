@@ -45,10 +45,11 @@ def steps(options: EndpointOptions, endpoint: str) -> list[Step]:
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {**metric, **_COOLDOWN},
     }
+    # The last one says that all are there: nobody looks for the alarm.
     return [
         ("RegisterScalableTarget", {**where, "MinCapacity": least, "MaxCapacity": most}),
-        ("PutScalingPolicy", policy),
         *(_from_zero(endpoint) if least == 0 else []),
+        ("PutScalingPolicy", policy),
     ]
 
 

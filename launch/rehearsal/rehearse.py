@@ -10,7 +10,6 @@ from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import TypeVar
-from unittest import mock
 
 from imdb_cls.config import AwsConfig, BackendConfig
 from launch.rehearsal.aws import LocalAWS
@@ -35,10 +34,12 @@ def local_account(config: C, aws: LocalAWS | None = None) -> Iterator[C]:
             handler = signal.signal(signum, signal.default_int_handler)
             stack.callback(signal.signal, signum, handler)
         aws = stack.enter_context(aws or LocalAWS())
+        stack.callback(os.environ.update, dict(os.environ))
+        stack.callback(os.environ.clear)
         # No other variable may lead to a real account.
-        others = {name: os.environ[name] for name in os.environ if not name.startswith("AWS_")}
-        variables = others | aws.environment(region)
-        stack.enter_context(mock.patch.dict(os.environ, variables, clear=True))
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(aws.environment(region))
         aws.provide(region, bucket, role)
         yield settled
 

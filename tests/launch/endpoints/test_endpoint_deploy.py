@@ -1,6 +1,7 @@
 """Endpoints that are made, changed, interrupted, refused and taken away."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_a_deploy_that_is_killed_anywhere_is_finished_by_the_next(account: Accou
     assert account.whole()
     assert account.bounds() == [(1, 3)]
     assert account.record() is not None
+
+
+@pytest.mark.parametrize("policies", [1, 2])
+def test_a_queue_that_is_killed_before_its_alarm_gets_it_from_the_next(
+    account: Account, policies: int
+) -> None:
+    words = ["deploy", str(account.run), *ACCOUNT, "kind=async", "max_instances=3"]
+    kill_next = partial(account.after.update, PutScalingPolicy=kill)
+    account.after["PutScalingPolicy"] = kill if policies == 1 else kill_next
+    with pytest.raises(Killed):
+        account.endpoint(*words)
+    assert account.endpoint(*words).code == 0
+    (alarm,) = account.aws.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]
+    assert alarm["MetricName"] == "HasBacklogWithoutCapacity"
 
 
 def test_an_update_that_is_killed_anywhere_is_finished_by_the_next(account: Account) -> None:
