@@ -1,9 +1,11 @@
 """What is slow to make is made once for all workers of a session."""
 
 import fcntl
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 
 def once(shared: Path, name: str, make: Callable[[Path], None]) -> Path:
@@ -15,6 +17,7 @@ def once(shared: Path, name: str, make: Callable[[Path], None]) -> Path:
         if not (path / "made").exists():
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir()
-            make(path)
+            with mock.patch.dict(os.environ):  # what it sets there is not for the tests
+                make(path)
             (path / "made").touch()
     return path
