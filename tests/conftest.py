@@ -107,7 +107,7 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def tiny_model(shared: Path) -> Path:
-    """A DistilBERT of 2 layers and width 32 with the packaged vocabulary, in the Hub's layout."""
+    """A DistilBERT of 2 layers and width 32, in the Hub's layout."""
     return once(shared, "tiny", lambda path: make_tiny(path / "model")) / "model"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +15,28 @@ if TYPE_CHECKING:
     from imdb_cls.inference.tokenizer import HeadTailTokenizer
 
 
+# Of the packaged vocabulary, which begins with its letters and most frequent words. The embeddings
+# are nearly all of a small network, and so of each file that is written, hashed and sent.
+_WORDS = 4000
+
+
 def make_tiny(path: Path) -> None:
-    """Writes a DistilBERT of 2 layers and width 32 with the packaged vocabulary."""
+    """Writes a DistilBERT of 2 layers, width 32 and 4,000 words."""
     import torch
+    from tokenizers import Tokenizer
     from transformers import DistilBertConfig, DistilBertModel
 
     from imdb_cls.model import pretrained
 
     tokenizer = packaged_tokenizer(512, 1.0)
+    described = json.loads(tokenizer.backend.to_str())
+    words = described["model"]["vocab"]
+    described["model"]["vocab"] = {
+        word: number for word, number in words.items() if number < _WORDS
+    }
+    tokenizer = replace(tokenizer, backend=Tokenizer.from_str(json.dumps(described)))
     torch.manual_seed(0)
-    shape = DistilBertConfig(vocab_size=30522, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
+    shape = DistilBertConfig(vocab_size=_WORDS, dim=32, hidden_dim=64, n_layers=2, n_heads=2)
     network = DistilBertModel(shape)
     pretrained.save(network, tokenizer, path)
     _prefix_weights(path / "model.safetensors")
