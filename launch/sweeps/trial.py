@@ -74,23 +74,17 @@ def _send(trial: Trial, submitter: Submitter, before: RunInfo | None = None) -> 
     with contextlib.ExitStack() as stack:
         try:
             submission = stack.enter_context(
-                submitter.assembled(
-                    trial.resolved, run, trial.overrides, sweep=sweep, before=before
-                )
+                submitter.assembled(trial.resolved, run, trial.overrides, sweep, before)
             )
         except ConnectionLost:
             raise
         except UserError as error:
             return trial.failed(error)
-        submitter.send(submission, run, trial.overrides, before)
+        submitter.send(submission)
     return LiveJob(run, submitter.account.client, trial.config.metric)
 
 
 def dry(trial: Trial, submitter: Submitter) -> Outcome:
     """Writes a trial's request."""
-    run = trial.run
-    with submitter.assembled(
-        trial.resolved, run, trial.overrides, sweep=trial.sweep.name
-    ) as submission:
-        submitter.write_request(submission, run.path)
-    return Outcome(run.path.name, "submitted")
+    submitter.submit(trial.resolved, trial.run, trial.overrides, trial.sweep.name)
+    return Outcome(trial.run.path.name, "submitted")

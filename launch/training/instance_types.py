@@ -2,15 +2,14 @@
 spot job, and where its service takes no list, they are tried here, one after another."""
 
 from dataclasses import replace
-from typing import Any
 
 from imdb_cls.config import BackendConfig
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from launch.aws.client import QuotaReached
 from launch.aws.instances import PREFERENCES
+from launch.aws.limits import Request
 
-Request = dict[str, Any]
 # The least that SageMaker takes. It gives up a spot job without a machine after days otherwise.
 _PENDING_S = 1800
 
