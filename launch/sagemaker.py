@@ -20,7 +20,7 @@ from launch.training import resume
 from launch.training.attach import NoMachine, attach
 from launch.training.instance_types import after
 from launch.training.reconcile import reconcile
-from launch.training.submission import check_early, check_for_all
+from launch.training.submission import assembled, check_early, check_for_all
 from launch.training.submit import Submitter
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
         elif around and not backend.dry_run:
             sent = _join(config, path, recompose, overrides, submitter)
         else:
-            sent = submitter.submit(resolve(config, recompose), run, overrides)
+            with assembled(opened, resolve(config, recompose), run, overrides) as submission:
+                sent = submitter.submit(submission)
         if not isinstance(sent, Run):
             return sent
         if not backend.wait:

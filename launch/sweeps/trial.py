@@ -11,6 +11,7 @@ from imdb_cls.sweeps.trial import Trial
 from launch.aws.client import ConnectionLost
 from launch.sweeps.live_job import LiveJob
 from launch.training.reconcile import lost, reconcile
+from launch.training.submission import assembled
 from launch.training.submit import Submitter
 
 
@@ -70,21 +71,23 @@ def _send(trial: Trial, submitter: Submitter, before: RunInfo | None = None) -> 
     Args:
         before: the record of an earlier job, to go on from.
     """
-    run, sweep = trial.run, trial.sweep.name
+    account, run, sweep = submitter.account, trial.run, trial.sweep.name
     with contextlib.ExitStack() as stack:
         try:
             submission = stack.enter_context(
-                submitter.assembled(trial.resolved, run, trial.overrides, sweep, before)
+                assembled(account, trial.resolved, run, trial.overrides, sweep, before)
             )
         except ConnectionLost:
             raise
         except UserError as error:
             return trial.failed(error)
         submitter.send(submission)
-    return LiveJob(run, submitter.account.client, trial.config.metric)
+    return LiveJob(run, account.client, trial.config.metric)
 
 
 def dry(trial: Trial, submitter: Submitter) -> Outcome:
     """Writes a trial's request."""
-    submitter.submit(trial.resolved, trial.run, trial.overrides, trial.sweep.name)
-    return Outcome(trial.run.path.name, "submitted")
+    run, sweep = trial.run, trial.sweep.name
+    with assembled(submitter.account, trial.resolved, run, trial.overrides, sweep) as submission:
+        submitter.submit(submission)
+    return Outcome(run.path.name, "submitted")

@@ -162,20 +162,14 @@ def price_of(description: Description, price: float | None) -> float | None:
     return find(selected).price if selected else price
 
 
-def cost(description: Description, price: float | None) -> float | None:
-    """USD for the billed seconds of every instance, at `price` an hour as `price_of` takes it; None
-    where no price is known. SageMaker discounts those of a spot job."""
-    return _usd(trained_seconds(description), description, price)
-
-
-def cost_without_spot(description: Description, price: float | None) -> float | None:
-    """USD for all seconds that a job has trained, which SageMaker bills of no spot job."""
-    return _usd(float(description.get("TrainingTimeInSeconds", 0)), description, price)
-
-
-def _usd(seconds: float, description: Description, price: float | None) -> float | None:
+def cost(
+    description: Description, price: float | None, seconds: float | None = None
+) -> float | None:
+    """USD for the billed seconds of every instance, or for so many `seconds`, at `price` an hour as
+    `price_of` takes it; None where no price is known. SageMaker discounts those of a spot job."""
     resources, price = description["ResourceConfig"], price_of(description, price)
     if price is None:
         return None
     count = int(resources.get("SelectedInstanceCount") or resources.get("InstanceCount", 1))
-    return seconds * count * price / 3600
+    paid = trained_seconds(description) if seconds is None else seconds
+    return paid * count * price / 3600

@@ -13,6 +13,7 @@ from launch.hosting.account import of_job
 from launch.training.fetch import fetch
 from launch.training.follow import OVER
 from launch.training.reconcile import lost, on_record, reconcile
+from launch.training.submission import assembled
 from launch.training.submit import Submitter
 
 # They say what one command does, and no other.
@@ -42,8 +43,7 @@ def backend_of(run: Run, backend: BackendConfig, overrides: list[str]) -> Backen
     before = [f"{name}={getattr(job, name)}" for name in machines if getattr(job, name) is not None]
     before += [o.lstrip("+").removeprefix("backend.") for o in run.info().overrides if _is_kept(o)]
     kept = [o for o in before if f"backend.{key_of(o)}" not in typed]
-    merged = applied(asdict(backend), kept)
-    found = with_type(BackendConfig, merged)
+    found = with_type(BackendConfig, applied(asdict(backend), kept))
     region, bucket, _ = of_job(run)
     if found.region not in (None, region):
         raise UserError(f"backend.region={found.region}: the run's checkpoints are in {region}")
@@ -83,7 +83,10 @@ def resume(config: Config, run: Run, overrides: list[str], submitter: Submitter)
     # All that the run has had; of a key the last one.
     keys = {key_of(o) for o in typed}
     merged = [*(o for o in info.overrides if key_of(o) not in keys), *typed]
-    return submitter.submit(resolved, run, merged, info.sweep, before=info, changes=changes)
+    with assembled(
+        submitter.account, resolved, run, merged, info.sweep, before=info, changes=changes
+    ) as submission:
+        return submitter.submit(submission)
 
 
 def _end(run: Run, submitter: Submitter) -> bool:

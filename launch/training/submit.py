@@ -1,25 +1,20 @@
-"""Sends jobs, those of single runs and those of trials: plan, request, upload, record, send."""
+"""Sends jobs, those of single runs and those of trials: show, upload, record, send."""
 
-import contextlib
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from imdb_cls.errors import UserError
-from imdb_cls.runs.info import JobInfo, RunInfo
+from imdb_cls.runs.info import JobInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.terminal import Screen, show_plan
-from imdb_cls.training.resolve import ResolvedConfig
 from launch.aws.creating import Unsettled
 from launch.aws.instances import asked, dearest
 from launch.aws.limits import Request
 from launch.hosting.account import Account
 from launch.hosting.names import digest
 from launch.training import instance_types, reconcile, tracking
-from launch.training.submission import Submission, assemble
+from launch.training.submission import Submission
 
 
 class Submitter:
@@ -29,60 +24,21 @@ class Submitter:
         self.account, self.screen = account, screen
         self._shown = False
 
-    def submit(
-        self,
-        resolved: ResolvedConfig,
-        run: Run,
-        overrides: list[str],
-        sweep: str | None = None,
-        before: RunInfo | None = None,
-        changes: list[str] | None = None,
-    ) -> Run | float:
+    def submit(self, submission: Submission) -> Run | float:
         """Sends a job and says so. Returns its run; in a dry run, which writes the request, NaN.
-        Takes and raises what `assembled` does, and `send`."""
-        account, say = self.account, self.screen.say
-        with self.assembled(resolved, run, overrides, sweep, before, changes) as submission:
-            if account.aws is None:
-                run.path.mkdir(parents=True, exist_ok=True)
-                write_json(run.path / "request.json", submission.request)
-                say(f"dry run: nothing was sent; the request is in {run.path / 'request.json'}")
-                return float("nan")
-            uploaded = self.send(submission)
-            if uploaded and not before:
-                say(f"uploaded {uploaded} files to s3://{account.store.bucket}")
-            say(f"submitted {submission.job.name}; {account.submitted}")
+        Raises what `send` does."""
+        run, say = submission.job.run, self.screen.say
+        if self.account.aws is None:
+            self._show(submission)
+            run.path.mkdir(parents=True, exist_ok=True)
+            write_json(run.path / "request.json", submission.request)
+            say(f"dry run: nothing was sent; the request is in {run.path / 'request.json'}")
+            return float("nan")
+        uploaded = self.send(submission)
+        if uploaded and not submission.job.before:
+            say(f"uploaded {uploaded} files to s3://{self.account.store.bucket}")
+        say(f"submitted {submission.job.name}; {self.account.submitted}")
         return run
-
-    @contextlib.contextmanager
-    def assembled(
-        self,
-        resolved: ResolvedConfig,
-        run: Run,
-        overrides: list[str],
-        sweep: str | None = None,
-        before: RunInfo | None = None,
-        changes: list[str] | None = None,
-    ) -> Iterator[Submission]:
-        """Gives a job that can be sent for as long as this lasts.
-
-        Args:
-            sweep: the name of the sweep that the run is a trial of.
-            before: the record of an earlier job of the run, to go on from its checkpoints.
-            changes: of a run that goes on with its own config, the overrides that change it.
-
-        Raises:
-            UserError: whatever a user can mend before anything is sent.
-        """
-        with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-            submission = assemble(
-                resolved, self.account, run, overrides, Path(staging), sweep, before, changes
-            )
-            if not self._shown:
-                self._shown = True
-                if resolved.announcement:
-                    self.screen.warn("the Hub cannot be reached", resolved.announcement)
-                show_plan(self.screen.console, submission.facts, submission.warnings)
-            yield submission
 
     def send(self, submission: Submission) -> int:
         """Uploads what the job needs, puts it on record, and asks for it. Returns how many files
@@ -92,6 +48,7 @@ class Submitter:
             UserError: AWS refuses the job, or does not answer.
             KeyboardInterrupt: the job may have been created.
         """
+        self._show(submission)
         run, before, store = submission.job.run, submission.job.before, self.account.store
         tracking.send_key(submission.job.resolved.config, self.account.client)
         uploaded = sum(len(store.put(channel)) for channel in submission.channels)
@@ -117,6 +74,13 @@ class Submitter:
             if before:
                 _clear(run)
         return uploaded
+
+    def _show(self, submission: Submission) -> None:
+        if not self._shown:
+            self._shown = True
+            if announcement := submission.job.resolved.announcement:
+                self.screen.warn("the Hub cannot be reached", announcement)
+            show_plan(self.screen.console, submission.facts, submission.warnings)
 
     def _ask(self, submission: Submission) -> None:
         """Asks for the job on the first of its instance types that AWS does not refuse at once."""
