@@ -50,9 +50,16 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool
     """
     info = run.info()
     job, price = str(info.job_name), info.required_job().price_per_hour
+
+    def is_made() -> bool:
+        """Sends the job if it never was."""
+        if reconcile(run, aws) is None:
+            raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
+        return True
+
     check_newest(run)
     try:
-        _find(run, aws, screen, poll_seconds)
+        look_until_over(is_made, poll_seconds, screen.say)
         description = follow(aws, job, screen.console, poll_seconds, price)
     except KeyboardInterrupt:
         _detached(run, aws, job, screen)
@@ -74,17 +81,6 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool
     if others and lacked_machine(description):
         raise NoMachine(reason_of(description))
     return ended(run, aws, description, screen)
-
-
-def _find(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> None:
-    """Sends the job if it was never made. Raises UserError if AWS has it no more."""
-
-    def look() -> bool:
-        if reconcile(run, aws) is None:
-            raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
-        return True
-
-    look_until_over(look, poll_seconds, screen.say)
 
 
 def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float:

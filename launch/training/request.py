@@ -25,7 +25,6 @@ ROOT = str(container.ROOT)
 # The tag of every job of ours.
 TAG = "imdb_cls"
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PIP_QUIET": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-RUN = f"{ROOT}/checkpoints/run"
 _DATA = f"{ROOT}/input/data"
 # A config other than conf/train.yaml is sent whole, and named by these flags.
 OWN_CONFIG = (f"--config-dir={_DATA}/config", "--config-name=config")
@@ -70,7 +69,7 @@ def job_overrides(
     backend, wandb = config.backend, config.logger.wandb
     assert backend is not None
     fixed = {
-        "hydra.run.dir": RUN,
+        "hydra.run.dir": f"{ROOT}/checkpoints/run",
         "container": ROOT,
         "cache_dir": f"{ROOT}/cache",
         "data.splits": f"{_DATA}/reviews",

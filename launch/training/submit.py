@@ -8,8 +8,9 @@ from imdb_cls.runs.info import JobInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.terminal import Screen, show_plan
+from launch.aws.client import QuotaReached
 from launch.aws.creating import Unsettled
-from launch.aws.instances import asked, dearest
+from launch.aws.instances import PREFERENCES, asked, dearest
 from launch.aws.limits import Request
 from launch.hosting.account import Account
 from launch.hosting.names import digest
@@ -93,7 +94,9 @@ class Submitter:
                 reconcile.send(job.run, self.account.client)
                 return
             except UserError as error:
-                if request is requests[-1] or not instance_types.is_of_the_type(error):
+                # AWS may take the same for another type, or for one in place of a list.
+                is_of_the_type = isinstance(error, QuotaReached) or PREFERENCES in str(error)
+                if request is requests[-1] or not is_of_the_type:
                     raise
                 self.screen.warn("the next instance type is tried", str(error))
 
