@@ -146,7 +146,7 @@ def measure(recipe: Recipe, config: Config, steps: int, training: bool) -> float
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             optimizer.zero_grad()
-        reviews += len(batch) if number >= 2 else 0
+        reviews += len(batch.labels) if number >= 2 else 0
     _wait(where)
     return reviews / (time.perf_counter() - start)
 

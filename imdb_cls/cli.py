@@ -26,13 +26,6 @@ from imdb_cls.config import CONF_DIR, known_keys, unknown_key
 from imdb_cls.config.overrides import readable
 from imdb_cls.errors import UserError, as_user_error, nearest, one_line
 
-# Those of `--hydra-help`.
-_HYDRA_FLAGS = (
-    *("--help", "--hydra-help", "--version", "--cfg", "--resolve", "--package", "--run"),
-    *("--multirun", "--shell-completion", "--config-path", "--config-name", "--config-dir"),
-    *("--experimental-rerun", "--info"),
-)
-
 T = TypeVar("T")
 
 
@@ -92,14 +85,14 @@ def _fail(error: Exception) -> NoReturn:
 
 def _check_flags(arguments: list[str]) -> None:
     """Refuses --key=value and flags that Hydra cannot read: it would print its whole usage."""
+    parser = get_args_parser()
     for argument in arguments:
         flag = argument.split("=")[0]
-        if flag.startswith("--") and flag not in _HYDRA_FLAGS:
+        if flag.startswith("--") and flag not in parser._option_string_actions:
             meant = nearest(flag.lstrip("-"), known_keys())
             raise UserError(
                 f"unknown flag '{flag}': keys are set as key=value, without dashes.{meant}"
             )
-    parser = get_args_parser()
     parser.error = _refuse_flags  # type: ignore[method-assign]
     parser.parse_args(arguments)
 

@@ -13,26 +13,20 @@ class UserError(Exception):
     ends with it prints that line on stderr, without a traceback, and has the exit code 2."""
 
 
-# The file system refuses to write, or to read. EFBIG is a limit on the size of files (ulimit -f).
-_DISK = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG),
-    *(errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG),
-)
 # Modules whose absence is our bug; without a name nothing can be said.
 _OURS = ("", "imdb_cls", "launch")
-# What was tried, and what helps. For the others it is room.
+# Where the file system refuses to write, or to read: what was tried, and what helps. EFBIG is a
+# limit on the size of files (ulimit -f).
 _REMEDIES = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), ("write", "make room")),
     **dict.fromkeys((errno.EACCES, errno.EPERM), ("read or write", "allow it")),
     **dict.fromkeys((errno.ENOTDIR, errno.EEXIST, errno.EISDIR), ("write", "move it away")),
     errno.ENAMETOOLONG: ("use", "take a shorter name"),
     errno.EROFS: ("write", "mount it for writing"),
 }
 
-# What a path can lead to.
-_KINDS = (
-    *((stat.S_ISREG, "file"), (stat.S_ISDIR, "directory"), (stat.S_ISFIFO, "pipe")),
-    *((stat.S_ISCHR, "device"), (stat.S_ISBLK, "device"), (stat.S_ISSOCK, "socket")),
-)
+# What a path can lead to, by its letter in `ls -l`.
+_KINDS = {"-": "file", "d": "directory", "p": "pipe", "c": "device", "b": "device", "s": "socket"}
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -54,16 +48,13 @@ def missing(path: Path, kind: str) -> str:
         if error.errno == errno.ELOOP:
             return "a symbolic link that leads back to itself."
         raise
-    return f"not a {kind} but a {next(name for is_it, name in _KINDS if is_it(mode))}."
+    return f"not a {kind} but a {_KINDS[stat.filemode(mode)[0]]}."
 
 
 @contextlib.contextmanager
 def translated(message: str, *kinds: type[Exception]) -> Iterator[None]:
-    """Raises what a library raises as a UserError: `message`, then the library's own on one line.
-
-    Args:
-        kinds: the exceptions that this is done for.
-    """
+    """Raises what a library raises of these kinds as a UserError: `message`, then the library's own
+    on one line."""
     try:
         yield
     except kinds as error:
@@ -105,8 +96,8 @@ def as_user_error(error: BaseException) -> UserError | None:
         seen.add(id(cause))
         if isinstance(cause, UserError):
             return cause
-        if isinstance(cause, OSError) and cause.errno in _DISK:
-            tried, mend = _REMEDIES.get(cause.errno, ("write", "make room"))
+        if isinstance(cause, OSError) and cause.errno in _REMEDIES:
+            tried, mend = _REMEDIES[cause.errno]
             return UserError(
                 f"cannot {tried} {cause.filename or 'the disk'}: {cause.strerror}: {mend}, or"
                 " choose another place (output=…; of a run: hydra.run.dir=… and cache_dir=…)"

@@ -57,7 +57,7 @@ class Arguments:
         # As data.negative is written, or without its brackets.
         named = (side.strip("[]").split(",") for side in (self.negative, self.positive))
         sides = (tuple(label for label in labels if label) for labels in named)
-        return Layout(self.text, self.label, self.separator, *sides).checked()
+        return Layout(self.text, self.label, self.separator, *sides)
 
 
 def evaluate(given: Arguments) -> None:

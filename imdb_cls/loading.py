@@ -9,12 +9,9 @@ from contextlib import contextmanager
 @contextmanager
 def importing(freeze: bool = True) -> Iterator[None]:
     """Imports in its block take a third less time: Python does not search what they make for
-    garbage, neither now nor when it ends. It would find none, since modules stay.
-
-    Args:
-        freeze: whether all that there is by now stays as well. False behind a training: what that
-            leaves is garbage, and large.
-    """
+    garbage, neither now nor when it ends. It would find none, since modules stay. `freeze` says
+    whether all else that there is by now stays as well: not behind a training, which leaves large
+    garbage."""
     enabled, before = gc.isenabled(), len(sys.modules)
     gc.disable()
     try:

@@ -33,9 +33,6 @@ class Prediction:
         return json.dumps({"label": self.label, "score": self.score})
 
 
-Write = Callable[[list[Prediction]], None]
-
-
 def check_output(path: str | None) -> None:
     """Raises UserError for an ending that is none of ours, or a directory that is not there."""
     if path is None:
@@ -47,7 +44,7 @@ def check_output(path: str | None) -> None:
 
 
 @contextlib.contextmanager
-def opened(path: str | None) -> Iterator[Write]:
+def opened(path: str | None) -> Iterator[Callable[[list[Prediction]], None]]:
     """Gives a function that writes predictions, chunk by chunk. A file takes its name when all of
     them are in it."""
     if path is None:
@@ -57,7 +54,9 @@ def opened(path: str | None) -> Iterator[Write]:
     with replacing(target) as partial:
         if target.suffix.lower() == ".parquet":
             with pq.ParquetWriter(partial, _SCHEMA) as table:
-                yield lambda predictions: table.write_batch(_batch(predictions))
+                yield lambda predictions: table.write_batch(
+                    pa.RecordBatch.from_pylist([vars(p) for p in predictions], _SCHEMA)
+                )
             return
         with partial.open("w", encoding="utf-8", newline="") as file:
             if target.suffix.lower() == ".csv":
@@ -66,11 +65,6 @@ def opened(path: str | None) -> Iterator[Write]:
                 yield lambda predictions: rows.writerows((p.label, p.score) for p in predictions)
             else:
                 yield lambda predictions: file.writelines(p.json + "\n" for p in predictions)
-
-
-def _batch(predictions: list[Prediction]) -> pa.RecordBatch:
-    columns = [[p.label for p in predictions], [p.score for p in predictions]]
-    return pa.record_batch(columns, schema=_SCHEMA)
 
 
 def _to_table(predictions: list[Prediction]) -> None:

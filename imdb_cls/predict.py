@@ -89,7 +89,7 @@ def reviews(given: Arguments) -> Iterator[str]:
             )
         yield from lines(sys.stdin.buffer)
     elif given.input:
-        layout = Layout(given.text, None, given.separator).checked()
+        layout = Layout(given.text, None, given.separator)
         yield from (review.text for review in files.read(given.input, layout))
     else:
         for number, text in enumerate(given.texts, start=1):

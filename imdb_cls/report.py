@@ -36,20 +36,15 @@ def report(given: Arguments) -> None:
     from imdb_cls.runs.run import Run
 
     runs = list({run.path.resolve(): run for run in map(Run.open, given.runs)}.values())
-    output = _writable(given.output)
-    check_writable(output or (runs[0].report_file if len(runs) == 1 else Path("compare.html")))
-    if len(runs) == 1:
-        with importing():
-            from imdb_cls.reports.run.page import write
+    alone = len(runs) == 1
+    output = _writable(given.output) or (runs[0].report_file if alone else Path("compare.html"))
+    check_writable(output)
+    with importing():
+        from imdb_cls.model import contents
+        from imdb_cls.reports.compare.page import write as compare
+        from imdb_cls.reports.run.page import write
 
-        print(write(runs[0], output=output))
-    else:
-        with importing():
-            from imdb_cls.reports.compare.page import write as compare
-
-        print(compare([run.path for run in runs], output or Path("compare.html")))
-    from imdb_cls.model import contents
-
+    print(write(runs[0], output=output) if alone else compare([run.path for run in runs], output))
     if damage := [line for run in runs for line in contents.read(run).damage]:
         print("left out, and said on the page:", *damage, sep="\n", file=sys.stderr)
         sys.exit(1)

@@ -8,9 +8,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.loading import importing
 from imdb_cls.terminal import Screen
 
-_SYNOPSIS = "usage: python -m imdb_cls.sweep DIR"
-
-USAGE = f"""{_SYNOPSIS}
+USAGE = """usage: python -m imdb_cls.sweep DIR
 
   DIR              the directory of a sweep: multirun/<date>/<time>, or what hydra.sweep.dir= said
 
@@ -23,7 +21,7 @@ def sweep(words: list[str]) -> None:
     """Raises UserError for whatever a user can mend."""
     if len(words) != 1 or words[0].startswith("-"):
         given = f"not '{' '.join(words)}'" if words else "such as multirun/<date>/<time>"
-        raise UserError(f"one directory of a sweep is wanted, {given}. {_SYNOPSIS}")
+        raise UserError(f"one directory of a sweep is wanted, {given}. {USAGE.splitlines()[0]}")
     with importing():
         from imdb_cls.reports.sweep.conclude import conclude
 

@@ -27,9 +27,9 @@ from rich.text import Text
 from imdb_cls.errors import one_line, printable
 from imdb_cls.names import SCALARS
 
-# Warnings of libraries that a user can do nothing about.
 # Of a table in a pipe.
 _WIDE = 240
+# Warnings of libraries that a user can do nothing about.
 _SILENCED = (
     r".*does not have many workers.*",
     r".*Checkpoint directory .* exists and is not empty.*",
@@ -131,10 +131,7 @@ def notice(text: str) -> None:
 
 class Screen:
     """stdout, with bars, rules and boxes where it is a terminal, and with plain lines elsewhere.
-
-    Args:
-        progress: bar, lines, or auto: a bar on a terminal.
-    """
+    `progress` is bar, lines, or auto: a bar on a terminal."""
 
     def __init__(self, progress: str = "auto") -> None:
         self.console = PlainConsole(soft_wrap=not sys.stdout.isatty())
@@ -204,13 +201,8 @@ def progress_bar(console: Console, end: ProgressColumn | None = None) -> Progres
 
 def as_table(rows: list[dict[str, str]], title: str, boxed: bool, right: bool = True) -> Table:
     """A table of rows with equal keys; `right` aligns all columns but the first to the right."""
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=box.ROUNDED if boxed else None,
-        pad_edge=boxed,
-    )
+    frame = box.ROUNDED if boxed else None
+    table = Table(title=title, title_justify="left", title_style="bold", box=frame, pad_edge=boxed)
     for number, column in enumerate(rows[0]):
         table.add_column(column, justify="right" if number and right else "left", overflow="fold")
     for row in rows:

@@ -12,17 +12,13 @@ from imdb_cls.errors import UserError, one_line
 from imdb_cls.storage import read_file
 
 T = TypeVar("T")
+_hints = functools.cache(get_type_hints)
 # No number of ours is as large. NaN and infinity lie outside, too.
 _MOST = 2.0**63
 _SAID: dict[Any, str] = {
     **{str: "a text", int: "a whole number", float: "a number", bool: "true or false"},
     **{list: "a list", dict: "an object"},
 }
-
-
-@functools.cache
-def _hints(schema: Any) -> dict[str, Any]:
-    return get_type_hints(schema)
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -37,15 +33,9 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def filled(schema: type[T], values: Mapping[str, Any], where: object, partial: bool = False) -> T:
-    """A dataclass with the values of a JSON object. Keys that it does not have are left out.
-
-    Args:
-        where: the file, for an error.
-        partial: whether a field without a default may be missing; it is None then.
-
-    Raises:
-        UserError: a value is missing or of another type.
-    """
+    """A dataclass with the values of a JSON object. Keys that it does not have are left out. If it
+    is `partial`, a field without a default may be missing; it is None then. Raises UserError, which
+    names the file (`where`), if a value is missing or of another type."""
     found: dict[str, Any] = {}
     for item in fields(cast(Any, schema)):
         value = values.get(item.name)
@@ -74,13 +64,9 @@ def _converted(value: Any, kind: Any, where: str, partial: bool) -> Any:
     if plain is dict and isinstance(value, dict):
         return {k: _converted(v, inner[1], f"{where}.{k}", partial) for k, v in value.items()}
     allowed = (int, float) if plain is float else (plain,)
-    number = plain in (int, float)
-    if (
-        plain in (list, dict)
-        or is_dataclass(plain)
-        or not isinstance(value, allowed)
-        or (number and (isinstance(value, bool) or not -_MOST < value < _MOST))
-    ):
+    # Not isinstance: true is no number.
+    right = plain in (str, int, float, bool) and type(value) in allowed
+    if not right or (plain in (int, float) and not -_MOST < value < _MOST):
         said = _SAID.get(plain, "an object")
         raise UserError(f"{where}={one_line(repr(value), 60)} is not {said}: the file is damaged")
     return float(value) if plain is float else value

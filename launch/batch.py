@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from imdb_cls.errors import UserError
-from launch.hosting.options import carry_out, split
+from imdb_cls.terminal import Screen
+from launch.hosting.options import carry_out, split, write_requests
 
 USAGE = """
 usage: python -m launch.batch RUN FILE|s3://… [key=value …]
@@ -34,8 +35,6 @@ def run(words: list[str]) -> None:
     if len(paths) != 2:
         raise UserError("a run directory and a file: python -m launch.batch RUN reviews.csv")
     from imdb_cls.runs.run import Run
-    from imdb_cls.storage import write_json
-    from imdb_cls.terminal import Screen
     from launch.batches import job, plan
     from launch.batches.options import read
 
@@ -51,10 +50,9 @@ def run(words: list[str]) -> None:
         planned.show(screen.console)
         if options.dry_run:
             file = found.path / "batch-requests.json"
-            write_json(file, planned.requests.as_json())
-            return screen.say(f"dry run: nothing was sent; the requests are in {file}")
-        job.carry_out(planned, screen)
-    return None
+            write_requests(file, planned.requests.items(), screen)
+        else:
+            job.carry_out(planned, screen)
 
 
 def main() -> None:

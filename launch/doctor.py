@@ -15,7 +15,7 @@ from launch.hosting.options import carry_out, from_words
 if TYPE_CHECKING:
     from imdb_cls.config import BackendConfig
     from launch.aws.client import AWS
-    from launch.aws.permissions import Permission, Place
+    from launch.aws.permissions import Permission
 
 USAGE = """
 usage: python -m launch.doctor [key=value …]
@@ -43,9 +43,6 @@ class Finding:
     """None: this user may not ask."""
     said: str
 
-    def __str__(self) -> str:
-        return f"{_WORDS[self.is_there]:<9}{self.what}: {self.said}"
-
 
 def run(given: list[str]) -> None:
     """Raises UserError for words that are no settings of a backend."""
@@ -56,7 +53,7 @@ def run(given: list[str]) -> None:
     check_aws(backend)
     lacking = 0
     for finding in examine(backend):
-        print(finding, flush=True)
+        print(f"{_WORDS[finding.is_there]:<9}{finding.what}: {finding.said}", flush=True)
         lacking += finding.is_there is False
     if lacking:
         print(f"{lacking} missing; docs/sagemaker.md, docs/account.yaml")
@@ -65,9 +62,11 @@ def run(given: list[str]) -> None:
 
 def examine(backend: "BackendConfig") -> Iterator[Finding]:
     """Looks at one thing after another. Without a region or credentials there is nothing else."""
-    from launch.aws.client import connect
+    from launch.aws.client import connect, explained
+    from launch.aws.images import for_training
+    from launch.aws.instances import instances_of
     from launch.aws.permissions import Place, of_role, of_user
-    from launch.hosting.account import role_of
+    from launch.hosting.account import check_bucket, role_of
 
     try:
         aws = connect(backend.region)
@@ -76,16 +75,18 @@ def examine(backend: "BackendConfig") -> Iterator[Finding]:
         return
     yield Finding("region", True, aws.region)
     try:
-        identity = _identity(aws)
+        with explained("asking who you are"):
+            identity = aws.client("sts").get_caller_identity()
     except UserError as error:
         yield Finding("credentials", False, str(error))
         return
     yield Finding("credentials", True, identity["Arn"])
     yield _clock(identity)
-    yield _asked("SageMaker", partial(_reachable, aws))
+    list_jobs = aws.client("sagemaker").list_training_jobs
+    yield _asked("SageMaker", partial(list_jobs, MaxResults=1), "answers")
     bucket = backend.bucket or f"sagemaker-{aws.region}-{identity['Account']}"
     owner = None if backend.bucket else identity["Account"]
-    yield _asked("bucket", partial(_is_ours, aws, bucket, owner))
+    yield _asked("bucket", partial(check_bucket, aws, bucket, owner, "bucket"), bucket)
     partition = identity["Arn"].split(":")[1]
     place = Place(aws.region, identity["Account"], bucket, backend.prefix.strip("/"), partition)
     try:
@@ -94,23 +95,18 @@ def examine(backend: "BackendConfig") -> Iterator[Finding]:
         yield Finding("role", False, str(error))
     else:
         yield _asked("role", partial(_trusts_sagemaker, aws, role))
-        yield _allowed(aws, place, "what the role may do", role, of_role(place))
+        yield _allowed(aws, "what the role may do", role, of_role(place))
         who = _asked("what you may do", partial(_principal, aws, identity["Arn"]))
         if who.is_there and who.said.endswith(":root"):
             yield Finding("what you may do", True, "everything: you are the account's root")
         elif who.is_there:
-            yield _allowed(aws, place, "what you may do", who.said, of_user(place, role))
+            yield _allowed(aws, "what you may do", who.said, of_user(place, role))
         else:
             yield who
     yield from _quotas(aws, backend)
-    yield _asked("image", partial(_image, backend, aws.region))
-
-
-def _identity(aws: "AWS") -> dict[str, Any]:
-    from launch.aws.client import explained
-
-    with explained("asking who you are"):
-        return dict(aws.client("sts").get_caller_identity())
+    yield _asked(
+        "image", lambda: for_training(backend.image, instances_of(backend), aws.region).uri
+    )
 
 
 def _clock(answer: dict[str, Any]) -> Finding:
@@ -125,8 +121,8 @@ def _clock(answer: dict[str, Any]) -> Finding:
     return Finding("clock", True, f"within {_SKEW_S} s of AWS's")
 
 
-def _asked(what: str, ask: Callable[[], str]) -> Finding:
-    """What is found by asking AWS, which gives what to say if all is well."""
+def _asked(what: str, ask: Callable[[], object], said: str | None = None) -> Finding:
+    """What is found by asking AWS. If all is well, `said` is said, or what `ask` gives."""
     from botocore.exceptions import ClientError
 
     from launch.aws.client import explained, is_denied
@@ -134,25 +130,14 @@ def _asked(what: str, ask: Callable[[], str]) -> Finding:
     try:
         with explained("asking AWS"):
             try:
-                return Finding(what, True, ask())
+                found = ask()
+                return Finding(what, True, said or str(found))
             except ClientError as error:
                 if not is_denied(error.response["Error"]["Code"]):
                     raise
                 return Finding(what, None, f"you may not ask ({error.operation_name})")
     except UserError as error:
         return Finding(what, False, str(error))
-
-
-def _reachable(aws: "AWS") -> str:
-    aws.client("sagemaker").list_training_jobs(MaxResults=1)
-    return "answers"
-
-
-def _is_ours(aws: "AWS", bucket: str, owner: str | None) -> str:
-    from launch.hosting.account import check_bucket
-
-    check_bucket(aws, bucket, owner, "bucket")
-    return bucket
 
 
 def _trusts_sagemaker(aws: "AWS", role: str) -> str:
@@ -181,32 +166,28 @@ def _principal(aws: "AWS", arn: str) -> str:
     return str(aws.client("iam").get_role(RoleName=name.partition("/")[0])["Role"]["Arn"])
 
 
-def _allowed(
-    aws: "AWS", place: "Place", what: str, principal: str, needed: "list[Permission]"
-) -> Finding:
+def _allowed(aws: "AWS", what: str, principal: str, needed: "list[Permission]") -> Finding:
     """Has IAM simulate what a user or a role needs."""
 
-    def ask() -> str:
+    def ask() -> None:
         lacking: list[str] = []
         for permission in needed:
+            resource = permission.resource
+            on = "" if resource == "*" else f" on {resource}"
             found = aws.listed(
                 "iam",
                 "simulate_principal_policy",
                 "EvaluationResults",
                 PolicySourceArn=principal,
                 ActionNames=list(permission.actions),
-                ResourceArns=[permission.resource.replace("*", "x")]
-                if permission.resource != "*"
-                else ["*"],
+                ResourceArns=[resource if resource == "*" else resource.replace("*", "x")],
             )
             denied = [one["EvalActionName"] for one in found if one["EvalDecision"] != "allowed"]
-            on = "" if permission.resource == "*" else f" on {permission.resource}"
             lacking += [action + on for action in denied]
         if lacking:
             raise UserError(f"{', '.join(lacking)}: docs/sagemaker.md has the policy")
-        return principal
 
-    return _asked(what, ask)
+    return _asked(what, ask, principal)
 
 
 def _quotas(aws: "AWS", backend: "BackendConfig") -> Iterator[Finding]:
@@ -215,12 +196,11 @@ def _quotas(aws: "AWS", backend: "BackendConfig") -> Iterator[Finding]:
     wanted = [quota(name, backend.spot) for name in backend.instance_types]
     known: dict[str, dict[str, Any]] = {}
 
-    def listed() -> str:
+    def listed() -> None:
         # The applied quotas lack those that nobody has changed.
         for operation in ("list_aws_default_service_quotas", "list_service_quotas"):
             for one in aws.listed("service-quotas", operation, "Quotas", ServiceCode="sagemaker"):
                 known[one["QuotaName"]] = one
-        return ""
 
     asked = _asked(f"quota {', '.join(wanted)}", listed)
     if not asked.is_there:
@@ -244,13 +224,6 @@ def _quota(
             f" --region {region}"
         )
     return f"{quota['Value']:g}"
-
-
-def _image(backend: "BackendConfig", region: str) -> str:
-    from launch.aws.images import for_training
-    from launch.aws.instances import instances_of
-
-    return for_training(backend.image, instances_of(backend), region).uri
 
 
 def _listed(value: Any) -> list[Any]:

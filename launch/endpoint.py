@@ -7,7 +7,8 @@ from pathlib import Path
 
 from imdb_cls import cli
 from imdb_cls.errors import UserError, nearest
-from launch.hosting.options import carry_out, from_words, split
+from imdb_cls.terminal import Screen
+from launch.hosting.options import carry_out, from_words, split, write_requests
 
 USAGE = """
 usage: python -m launch.endpoint COMMAND [RUN] [key=value …]
@@ -84,9 +85,7 @@ def run(words: list[str]) -> None:
 def deploy(path: str, keys: list[str]) -> None:
     """Shows the plan, and deploys it unless it is a dry run."""
     from imdb_cls.runs.run import Run
-    from imdb_cls.storage import write_json
-    from imdb_cls.terminal import Screen
-    from launch.endpoints import plan
+    from launch.endpoints import plan, scaling
     from launch.endpoints.deploy import deploy
     from launch.endpoints.options import read
 
@@ -100,9 +99,8 @@ def deploy(path: str, keys: list[str]) -> None:
         planned = plan.plan_endpoint(found, options, Path(staging))
         planned.show(screen.console)
         if options.dry_run:
-            file = found.path / "endpoint-requests.json"
-            write_json(file, planned.requests.as_json())
-            return screen.say(f"dry run: nothing was sent; the requests are in {file}")
+            sent = [*planned.requests.items(), *scaling.steps(options, planned.endpoint)]
+            return write_requests(found.path / "endpoint-requests.json", sent, screen)
         deploy(planned, screen)
     if options.wait:
         screen.say(f'python -m launch.endpoint predict {path} "i liked the movie"')
@@ -130,7 +128,6 @@ def show_or_delete(command: str, given: OtherArguments) -> None:
     if len(given.words) != (command != "list"):
         what = "nothing else" if command == "list" else "one run directory, or one endpoint's name"
         raise UserError(f"{command} takes {what}: python -m launch.endpoint --help")
-    from imdb_cls.terminal import Screen
     from launch.aws.client import connect
     from launch.endpoints import listing, remove
     from launch.endpoints.record import target

@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -170,13 +169,10 @@ def list_all(given: Arguments) -> None:
         screen.say(f"no training jobs {named} in {aws.region}")
     if given.name:
         return
-    others: dict[str, Callable[[], list[dict[str, str]]]] = {
-        "transform jobs": partial(batches.rows, aws, last),
-        "endpoints": partial(endpoints.rows, aws),
-    }
-    for what, rows in others.items():
+    others = (("transform jobs", partial(batches.rows, last=last)), ("endpoints", endpoints.rows))
+    for what, rows in others:
         try:
-            if found := rows():
+            if found := rows(aws):
                 show_table(screen.console, found, f"{what} in {aws.region}")
         except NotAllowed as error:
             screen.say(f"{what}: {error}")

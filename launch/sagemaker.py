@@ -31,11 +31,8 @@ if TYPE_CHECKING:
 
 def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]) -> float:
     """Trains on SageMaker and fills the run directory `path`, as imdb_cls.training.fit.train does
-    here. Returns `metric` of the best checkpoint; NaN if nothing was waited for.
-
-    Raises:
-        UserError: whatever a user can mend; jobs that were sent go on.
-    """
+    here. Returns `metric` of the best checkpoint; NaN if nothing was waited for. Raises UserError
+    for whatever a user can mend; jobs that were sent go on."""
     run, around = Run(path), Sweep.around(path)
     if config.resume:
         run = _resumed(config, path, overrides)
@@ -127,14 +124,15 @@ def sweep(
     from launch.sweeps import budget
     from launch.sweeps.pool import Pool, check_sweep
 
-    check_sweep(hydra, backend, search)
+    check_sweep(hydra, backend)
     allowed = budget.of(backend, sweep, search.total)
     quiet_downloads(bars=screen.bar)
     with _opened(backend, sweep) as opened:
         check_for_all(backend, opened)
         nothing = "; rehearsed, so nothing is paid" * opened.rehearsal
         screen.say(f"price: {allowed.line}{nothing}")
-        yield Pool(hydra, backend, opened, sweep, search, allowed, screen, recompose)
+        backend = replace(backend, max_cost=allowed.each)
+        yield Pool(hydra, backend, sweep, search, Submitter(opened, screen), recompose)
 
 
 @contextlib.contextmanager

@@ -62,6 +62,15 @@ def pytest_xdist_setupnodes(config: pytest.Config, specs: list[Any]) -> None:
         spec.python = shlex.join(warm.python(str(place)))
 
 
+@pytest.hookimpl(tryfirst=True)  # before the directory is deleted
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Says which processes were no forks: each has loaded the libraries for itself."""
+    log = session.config._tmp_path_factory.getbasetemp() / "warm.log"  # type: ignore[attr-defined]
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    for line in log.read_text().splitlines() if log.exists() and reporter else ():
+        reporter.write_line(f"\n{line[:100]}")
+
+
 def pytest_collection_finish() -> None:
     """What is imported by now stays: to search it for garbage takes a third of a second."""
     gc.freeze()
@@ -74,18 +83,25 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def cache(shared: Path) -> Path:
-    path = shared / "cache"
-    os.environ["IMDB_CLS_CACHE"] = str(path)
+    return shared / "cache"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def variables(shared: Path) -> dict[str, str]:
+    """The environment that every test begins with."""
+    os.environ["IMDB_CLS_CACHE"] = str(shared / "cache")
     os.environ["NETRC"] = str(shared / "no-netrc")
-    return path
+    return dict(os.environ)
 
 
 @pytest.fixture(autouse=True)
-def environment(cache: Path) -> Iterator[None]:
-    """What code sets in the environment of its process ends with the test."""
-    with mock.patch.dict(os.environ):
+def environment(variables: dict[str, str]) -> Iterator[None]:
+    """What code sets in the environment of its process ends with the test, and what it sets in a
+    fixture of a module or the session ends with that: a process that a test starts would no longer
+    be a fork (tests/support/warm.py)."""
+    with mock.patch.dict(os.environ, variables, clear=True):
         yield
 
 

@@ -82,7 +82,12 @@ def _check_source(data: DataConfig) -> None:
     for name in ("train", "val", "test"):
         if data.source != "files" and isinstance(getattr(data, name), list):
             raise UserError(f"data.{name}: a list of files is for data=files")
-    _check_reading(data)
+    check_columns(data.text, data.label, data.negative, data.positive, "data.")
+    if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
+        raise UserError(
+            "data.negative, data.positive and data.separator mean nothing to a source of"
+            f" '{data.source}', whose labels are known"
+        )
     needed = _NEEDED.get(data.source)
     if needed and not getattr(data, needed):
         raise UserError(
@@ -100,15 +105,6 @@ def check_columns(
     given = f"{prefix}negative={list(negative)} {prefix}positive={list(positive)}"
     with translated(given, ValueError):
         label_values(negative, positive)
-
-
-def _check_reading(data: DataConfig) -> None:
-    check_columns(data.text, data.label, data.negative, data.positive, "data.")
-    if data.source not in _COLUMNS and (data.negative or data.separator != "auto"):
-        raise UserError(
-            "data.negative, data.positive and data.separator mean nothing to a source of"
-            f" '{data.source}', whose labels are known"
-        )
 
 
 def _check_crops(data: DataConfig, epochs: int) -> None:
@@ -179,68 +175,61 @@ def _check_devices(devices: Any, batch_size: int) -> None:
 
 def _check_backend(config: Config, backend: BackendConfig) -> None:
     check_aws(backend)
-    contradictions = (
-        (
-            (backend.max_wait_seconds or backend.max_seconds) < backend.max_seconds,
+    if (backend.max_wait_seconds or backend.max_seconds) < backend.max_seconds:
+        raise UserError(
             f"backend.max_wait_seconds={backend.max_wait_seconds} includes the training: it must be"
-            f" at least backend.max_seconds={backend.max_seconds}",
-        ),
-        (config.container, "container is set inside a job only: leave it out"),
-        (
-            config.trainer.num_nodes > 1,
-            "trainer.num_nodes follows backend.instance_count: set that one",
-        ),
-        (
-            config.trainer.accelerator == "mps",
-            "trainer.accelerator=mps: SageMaker has no Apple GPU",
-        ),
-        (
-            backend.max_wait_seconds and not backend.spot,
-            "backend.max_wait_seconds means nothing without backend.spot=true",
-        ),
-        (
-            backend.spot and backend.keep_alive_seconds,
+            f" at least backend.max_seconds={backend.max_seconds}"
+        )
+    if config.container:
+        raise UserError("container is set inside a job only: leave it out")
+    if config.trainer.num_nodes > 1:
+        raise UserError("trainer.num_nodes follows backend.instance_count: set that one")
+    if config.trainer.accelerator == "mps":
+        raise UserError("trainer.accelerator=mps: SageMaker has no Apple GPU")
+    if backend.max_wait_seconds and not backend.spot:
+        raise UserError("backend.max_wait_seconds means nothing without backend.spot=true")
+    if backend.spot and backend.keep_alive_seconds:
+        raise UserError(
             "backend.keep_alive_seconds: SageMaker keeps no spot instance warm; leave one of"
-            " backend.spot and backend.keep_alive_seconds out",
-        ),
-        (
-            backend.price_per_hour and len(backend.instance_types) > 1,
+            " backend.spot and backend.keep_alive_seconds out"
+        )
+    if backend.price_per_hour and len(backend.instance_types) > 1:
+        raise UserError(
             f"backend.price_per_hour={backend.price_per_hour} is the price of one type, and"
-            f" backend.instance_type names {len(backend.instance_types)}: leave it out",
-        ),
-        (
-            # Its value is not repeated: there may be a password in it.
-            backend.index_url and not _INDEX.fullmatch(backend.index_url),
+            f" backend.instance_type names {len(backend.instance_types)}: leave it out"
+        )
+    _check_index(backend)
+    if backend.rehearse_without and not backend.rehearse:
+        raise UserError("backend.rehearse_without needs backend.rehearse=true")
+    if backend.interrupt_at_step and not (backend.rehearse and backend.spot):
+        raise UserError(
+            "backend.interrupt_at_step needs backend.rehearse=true and backend.spot=true"
+        )
+
+
+def _check_index(backend: BackendConfig) -> None:
+    """Where the packages of a job come from."""
+    if not backend.index_url:
+        if backend.index_secret:
+            raise UserError("backend.index_secret means nothing without backend.index_url")
+        return
+    # Its value is not repeated: there may be a password in it.
+    if not _INDEX.fullmatch(backend.index_url):
+        raise UserError(
             "backend.index_url: allowed are the https:// address of a package index, without a name"
             " or a password, and the ARN of a CodeArtifact repository; a name and a password belong"
-            " into backend.index_secret",
-        ),
-        (
-            backend.index_url and backend.network_isolation,
+            " into backend.index_secret"
+        )
+    if backend.network_isolation:
+        raise UserError(
             "backend.index_url: a job without a network is sent what pip collects on this machine,"
-            " where pip's own settings say from which index: leave it out",
-        ),
-        (
-            backend.index_secret and not backend.index_url,
-            "backend.index_secret means nothing without backend.index_url",
-        ),
-        (
-            backend.index_secret and backend.has_code_artifact,
-            "backend.index_secret: CodeArtifact asks the job's role who it is: leave it out",
-        ),
-        (
-            backend.index_secret and not _SAFE.match(backend.index_url or ""),
-            f"backend.index_url={backend.index_url}: a password travels by https:// only",
-        ),
-        (
-            backend.rehearse_without and not backend.rehearse,
-            "backend.rehearse_without needs backend.rehearse=true",
-        ),
-        (
-            backend.interrupt_at_step and not (backend.rehearse and backend.spot),
-            "backend.interrupt_at_step needs backend.rehearse=true and backend.spot=true",
-        ),
-    )
-    for contradiction, what in contradictions:
-        if contradiction:
-            raise UserError(what)
+            " where pip's own settings say from which index: leave it out"
+        )
+    if backend.index_secret and backend.has_code_artifact:
+        raise UserError(
+            "backend.index_secret: CodeArtifact asks the job's role who it is: leave it out"
+        )
+    if backend.index_secret and not _SAFE.match(backend.index_url):
+        raise UserError(
+            f"backend.index_url={backend.index_url}: a password travels by https:// only"
+        )

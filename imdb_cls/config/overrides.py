@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast, get_args
 
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, Quote, QuotedString
@@ -37,10 +38,6 @@ _TEXTS = re.compile(
 )
 
 _SEVERAL = ("-m", "--multirun")
-_FLAGS_WITH_A_VALUE = (
-    *("--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd", "--package", "-p"),
-    *("--cfg", "-c", "--info", "-i", "--experimental-rerun"),
-)
 
 
 def readable(words: list[str]) -> list[str]:
@@ -50,7 +47,8 @@ def readable(words: list[str]) -> list[str]:
     words = sorted(words, key=lambda word: word not in _SEVERAL)
     several = any(word in _SEVERAL for word in words)
     groups = {path.name for path in CONF_DIR.iterdir() if path.is_dir()}
-    behind_flag = [False, *(word in _FLAGS_WITH_A_VALUE for word in words)]
+    flags = get_args_parser()._option_string_actions  # those without a value have nargs 0
+    behind_flag = [False, *(word in flags and flags[word].nargs != 0 for word in words)]
     return [
         word if word.startswith("-") or is_its_value else _readable(word, several, groups)
         for word, is_its_value in zip(words, behind_flag, strict=False)
@@ -143,9 +141,7 @@ def _check_options(group: str, text: str, value: object) -> None:
 
 def quoted(value: str) -> str:
     """A value with the quotes, if it needs any, that it must have behind key= for Hydra."""
-    if re.fullmatch(r"[A-Za-z0-9/._-]+", value):
-        return value
-    return _in_quotes(value)
+    return value if re.fullmatch(r"[A-Za-z0-9/._-]+", value) else _in_quotes(value)
 
 
 def _in_quotes(value: str) -> str:
@@ -172,8 +168,3 @@ def group_of(override: str) -> str:
 def without_place(overrides: list[str]) -> list[str]:
     """Leaves out those of the backend and the sweep, which do not say what is trained."""
     return [o for o in overrides if group_of(o) not in ("backend", "sweep")]
-
-
-def same_trial(one: list[str], other: list[str]) -> bool:
-    """Whether two lists of overrides train the same, wherever they run."""
-    return sorted(without_place(one)) == sorted(without_place(other))

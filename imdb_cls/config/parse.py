@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from imdb_cls.config.checks import check_config
 from imdb_cls.config.schema import Config
-from imdb_cls.errors import UserError, nearest, one_line
+from imdb_cls.errors import UserError, nearest, one_line, translated
 
 T = TypeVar("T")
 _structured = functools.cache(OmegaConf.structured)
@@ -52,10 +52,8 @@ def with_type(schema: type[T], composed: Any) -> T:
     if OmegaConf.is_config(composed):
         composed = OmegaConf.to_container(composed, resolve=True)
     _check_texts(schema, composed)
-    try:
+    with translated("a number is too large", OverflowError):
         merged = OmegaConf.merge(_structured(cast(Any, schema)), composed)
-    except OverflowError as error:
-        raise UserError(f"a number is too large: {error}") from None
     return cast(T, OmegaConf.to_object(merged))
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import datasets
 
-from imdb_cls.data.arrow import cached
+from imdb_cls.config import DataConfig
+from imdb_cls.data.cache import cached
 from imdb_cls.data.reviews import Review, checked_text
 from imdb_cls.errors import UserError, missing
 
@@ -17,18 +18,19 @@ from imdb_cls.errors import UserError, missing
 _LABELS = {"neg": (0, range(1, 5)), "pos": (1, range(7, 11))}
 
 
-def load(path: Path, cache: Path) -> datasets.DatasetDict:
-    """`train` and `test`, the negative reviews first, each by its number. Raises UserError if files
-    are missing, or are not what their names say."""
-    return datasets.DatasetDict({part: _part(path / part, cache) for part in ("train", "test")})
-
-
-def _part(directory: Path, cache: Path) -> datasets.Dataset:
-    files = [(file, label) for name in _LABELS for file, label in _files(directory, name)]
-    # Their names hold the ratings, their sizes and times change with them.
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file, _ in files]
-    key = sha256(json.dumps([str(directory.resolve()), stats]).encode()).hexdigest()
-    return cached(_reviews(files), cache, "acl_imdb", key)
+def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
+    """`train` and `test` of the directory data.path, the negative reviews first, each by its
+    number. Raises UserError if files are missing, or are not what their names say."""
+    assert config.path is not None
+    parts = datasets.DatasetDict()
+    for part in ("train", "test"):
+        directory = Path(config.path).expanduser() / part
+        files = [found for name in _LABELS for found in _files(directory, name)]
+        # Their names hold the ratings, their sizes and times change with them.
+        stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file, _ in files]
+        key = sha256(json.dumps([str(directory.resolve()), stats]).encode()).hexdigest()
+        parts[part] = cached(_reviews(files), cache, "acl_imdb", key)
+    return parts
 
 
 def _files(directory: Path, name: str) -> list[tuple[Path, int]]:

@@ -66,8 +66,7 @@ class Crops:
             if len(ids) <= limit:
                 cut.append(ids)
             elif starts is None:
-                end = len(ids) - 1
-                cut.append(np.concatenate([ids[: 1 + head], ids[end - tail : end], ids[end:]]))
+                cut.append(np.concatenate([ids[: 1 + head], ids[len(ids) - 1 - tail :]]))
             else:
                 first = 1 + int(starts[place] * (len(ids) - limit + 1))
                 cut.append(np.concatenate([ids[:1], ids[first : first + limit - 2], ids[-1:]]))

@@ -1,6 +1,5 @@
 """The rows of csv, tsv, json, jsonl and parquet files, one after the other: memory stays flat."""
 
-import contextlib
 import csv
 import gzip
 import io
@@ -27,7 +26,7 @@ ALLOWED = f"{', '.join(ENDINGS)}, each also with .gz behind it"
 _ADVICE = " Name yours with data.text=… data.label=… (evaluate and predict: text=… label=…)"
 
 Rows = Iterator[tuple[str, Row]]
-"""Where each row stands in its file, and its values by column."""
+"""Where each row stands, its file named, and its values by column."""
 
 
 def ending(path: Path) -> str:
@@ -37,16 +36,11 @@ def ending(path: Path) -> str:
 
 
 def rows(path: Path, layout: Layout) -> Rows:
-    """The rows of a regular file, with the columns of the layout among their values.
-
-    Raises:
-        UserError: for another format than the name says, bytes that are not UTF-8, a column that is
-            not there or stands twice, a row with more or fewer fields than the header, or no rows.
-    """
-    readers: dict[str, Callable[[BinaryIO, Path, Layout], Rows]] = {
-        **{".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
-    }
-    reader = readers.get(ending(path))
+    """The rows of a regular file, with the columns of the layout among their values. Raises
+    UserError for another format than the name says, bytes that are not UTF-8, a column that is not
+    there or stands twice, a row with more or fewer fields than the header, or no rows."""
+    readers = (_csv, _csv, _json, _jsonl, _parquet)
+    reader = dict(zip(ENDINGS, readers, strict=True)).get(ending(path))
     if reader is None:
         raise UserError(f"{path}: allowed are files that end in {ALLOWED}")
     damaged = (gzip.BadGzipFile, zlib.error, EOFError)
@@ -57,9 +51,9 @@ def rows(path: Path, layout: Layout) -> Rows:
                 head = file.peek(SHORTEST)  # type: ignore[attr-defined]
                 if not (reader is _parquet and head.startswith(b"PAR1")):
                     check_is_text(head, path)
-                for place, row in reader(file, path, layout):
+                for where, row in reader(file, path, layout):
                     empty = False
-                    yield f"{path}, {place}", row
+                    yield where, row
         except UnicodeDecodeError as error:
             number, line = _first_undecodable(path)
             raise UserError(
@@ -96,7 +90,7 @@ def _csv(file: BinaryIO, path: Path, layout: Layout) -> Rows:
     def watched() -> Iterator[str]:
         """The lines; `end` is how the last of them ends."""
         nonlocal end
-        for line in chain(_lines(header), lines):
+        for line in chain(io.StringIO(header, newline=""), lines):
             end = line[-1] if line[-1] in "\r\n" else end
             yield line
 
@@ -107,20 +101,20 @@ def _csv(file: BinaryIO, path: Path, layout: Layout) -> Rows:
         used = {name: columns.index(name) for name in layout.columns}
         for fields in reader:
             begin = before + reader.line_num
+            where = f"{path}, line {begin}"
             if end != of_header:
                 raise UserError(
-                    f"{path}, line {begin}: it ends with {end!r}, but the header with"
+                    f"{where}: it ends with {end!r}, but the header with"
                     f" {of_header!r}: put quotes around a text that holds one of them"
                 )
             if not fields:
                 continue
-            place = f"line {begin}"
             if len(fields) != len(columns):
                 raise UserError(
-                    f"{path}, {place}: {len(fields)} fields, not {len(columns)} as in the header:"
+                    f"{where}: {len(fields)} fields, not {len(columns)} as in the header:"
                     f" put quotes around a text that holds the separator, which is {separator!r}"
                 )
-            yield place, {name: fields[number] for name, number in used.items()}
+            yield where, {name: fields[number] for name, number in used.items()}
     except csv.Error as error:
         raise UserError(f"{path}, line {begin + 1}: not CSV: {error}") from None
 
@@ -133,20 +127,13 @@ def _header(lines: io.TextIOWrapper) -> str:
     return header
 
 
-def _lines(text: str) -> io.StringIO:
-    return io.StringIO(text, newline="")
-
-
 def _separator(header: str, layout: Layout) -> str:
     """A comma, if the header then has the columns; else the one separator that gives them; if none
     does, the one that is most frequent."""
-
-    def fields(separator: str) -> list[str]:
-        with contextlib.suppress(csv.Error):
-            return next(csv.reader(_lines(header), delimiter=separator), [])
-        return []
-
-    by = {separator: fields(separator) for separator in SEPARATORS.values()}
+    by = {
+        separator: next(csv.reader(io.StringIO(header, newline=""), delimiter=separator), [])
+        for separator in SEPARATORS.values()
+    }
     fitting = [s for s, found in by.items() if set(layout.columns) <= set(found)]
     if "," in fitting or len(fitting) == 1:
         return "," if "," in fitting else fitting[0]
@@ -160,7 +147,7 @@ def _jsonl(file: BinaryIO, path: Path, layout: Layout) -> Rows:
             where = f"{path}, line {number}"
             with translated(f"{where}: not JSON", ValueError, RecursionError):
                 row = json.loads(line, object_pairs_hook=_Object)
-            yield f"line {number}", _object(row, where, layout)
+            yield where, _object(row, where, layout)
 
 
 def _json(file: BinaryIO, path: Path, layout: Layout) -> Rows:
@@ -171,23 +158,23 @@ def _json(file: BinaryIO, path: Path, layout: Layout) -> Rows:
         return
     text = file.read().decode("utf-8-sig")
     for number, row in enumerate(_items(text, path), start=1):
-        yield f"item {number}", _object(row, f"{path}, item {number}", layout)
+        where = f"{path}, item {number}"
+        yield where, _object(row, where, layout)
 
 
 def _items(text: str, path: Path) -> Iterator[Any]:
     """The items of an array one after the other: as objects, all of them would take several times
     the memory of their text."""
-    decoder, number, at = json.JSONDecoder(object_pairs_hook=_Object), 1, _after_blanks(text, 0) + 1
-    at = _after_blanks(text, at)
-    empty = text[at : at + 1] == "]"
-    while not empty:
+    decoder = json.JSONDecoder(object_pairs_hook=_Object)
+    at = _after_blanks(text, _after_blanks(text, 0) + 1)
+    number, more = 1, text[at : at + 1] != "]"
+    while more:
         with translated(f"{path}, item {number}: not JSON", ValueError, RecursionError):
             row, at = decoder.raw_decode(text, at)
         yield row
         at = _after_blanks(text, at)
-        if text[at : at + 1] != ",":
-            break
-        number, at = number + 1, _after_blanks(text, at + 1)
+        if more := text[at : at + 1] == ",":
+            number, at = number + 1, _after_blanks(text, at + 1)
     if text[at : at + 1] != "]" or _after_blanks(text, at + 1) < len(text):
         raise UserError(
             f"{path}, behind item {number}: not JSON: no comma, no end of the array, or text behind"
@@ -221,7 +208,7 @@ def _parquet(file: BinaryIO, path: Path, layout: Layout) -> Rows:
         batches = table.iter_batches(batch_size=1024, columns=layout.columns)
         found = (row for batch in batches for row in batch.to_pylist())
         for number, row in enumerate(found, start=1):
-            yield f"row {number}", named(row)
+            yield f"{path}, row {number}", named(row)
 
 
 def class_names(schema: pa.Schema, layout: Layout, where: str) -> Callable[[Row], Row]:

@@ -25,13 +25,7 @@ def snapshot(
         HubUnreachable: the Hub does not answer and the cache does not have them.
         UserError: the Hub answers, and has no such repository or revision, or will not give it.
     """
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HfHubHTTPError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import HfApi, errors, snapshot_download
 
     fetch = functools.partial(
         snapshot_download, name, repo_type=kind, revision=revision, allow_patterns=list(patterns)
@@ -39,16 +33,16 @@ def snapshot(
     # A short question first, since a download would retry for most of a minute.
     try:
         HfApi().repo_info(name, repo_type=kind, revision=revision, timeout=TIMEOUT_S)
-    except GatedRepoError:
+    except errors.GatedRepoError:
         raise UserError(f"the Hub's {kind} '{name}' asks for a login: hf auth login") from None
-    except RevisionNotFoundError:
+    except errors.RevisionNotFoundError:
         raise UserError(f"the Hub's {kind} '{name}' has no revision '{revision}'") from None
-    except RepositoryNotFoundError:
+    except errors.RepositoryNotFoundError:
         raise UserError(
             f"the Hub has no {kind} '{name}' (or it is private: hf auth login)"
         ) from None
     except Exception as error:
-        if isinstance(error, HfHubHTTPError) and error.response.status_code < 500:
+        if isinstance(error, errors.HfHubHTTPError) and error.response.status_code < 500:
             raise UserError(f"the Hub refuses {kind} '{name}': {one_line(error)}") from None
         # Whatever kept us from the Hub, the cache may have what is needed.
         try:
@@ -62,7 +56,7 @@ def snapshot(
         return path
     try:
         return Path(fetch())
-    except (OSError, HfHubHTTPError) as error:
+    except (OSError, errors.HfHubHTTPError) as error:
         if as_user_error(error):
             raise  # the disk, not the Hub
         raise HubUnreachable(f"the download broke off: {one_line(error, 120)}") from None

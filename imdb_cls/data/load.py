@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources
-from imdb_cls.data.arrow import write_rows
-from imdb_cls.data.splits import SPLITS, Split, Splits, draw_splits, fingerprint_of
+from imdb_cls.data.cache import write_rows
+from imdb_cls.data.splits import SPLITS, Split, Splits, draw_splits, in_order
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import write_json
 
@@ -18,12 +18,8 @@ _SCHEMA = pa.schema({"text": pa.string(), "label": pa.int64(), "row": pa.int64()
 
 
 def load_splits(config: DataConfig, cache: Path) -> Splits:
-    """The splits that a config asks for.
-
-    Raises:
-        UserError: as sources.load and draw_splits do.
-        HubUnreachable: the reviews are on the Hub, which does not answer.
-    """
+    """The splits that a config asks for. Raises UserError as sources.load and draw_splits do, and
+    HubUnreachable if the reviews are on the Hub, which does not answer."""
     if config.splits:
         return read_splits(Path(config.splits))
     return draw_splits(sources.load(config, cache), config)
@@ -39,15 +35,9 @@ def write_splits(splits: Splits, directory: Path) -> None:
         numbered = zip(reviews, split.rows.tolist(), strict=True)
         rows = ({**review, "row": row} for review, row in numbered)
         write_rows(directory / f"{name}.arrow", _SCHEMA, rows)
-    write_json(
-        directory / "splits.json",
-        {
-            "fingerprint": splits.fingerprint,
-            "removed": splits.removed,
-            "left_out": splits.left_out,
-            "splits": {name: split.fingerprint for name, split in parts.items()},
-        },
-    )
+    described = {key: getattr(splits, key) for key in ("fingerprint", "removed", "left_out")}
+    described["splits"] = {name: split.fingerprint for name, split in parts.items()}
+    write_json(directory / "splits.json", described)
 
 
 def read_splits(directory: Path) -> Splits:
@@ -57,15 +47,12 @@ def read_splits(directory: Path) -> Splits:
         described = json.loads((directory / "splits.json").read_text(encoding="utf-8"))
         fingerprints, whole = dict(described["splits"]), str(described["fingerprint"])
         removed, left_out = int(described["removed"]), int(described["left_out"])
-        parts = {name: _read_split(directory / f"{name}.arrow") for name in SPLITS}
+        parts: dict[str, Split] = {}
+        for name in SPLITS:
+            table = datasets.Dataset.from_file(str(directory / f"{name}.arrow"))
+            rows = np.asarray(table.with_format("numpy")["row"][:], dtype=np.int64)
+            parts[name] = in_order(table.remove_columns("row"), rows)
     for name, split in parts.items():
         if split.fingerprint != fingerprints.get(name):
             raise UserError(f"data.splits={directory}: {name}.arrow is damaged")
     return Splits(**parts, fingerprint=whole, removed=removed, left_out=left_out)
-
-
-def _read_split(path: Path) -> Split:
-    table = datasets.Dataset.from_file(str(path))
-    rows = np.asarray(table.with_format("numpy")["row"][:], dtype=np.int64)
-    reviews = table.remove_columns("row")
-    return Split(reviews, rows, fingerprint_of(reviews))

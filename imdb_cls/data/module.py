@@ -1,5 +1,6 @@
 """The LightningDataModule: tokenized splits as batches, on any number of devices."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,11 +15,12 @@ from imdb_cls.errors import UserError
 from imdb_cls.inference.padding import Batch, pad
 
 
+@dataclass(eq=False)
 class _Batches(Dataset[Batch]):
     """A data set whose items are whole batches, so that Arrow is read once a batch."""
 
-    def __init__(self, source: Tokens | Crops, pad_id: int) -> None:
-        self.source, self.pad_id = source, pad_id
+    source: Tokens | Crops
+    pad_id: int
 
     def __getitem__(self, part: Part) -> Batch:
         rows, share, epoch = part

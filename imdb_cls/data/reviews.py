@@ -46,12 +46,10 @@ class Layout:
         own = tuple(config.negative), tuple(config.positive)
         return cls(config.text, config.label, config.separator, *own)
 
-    def checked(self) -> "Layout":
-        """The layout itself, given as arguments of a command. Raises UserError for one that
-        contradicts itself."""
+    def __post_init__(self) -> None:
+        """Raises UserError for a layout that contradicts itself."""
         check_value("separator", self.separator, SEPARATOR)
         check_columns(self.text, self.label, self.negative, self.positive)
-        return self
 
     @property
     def columns(self) -> list[str]:
@@ -73,9 +71,18 @@ class Layout:
 
 
 def checked_review(row: Row, where: str, layout: Layout) -> Review:
-    """The review of a row. Raises UserError as `checked_text` and `parse_label` do."""
+    """The review of a row. Raises UserError as `checked_text` does, and for a label that means
+    nothing, where there are none of one's own."""
     text = checked_text(row[layout.text], where, layout.text)
-    label = None if layout.label is None else parse_label(row[layout.label], where, layout)
+    if layout.label is None:
+        return Review(text, None, where)
+    value = row[layout.label]
+    label = layout.labels.get(plain_label(value), LEFT_OUT if layout.own_labels else None)
+    if label is None:
+        raise UserError(
+            f"{where}: {layout.label}={value!r}: allowed are 0/1, negative/positive, neg/pos and"
+            " false/true; say what others mean, as in negative=[1,2] positive=[4,5]"
+        )
     return Review(text, label, where)
 
 
@@ -91,20 +98,6 @@ def checked_text(value: Any, where: str, column: str = "text") -> str:
     except UnicodeEncodeError:
         raise UserError(f"{where}: {column} holds half a character, which UTF-8 cannot") from None
     return value
-
-
-def parse_label(value: Any, where: str, layout: Layout) -> int:
-    """0, 1, or LEFT_OUT for a label that is none of those of one's own. Raises UserError for
-    anything else."""
-    known = layout.labels.get(plain_label(value))
-    if known is None and layout.own_labels:
-        return LEFT_OUT
-    if known is None:
-        raise UserError(
-            f"{where}: {layout.label}={value!r}: allowed are 0/1, negative/positive, neg/pos and"
-            " false/true; say what others mean, as in negative=[1,2] positive=[4,5]"
-        )
-    return known
 
 
 def check_names(

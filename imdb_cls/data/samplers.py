@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from torch.utils.data import Sampler
@@ -38,23 +39,19 @@ def train_batches(lengths: Lengths, batch_size: int, seed: int, epoch: int) -> l
     return shuffled
 
 
+@dataclass(eq=False)
 class TrainSampler(Sampler[Part]):
     """What one of `world` ranks gets of every batch of an epoch."""
 
-    def __init__(
-        self,
-        lengths: Callable[[int], Lengths],
-        batch_size: int,
-        seed: int,
-        rank: int = 0,
-        world: int = 1,
-    ) -> None:
-        """`lengths` gives those of an epoch, for equally many reviews in each."""
-        self.lengths, self.batch_size, self.seed = lengths, batch_size, seed
-        self.rank, self.world = rank, world
-        self.epoch = 0
-        self.start = 0
-        """How many batches the next epoch leaves out: a resumed run has seen them."""
+    lengths: Callable[[int], Lengths]
+    """Those of an epoch, which are equally many in each."""
+    batch_size: int
+    seed: int
+    rank: int = 0
+    world: int = 1
+    epoch: int = 0
+    start: int = 0
+    """How many batches the next epoch leaves out: a resumed run has seen them."""
 
     def __len__(self) -> int:
         return math.ceil(len(self.lengths(self.epoch)) / self.batch_size)

@@ -7,7 +7,8 @@ from imdb_cls.errors import UserError
 
 # How files of other formats begin, what they are, and the command that makes one that can be read;
 # {file} is its path, {new} one beside it.
-_SIGNATURES = (
+_UTF32 = (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff")
+_SIGNATURES: tuple[tuple[bytes | tuple[bytes, ...], str, str], ...] = (
     (b"\x1f\x8b", "compressed with gzip", "mv {file} {file}.gz"),
     (b"PAR1", "Parquet", "mv {file} {new}.parquet"),
     (b"ARROW1", "an Arrow file", ""),
@@ -15,17 +16,13 @@ _SIGNATURES = (
     (b"\xfd7zXZ\x00", "compressed with xz", "xz -dc {file} > {new}{ending}"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd", "zstd -dc {file} > {new}{ending}"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "7z x {file}"),
-    (b"\xff\xfe\x00\x00", "UTF-32", "iconv -f UTF-32 -t UTF-8 {file} > {new}{ending}"),
-    (b"\x00\x00\xfe\xff", "UTF-32", "iconv -f UTF-32 -t UTF-8 {file} > {new}{ending}"),
-    (b"\xff\xfe", "UTF-16", "iconv -f UTF-16 -t UTF-8 {file} > {new}{ending}"),
-    (b"\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 {file} > {new}{ending}"),
+    (_UTF32, "UTF-32", "iconv -f UTF-32 -t UTF-8 {file} > {new}{ending}"),
+    ((b"\xff\xfe", b"\xfe\xff"), "UTF-16", "iconv -f UTF-16 -t UTF-8 {file} > {new}{ending}"),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", ""),
     (b"SQLite format 3", "an SQLite database", ""),
     (b"%PDF", "a PDF", ""),
     (b"version https://git-lfs", "a pointer of Git LFS", "git lfs pull --include {file}"),
-    (b"<!DOCTYPE", "a web page", ""),
-    (b"<!doctype", "a web page", ""),
-    (b"<html", "a web page", ""),
+    ((b"<!DOCTYPE", b"<!doctype", b"<html"), "a web page", ""),
 )
 _ZIP = b"PK\x03\x04"
 SHORTEST = 64

@@ -9,10 +9,11 @@ import datasets
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import acl_imdb, files, formats
-from imdb_cls.data.arrow import cached
+from imdb_cls.data.cache import cached
 from imdb_cls.data.hub import snapshot
 from imdb_cls.data.packaged import package_directory
 from imdb_cls.data.reviews import Layout, check_names, checked_review
+from imdb_cls.data.splits import SPLITS
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import sha256_of
 
@@ -23,37 +24,28 @@ _NEVER_READ = ("unsupervised",)
 
 def load(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     """The reviews that data.source names: `train`, and `val` and `test` where the source has them.
-    Every part is memory-mapped, with the columns text and label (0 or 1).
-
-    Raises:
-        UserError: they are missing, damaged or not what they should be.
-        HubUnreachable: they are on the Hub, which does not answer.
-    """
-    loaders = {
-        **{"hub": _hub, "packaged": _packaged, "files": _files},
-        **{"arrow": _arrow, "acl_imdb": _acl_imdb},
-    }
-    return loaders[config.source](config, cache)
+    Every part is memory-mapped, with the columns text and label (0 or 1). Raises UserError if they
+    are missing, damaged or not what they should be, and HubUnreachable if they are on the Hub,
+    which does not answer."""
+    loaders = {"hub": _hub, "packaged": _packaged, "files": _files, "arrow": _arrow}
+    return {**loaders, "acl_imdb": acl_imdb.load}[config.source](config, cache)
 
 
 def load_files(named: files.Named, layout: Layout, cache: Path) -> datasets.Dataset:
     """The reviews of files as Arrow, each converted the first time its content is seen. Raises
     UserError as files.read does."""
+    found: list[datasets.Dataset] = []
     with files.located(named) as paths:
-        return datasets.concatenate_datasets([_cached_file(path, layout, cache) for path in paths])
+        for path in paths:
+            key = json.dumps([sha256_of(path), formats.ending(path), *layout.key])
+            found.append(cached(files.read_path(path, layout), cache, path.stem, key))
+    return datasets.concatenate_datasets(found)
 
 
-def _cached_file(path: Path, layout: Layout, cache: Path) -> datasets.Dataset:
-    key = json.dumps([sha256_of(path), formats.ending(path), *layout.key])
-    return cached(files.read_path(path, layout), cache, path.stem, key)
-
-
-def _parts(
-    read: Callable[[Any], datasets.Dataset], train: Any, val: Any, test: Any
-) -> datasets.DatasetDict:
-    """The parts of a source that have a name there."""
-    named = {"train": train, "val": val, "test": test}
-    return datasets.DatasetDict({part: read(name) for part, name in named.items() if name})
+def _parts(read: Callable[[Any], datasets.Dataset], *named: Any) -> datasets.DatasetDict:
+    """Those of train, val and test that have a name in a source: `named`, in this order."""
+    parts = zip(SPLITS, named, strict=True)
+    return datasets.DatasetDict({part: read(name) for part, name in parts if name})
 
 
 def _hub(config: DataConfig, cache: Path) -> datasets.DatasetDict:
@@ -99,11 +91,6 @@ def _files(config: DataConfig, cache: Path) -> datasets.DatasetDict:
     return _parts(
         lambda named: load_files(named, layout, cache), config.train, config.val, config.test
     )
-
-
-def _acl_imdb(config: DataConfig, cache: Path) -> datasets.DatasetDict:
-    assert config.path is not None
-    return acl_imdb.load(Path(config.path).expanduser(), cache)
 
 
 def _arrow(config: DataConfig, cache: Path) -> datasets.DatasetDict:

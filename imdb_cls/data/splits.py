@@ -31,6 +31,8 @@ class Split:
     """Columns text and label; memory-mapped."""
     rows: npt.NDArray[np.int64]
     """[len(reviews)]: each review's row in its source."""
+    labels: npt.NDArray[np.int64]
+    """[len(reviews)]: 0 is negative, 1 positive."""
     fingerprint: str
     """Hash of the texts and labels in their order."""
 
@@ -73,12 +75,13 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     Raises:
         UserError: more reviews asked for than there are, or one class only.
     """
-    given = {name: _candidates(source[name]) for name in SPLITS if name in source}
-    labelled = {name: _labelled(part) for name, part in given.items()}
-    left_out = sum(map(len, given.values())) - sum(map(len, labelled.values()))
-    before = sum(map(len, labelled.values()))
-    found = {name: _distinct(part) for name, part in labelled.items()}
-    if "test" not in given:
+    found, left_out, before = dict[str, Candidates](), 0, 0
+    for name in filter(source.__contains__, SPLITS):
+        labelled = _labelled(_candidates(source[name]))
+        left_out += len(source[name]) - len(labelled)
+        before += len(labelled)
+        found[name] = _distinct(labelled)
+    if "test" not in source:
         # By the text alone: the same reviews are test whatever the seed and the order of the file.
         held_out = found["train"]["hash"].astype("S1").view(np.uint8) % _TEST_ONE_IN == 0
         found["test"], found["train"] = found["train"][held_out], found["train"][~held_out]
@@ -89,7 +92,7 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     removed = before - sum(map(len, found.values()))
 
     why = f" ({removed:,} duplicates and {left_out:,} of other labels are not used)"
-    if "test" not in given:
+    if "test" not in source:
         why += "; test is a quarter of the reviews, chosen by their texts: data.test=… names others"
     for name, part in found.items():
         _need_both_classes(part, name, why)
@@ -110,9 +113,10 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
     return Splits(**drawn, fingerprint=fingerprint, removed=removed, left_out=left_out)
 
 
-def fingerprint_of(reviews: datasets.Dataset) -> str:
-    """The fingerprint of a split of these reviews."""
-    return _fingerprint(_candidates(reviews))
+def in_order(reviews: datasets.Dataset, rows: npt.NDArray[np.int64]) -> Split:
+    """A split of these reviews, whose rows in their source are known."""
+    found = _candidates(reviews)
+    return Split(reviews, rows, found["label"].copy(), _fingerprint(found))
 
 
 def whole(reviews: datasets.Dataset) -> Split:
@@ -131,12 +135,13 @@ def _candidates(reviews: datasets.Dataset) -> Candidates:
     hashes = (hashlib.blake2b(text, digest_size=16).digest() for text in texts)
     found["row"] = np.arange(len(reviews))
     found["hash"] = np.fromiter(hashes, "S16", len(reviews))
-    found["label"] = reviews["label"][:]
+    found["label"] = reviews.with_format("numpy")["label"][:]
     return found
 
 
 def _split(reviews: datasets.Dataset, chosen: Candidates) -> Split:
-    return Split(reviews.select(chosen["row"]), chosen["row"].copy(), _fingerprint(chosen))
+    rows, labels = chosen["row"].copy(), chosen["label"].copy()
+    return Split(reviews.select(rows), rows, labels, _fingerprint(chosen))
 
 
 def _fingerprint(chosen: Candidates) -> str:

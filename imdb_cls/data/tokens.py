@@ -78,5 +78,4 @@ def tokenize(split: Split, tokenizer: HeadTailTokenizer, cache: Path) -> Tokens:
             target.write(np.asarray(whole, np.int32).tobytes())
     count = len(split)
     whole_counts = np.fromfile(file, np.int32, count, offset=file.stat().st_size - 4 * count)
-    labels = np.asarray(split.reviews["label"][:], dtype=np.int64)
-    return Tokens(file, np.minimum(whole_counts, tokenizer.max_length), labels, whole_counts)
+    return Tokens(file, np.minimum(whole_counts, tokenizer.max_length), split.labels, whole_counts)

@@ -14,12 +14,8 @@ from imdb_cls.names import LABELS
 
 
 def write(request: Request, logits: Logits, temperature: float) -> bytes:
-    """The body of the answer, as JSON or CSV.
-
-    Args:
-        logits: [texts, labels], calibrated.
-        temperature: what they were divided by.
-    """
+    """The body of the answer, as JSON or CSV, by calibrated logits [texts, labels], which were
+    divided by `temperature`."""
     asked = request.parameters
     given = answer(request, logits if asked.calibrated else logits * temperature)
     if request.answer_type == contract.JSON:
@@ -32,13 +28,13 @@ def write(request: Request, logits: Logits, temperature: float) -> bytes:
 
 
 def answer(request: Request, logits: Logits) -> list[Any]:
-    """What transformers.pipeline("text-classification") gives for the same inputs and parameters.
-
-    Args:
-        logits: [texts, labels].
-    """
+    """What transformers.pipeline("text-classification") gives for the same inputs and parameters,
+    and for logits [texts, labels]."""
     asked = request.parameters
-    found = [_labels(row) for row in _scores(logits, asked.function).tolist()]
+    found = [
+        [{"label": label, "score": score} for label, score in zip(LABELS, scores, strict=True)]
+        for scores in _scores(logits, asked.function).tolist()
+    ]
     if asked.form == "all":
         return found
     for labels in found:
@@ -57,7 +53,3 @@ def _scores(logits: Logits, function: str) -> Logits:
         return probability(logits)
     positive = probability(logits[:, 1] - logits[:, 0])
     return np.stack([1 - positive, positive], axis=1)
-
-
-def _labels(scores: list[float]) -> list[dict[str, Any]]:
-    return [{"label": label, "score": score} for label, score in zip(LABELS, scores, strict=True)]

@@ -43,10 +43,7 @@ def parse(
 ) -> Request:
     """The request that a body holds: JSON that looks like
     {"inputs": "text" | ["text", …], "parameters": {"top_k": 1 | 2 | null, …}}
-    or CSV with a column `inputs`.
-
-    Args:
-        accept: the types that the client takes; None: any.
+    or CSV with a column `inputs`. `accept` names the types that the client takes; None: any.
 
     Raises:
         BadRequest: 415 for another content type, 406 if the client takes neither JSON nor CSV, 413
@@ -86,11 +83,9 @@ def check_content_type(content_type: str | None) -> str:
     """application/json or text/csv. Raises BadRequest (415) for all but these two in UTF-8."""
     kind, *details = (part.strip().lower() for part in (content_type or "").split(";"))
     named = {detail.replace('"', "").replace(" ", "") for detail in details}
-    foreign = {one for one in named if one.startswith("charset=")} - {
-        "charset=utf-8",
-        "charset=utf8",
-    }
-    if kind not in (JSON, CSV) or foreign or "header=absent" in named:
+    foreign = named - {"charset=utf-8", "charset=utf8"}
+    refused = any(one.startswith("charset=") or one == "header=absent" for one in foreign)
+    if kind not in (JSON, CSV) or refused:
         given = quoted(content_type) if content_type else "none"
         raise BadRequest(
             415, f"Content-Type: {given}: allowed are {JSON} and, with a header, {CSV} (in UTF-8)"

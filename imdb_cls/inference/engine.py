@@ -22,7 +22,8 @@ Rows = npt.NDArray[np.int64]
 Lengths = npt.NDArray[np.int32]
 LogOdds = npt.NDArray[np.float64]
 Logits = npt.NDArray[np.float64]
-Ids = Callable[[Rows], Sequence[Sequence[int] | npt.NDArray[np.int32]]]
+TokenIds = Sequence[Sequence[int] | npt.NDArray[np.int32]]
+Ids = Callable[[Rows], TokenIds]
 Advance = Callable[[int], None]
 
 # The key of a tensor that lies in another file, as protobuf writes it: field 1, of 8 bytes.
@@ -64,9 +65,8 @@ class OnnxEngine(Engine):
             file.open("rb") as opened,
             mmap(opened.fileno(), 0, access=ACCESS_READ) as content,
         ):
-            is_whole = content.find(_EXTERNAL) < 0
-        if not is_whole:
-            raise UserError(f"{file} keeps weights in other files: a fast model is one file")
+            if content.find(_EXTERNAL) >= 0:
+                raise UserError(f"{file} keeps weights in other files: a fast model is one file")
         onnxruntime.disable_telemetry_events()
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -96,7 +96,6 @@ class OnnxEngine(Engine):
         return f"onnx {self._file.suffixes[-2].lstrip('.')}"
 
     def logits(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> Logits:
-        """See Engine."""
         found = np.empty((len(lengths), len(LABELS)), dtype=np.float64)
 
         def one(row: np.int64) -> None:

@@ -43,14 +43,8 @@ def logits(
         """The layer's output [reviews, asking, width] for the tokens that ask."""
         heads = (config.n_heads, config.dim // config.n_heads)
         given = block.attention
-        queries, keys, values = (
-            linear(source).unflatten(-1, heads).transpose(1, 2)
-            for linear, source in (
-                (given.q_lin, asking),
-                (given.k_lin, hidden),
-                (given.v_lin, hidden),
-            )
-        )
+        mapped = given.q_lin(asking), given.k_lin(hidden), given.v_lin(hidden)
+        queries, keys, values = (part.unflatten(-1, heads).transpose(1, 2) for part in mapped)
         rate = config.attention_dropout if block.training else 0.0
         attend = scaled_dot_product_attention if fused else plain_attention
         mixed = attend(queries, keys, values, mask, rate)

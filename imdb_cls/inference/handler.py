@@ -37,11 +37,8 @@ def transform_fn(
 
 def check_lengths(request: Request, model: Labeller) -> None:
     """Raises BadRequest (400) if a text is so long that it would be cut."""
-    tokens = model.tokenizer(request.texts)
-    for number, (count, is_long) in enumerate(
-        zip(tokens["tokens"], tokens["truncated"], strict=True)
-    ):
-        if is_long:
+    most = model.tokenizer.max_length
+    for number, count in enumerate(model.tokenizer(request.texts)["tokens"]):
+        if count > most:
             where = "inputs" if request.alone else f"inputs[{number}]"
-            most = f"at most {model.tokenizer.max_length:,} without truncation"
-            raise BadRequest(400, f"{where}: {count:,} tokens: {most}")
+            raise BadRequest(400, f"{where}: {count:,} tokens: at most {most:,} without truncation")

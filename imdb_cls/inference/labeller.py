@@ -24,15 +24,21 @@ class Labeller:
     @classmethod
     def open(cls, model: Path, threads: int | None = None) -> "Labeller":
         """The model of a model/ directory or an unpacked model.tar.gz. On a CPU it is the fast one,
-        if there is one; else torch runs the trained one, on a GPU if there is one.
-
-        Raises:
-            UserError: it is damaged.
-        """
+        if there is one; else torch runs the trained one, on a GPU if there is one. Raises UserError
+        if it is damaged."""
         settings = Settings.read(model)
         tokenizer = HeadTailTokenizer.load(model, settings.max_length, settings.head_fraction)
-        fast = None if has_gpu() else open_fast(model, settings.fast, threads)
-        engine = fast or _open_torch(model, tokenizer.pad_id, threads)
+        engine: Engine | None = None if has_gpu() else open_fast(model, settings.fast, threads)
+        if engine is None:
+            import torch
+
+            from imdb_cls.inference.network import TorchEngine, load_trained
+
+            if threads:
+                torch.set_num_threads(threads)
+            mps = "mps" if torch.backends.mps.is_available() else "cpu"
+            device = torch.device("cuda" if torch.cuda.is_available() else mps)
+            engine = TorchEngine(load_trained(model), tokenizer.pad_id, device, "32-true", _BATCH)
         return cls(engine, tokenizer, settings.temperature)
 
     def log_odds(self, texts: list[str]) -> LogOdds:
@@ -62,15 +68,3 @@ def probability(log_odds: LogOdds) -> npt.NDArray[np.float64]:
     """1 / (1 + exp(-log_odds)), without overflow."""
     small = np.exp(-np.abs(log_odds))
     return np.where(log_odds >= 0, 1 / (1 + small), small / (1 + small))
-
-
-def _open_torch(model: Path, pad_id: int, threads: int | None) -> Engine:
-    import torch
-
-    from imdb_cls.inference.network import TorchEngine, load_trained
-
-    if threads:
-        torch.set_num_threads(threads)
-    mps = "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device("cuda" if torch.cuda.is_available() else mps)
-    return TorchEngine(load_trained(model), pad_id, device, "32-true", _BATCH)

@@ -35,7 +35,7 @@ class TorchEngine(Engine):
 
     @torch.inference_mode()
     def logits(self, lengths: Lengths, ids: Ids, advance: Advance = lambda _: None) -> Logits:
-        """See engine.Engine. The reviews go in batches of like length."""
+        # The reviews go in batches of like length.
         torch.nn.Module.to(self.network, self.device)
         self.network.train(False)
         found = np.empty((len(lengths), len(LABELS)), dtype=np.float64)
@@ -43,8 +43,7 @@ class TorchEngine(Engine):
         kind = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(self.precision)
         with torch.autocast(self.device.type, kind, enabled=kind is not None):
             for rows in eval_batches(lengths, self.batch_size):
-                tokens = [np.asarray(row, dtype=np.int32) for row in ids(rows)]
-                batch = pad(tokens, rows, self.pad_id).to(self.device)
+                batch = pad(ids(rows), rows, self.pad_id).to(self.device)
                 answer = forward.logits(self.network, batch.input_ids, batch.attention_mask)
                 pending.append((rows, answer))
                 advance(len(rows))

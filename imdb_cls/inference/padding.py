@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from imdb_cls.inference.engine import Lengths, Rows
+from imdb_cls.inference.engine import Lengths, Rows, TokenIds
 
 
 @dataclass(frozen=True)
@@ -23,29 +22,23 @@ class Batch:
     share: float = 1.0
     """This rank's part of the reviews of the whole step."""
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def to(self, device: torch.device) -> "Batch":
-        return self._moved(lambda tensor: tensor.to(device, non_blocking=True))
+        return self.mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> "Batch":
-        return self._moved(torch.Tensor.pin_memory)
+        return self.mapped(torch.Tensor.pin_memory)
 
-    def _moved(self, move: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
-        mask = None if self.attention_mask is None else move(self.attention_mask)
-        return Batch(move(self.input_ids), mask, move(self.labels), self.share)
+    def mapped(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Batch":
+        mask = None if self.attention_mask is None else change(self.attention_mask)
+        return Batch(change(self.input_ids), mask, change(self.labels), self.share)
 
 
-def pad(ids: list[npt.NDArray[np.int32]], labels: Rows, pad_id: int, share: float = 1.0) -> Batch:
+def pad(ids: TokenIds, labels: Rows, pad_id: int, share: float = 1.0) -> Batch:
     lengths = np.array([len(row) for row in ids])
-    longest = int(lengths.max())
-    padded = np.full((len(ids), longest), pad_id, dtype=np.int64)
-    for row, values in enumerate(ids):
-        padded[row, : len(values)] = values
-    mask = None
-    if lengths.min() < longest:
-        mask = torch.from_numpy(np.arange(longest)[None, :] < lengths[:, None])
+    kept = np.arange(lengths.max()) < lengths[:, None]
+    padded = np.full(kept.shape, pad_id, dtype=np.int64)
+    padded[kept] = np.concatenate(ids)
+    mask = None if kept.all() else torch.from_numpy(kept)
     return Batch(torch.from_numpy(padded), mask, torch.from_numpy(np.array(labels)), share)
 
 

@@ -48,10 +48,9 @@ def read(values: Any) -> Parameters:
     if type(cut) in (int, float) or cut not in (*_CUT, *_WHOLE):
         allowed = "true, 'longest_first', 'only_first', false, 'do_not_truncate' and null"
         raise _refused("truncation", cut, allowed)
-    # As the pipeline has it: top_k counts more than return_all_scores.
-    form: Literal["best", "ranked", "all"] = "all" if every else "best"
     return Parameters(
-        "ranked" if "top_k" in values else form,
+        # As the pipeline has it: top_k counts more than return_all_scores.
+        "ranked" if "top_k" in values else "all" if every else "best",
         top_k,
         function or _FUNCTIONS[0],
         calibrated,

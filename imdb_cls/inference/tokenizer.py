@@ -66,7 +66,7 @@ class HeadTailTokenizer:
 
     def __call__(self, texts: list[str]) -> dict[str, list[Any]]:
         """input_ids: [texts][tokens], with [CLS] and [SEP]; tokens: how many there were before the
-        truncation, these two counted; truncated: whether any were left out."""
+        truncation, these two counted."""
         encodings = self.backend.encode_batch_fast(texts, add_special_tokens=False)
         whole = [encoding.ids for encoding in encodings]
         head, tail = self.ends
@@ -77,7 +77,6 @@ class HeadTailTokenizer:
         return {
             "input_ids": [[cls, *ids, sep] for ids in kept],
             "tokens": [len(ids) + 2 for ids in whole],
-            "truncated": [len(ids) > head + tail for ids in whole],
         }
 
     @property

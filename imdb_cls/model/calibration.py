@@ -15,16 +15,12 @@ _LOWEST, _HIGHEST = 0.05, 20.0
 
 
 def fit(log_odds: LogOdds, labels: npt.NDArray[np.int64]) -> float:
-    """The temperature to divide log-odds by (Guo et al. 2017, "On Calibration of Modern Neural
-    Networks", section 4.2): the one of the least cross-entropy, drawn towards 1 the more, the less
-    sure these reviews make it (the positive-part estimator of James & Stein 1961). It is 1 where
-    the best one is within its own standard error of that, and if every review has the right label,
-    since then a lower temperature is always better. docs/results.md compares it with others.
-
-    Args:
-        log_odds: [reviews], of POSITIVE.
-        labels: [reviews], 0 or 1.
-    """
+    """The temperature to divide log-odds of POSITIVE [reviews] by, whose labels [reviews] are 0 or
+    1 (Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2): the one of the
+    least cross-entropy, drawn towards 1 the more, the less sure these reviews make it (the
+    positive-part estimator of James & Stein 1961). It is 1 where the best one is within its own
+    standard error of that, and if every review has the right label, since then a lower temperature
+    is always better. docs/results.md compares it with others."""
     from scipy.optimize import minimize_scalar
 
     margin = np.where(labels == 1, log_odds, -log_odds)

@@ -1,7 +1,6 @@
 """The LightningModule around DistilBertForSequenceClassification."""
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -69,8 +68,10 @@ class SentimentClassifier(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         twice = readings(self.config, self.current_epoch) == 2
-        found = self(_twice(batch) if twice else batch)
-        loss = cross_entropy(found, batch.labels.repeat(2) if twice else batch.labels)
+        if twice:  # each half has dropouts of its own
+            batch = batch.mapped(lambda tensor: torch.cat([tensor, tensor]))
+        found = self(batch)
+        loss = cross_entropy(found, batch.labels)
         # DDP averages over ranks, but each rank is to count by its share of the reviews.
         part = batch.share * self.trainer.world_size
         self._losses.append(loss.detach() * part)
@@ -131,21 +132,8 @@ class SentimentClassifier(LightningModule):
 
 
 def divergence(one: Tensor, other: Tensor) -> Tensor:
-    """How far two answers to the same reviews are apart: the mean of KL(one, other) and
-    KL(other, one), averaged over the reviews (Liang et al. 2021, "R-Drop", equation 2).
-
-    Args:
-        one, other: logits [reviews, 2].
-    """
+    """How far two answers to the same reviews, logits [reviews, 2], are apart: the mean of
+    KL(one, other) and KL(other, one), averaged over the reviews (Liang et al. 2021, "R-Drop",
+    equation 2)."""
     first, second = one.log_softmax(-1), other.log_softmax(-1)
     return ((first.exp() - second.exp()) * (first - second)).sum(-1).mean() / 2
-
-
-def _twice(batch: Batch) -> Batch:
-    """The batch behind itself: each half has dropouts of its own."""
-    mask = batch.attention_mask
-    return replace(
-        batch,
-        input_ids=batch.input_ids.repeat(2, 1),
-        attention_mask=None if mask is None else mask.repeat(2, 1),
-    )

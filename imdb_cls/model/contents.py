@@ -10,7 +10,7 @@ from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.loading import importing
 from imdb_cls.model.open import settings_of
 from imdb_cls.runs import predictions
-from imdb_cls.runs.curves import Curves
+from imdb_cls.runs.metrics import Curves
 from imdb_cls.runs.predictions import Predictions
 from imdb_cls.runs.records import curves_of
 from imdb_cls.runs.run import Run

@@ -127,10 +127,8 @@ def check_kernels(capability: tuple[int, int], architectures: list[str]) -> None
     """
     for architecture in architectures:
         kind, _, number = architecture.partition("_")
-        digits = number.rstrip("af")
-        built = (int(digits[:-1]), int(digits[-1]))
-        same_major = built[0] == capability[0]
-        if (kind == "compute" or same_major) and built <= capability:
+        built = divmod(int(number.rstrip("af")), 10)
+        if built <= capability and (kind == "compute" or built[0] == capability[0]):
             return
     raise UserError(
         f"torch {torch.__version__} has no kernels for {_name('gpu')}"

@@ -61,11 +61,7 @@ class Evaluation:
 
 
 def evaluate_split(engine: Engine, split: Split, tokens: Tokens, advance: Advance) -> Evaluation:
-    """Scores every review of a split once.
-
-    Args:
-        advance: is called with the number of reviews that were just scored.
-    """
+    """Scores every review of a split once. `advance` is told how many were just scored."""
     start = time.perf_counter()
     log_odds = engine.log_odds(tokens.lengths, tokens.ids, advance)
     return Evaluation(log_odds, split, tokens, time.perf_counter() - start)

@@ -4,17 +4,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import (
-    BinaryAccuracy,
-    BinaryAUROC,
-    BinaryConfusionMatrix,
-    BinaryF1Score,
-    BinaryMatthewsCorrCoef,
-    BinaryPrecision,
-    BinaryRecall,
-    MulticlassCalibrationError,
-)
+from torchmetrics import MeanMetric, Metric, MetricCollection, classification
 
 from imdb_cls.names import SCALARS
 from imdb_cls.runs.predictions import BINS, wilson_interval
@@ -29,7 +19,7 @@ class CrossEntropy(MeanMetric):
         super().update(-torch.log(right.clamp_min(torch.finfo(torch.float64).tiny)))
 
 
-class CalibrationError(MulticlassCalibrationError):
+class CalibrationError(classification.MulticlassCalibrationError):
     """Expected calibration error of the predicted label's probability in BINS bins of equal width
     (Guo et al. 2017, "On Calibration of Modern Neural Networks"). torchmetrics' binary one measures
     the probability of POSITIVE instead."""
@@ -46,12 +36,12 @@ def scalar_metrics(prefix: str = "", **settings: Any) -> MetricCollection:
     Under DDP they are those of all ranks' reviews, unless `settings` say otherwise."""
     metrics: dict[str, Metric] = {
         "loss": CrossEntropy(**settings),
-        "accuracy": BinaryAccuracy(**settings),
-        "precision": BinaryPrecision(**settings),
-        "recall": BinaryRecall(**settings),
-        "f1": BinaryF1Score(**settings),
-        "auroc": BinaryAUROC(**settings),
-        "mcc": BinaryMatthewsCorrCoef(**settings),
+        "accuracy": classification.BinaryAccuracy(**settings),
+        "precision": classification.BinaryPrecision(**settings),
+        "recall": classification.BinaryRecall(**settings),
+        "f1": classification.BinaryF1Score(**settings),
+        "auroc": classification.BinaryAUROC(**settings),
+        "mcc": classification.BinaryMatthewsCorrCoef(**settings),
         "ece": CalibrationError(**settings),
     }
     assert tuple(metrics) == SCALARS
@@ -68,16 +58,12 @@ def in_order(values: dict[str, Tensor], prefix: str = "") -> dict[str, float]:
 
 def compute_metrics(probability: Tensor, label: Tensor) -> dict[str, Any]:
     """All metrics of a split, with the 95 % interval of the accuracy and the confusion matrix
-    [[true negatives, false positives], [false negatives, true positives]].
-
-    Args:
-        probability: [n] float64, of POSITIVE.
-        label: [n] int64, 0 or 1.
-    """
+    [[true negatives, false positives], [false negatives, true positives]]. `probability` of
+    POSITIVE is [n] float64, `label` [n] int64, 0 or 1."""
     # Under DDP one process has all predictions: it does not wait for the others.
     metrics = scalar_metrics(sync_on_compute=False)
     metrics.update(probability, label)
-    confusion = BinaryConfusionMatrix(sync_on_compute=False)
+    confusion = classification.BinaryConfusionMatrix(sync_on_compute=False)
     confusion.update(probability, label)
     correct = int(((probability > 0.5) == (label == 1)).sum())
     return {

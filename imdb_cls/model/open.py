@@ -28,13 +28,8 @@ def open_labeller(
     allow_fast: bool = True,
 ) -> Labeller:
     """A run's model. On a CPU it is the fast one, if there is one and no precision is asked for;
-    else torch runs it as it was tested, but for what is asked for.
-
-    Args:
-        allow_fast: False for the trained model in any case.
-
-    Raises:
-        UserError: the model is damaged, or the device or the precision is not to be had.
+    else torch runs it as it was tested, but for what is asked for; without `allow_fast`, in any
+    case. Raises UserError if the model is damaged, or the device or the precision is not to be had.
     """
     check_value("device", accelerator, one_of(*ACCELERATORS))
     check_value("precision", precision, one_of(*PRECISIONS))

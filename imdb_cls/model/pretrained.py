@@ -4,7 +4,6 @@ import os
 import re
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError
 from transformers import DistilBertForSequenceClassification
 
@@ -23,7 +22,8 @@ def load_network(
     pretrained: Pretrained, config: ModelConfig
 ) -> DistilBertForSequenceClassification:
     """The network with a new classifier (drawn from torch's generator) and the config's dropouts.
-    Raises UserError if the weights are no DistilBERT, or cannot be read."""
+    Raises UserError if the weights are no DistilBERT or cannot be read, and if any but those of a
+    classifier are left over on either side."""
     shape, file = Shape.read(pretrained.path), pretrained.path / WEIGHTS
     weights = read_weights(pretrained.path)
     if shape.model_type == "bert":
@@ -37,15 +37,6 @@ def load_network(
     described.id2label = dict(enumerate(LABELS))
     described.label2id = {label: index for index, label in enumerate(LABELS)}
     network = DistilBertForSequenceClassification(described)
-    _load_encoder(network, weights, file)
-    return network
-
-
-def _load_encoder(
-    network: DistilBertForSequenceClassification, weights: dict[str, torch.Tensor], file: Path
-) -> None:
-    """Puts all but the classifier's weights into the network. Raises UserError if any is left over
-    on either side."""
     encoder = {n: w for n, w in weights.items() if n.startswith("distilbert.")}
     with translated(f"{file} does not fit its config", RuntimeError):
         absent, unexpected = network.load_state_dict(encoder, strict=False)
@@ -57,6 +48,7 @@ def _load_encoder(
             f"{file} has {len(unexpected)} weights that its config has no place for,"
             f" {unexpected[0]} first"
         )
+    return network
 
 
 def save(

@@ -21,13 +21,17 @@ class Pretrained:
 
 
 def locate(config: PretrainedConfig) -> Pretrained:
-    """Finds the files. Those on the Hub are downloaded.
-
-    Raises:
-        UserError: they are missing, damaged, or not those that the config pins.
-        HubUnreachable: they are on the Hub, which does not answer.
-    """
-    path = _directory_of(config)
+    """Finds the files. Those on the Hub are downloaded. Raises UserError if they are missing,
+    damaged, or not those that the config pins, and HubUnreachable if the Hub does not answer."""
+    if config.path:
+        path = Path(config.path)
+    elif config.source == "hub":
+        path = snapshot(config.name, config.revision, "model", FILES)
+    elif config.source == "packaged":
+        package = config.name.split("==")[0].replace("-", "_")
+        path = package_directory(package, config.name, "weights") / "model"
+    elif not (path := Path(config.name).expanduser()).is_dir():
+        raise UserError(f"model.pretrained.name={config.name}: no such directory")
     absent = [name for name in FILES if not (path / name).is_file()]
     if absent:
         raise UserError(f"model.pretrained.name={config.name}: {path} lacks {', '.join(absent)}")
@@ -41,17 +45,3 @@ def locate(config: PretrainedConfig) -> Pretrained:
                 f" wanted is {digest[:12]}…{again}"
             )
     return Pretrained(path, found["model.safetensors"])
-
-
-def _directory_of(config: PretrainedConfig) -> Path:
-    if config.path:
-        return Path(config.path)
-    if config.source == "hub":
-        return snapshot(config.name, config.revision, "model", FILES)
-    if config.source == "packaged":
-        package = config.name.split("==")[0].replace("-", "_")
-        return package_directory(package, config.name, "weights") / "model"
-    path = Path(config.name).expanduser()
-    if not path.is_dir():
-        raise UserError(f"model.pretrained.name={config.name}: no such directory")
-    return path

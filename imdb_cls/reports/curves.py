@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from imdb_cls.runs.curves import Curves
+from imdb_cls.runs.metrics import Curves
 
 Points = Sequence[tuple[int, float]]
 _MOST_MARKED = 12

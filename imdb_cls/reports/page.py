@@ -1,7 +1,7 @@
-"""What every page is made of: tables, plots with captions, and the template around them."""
+"""What every page is made of: tables, and the template around them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -57,16 +57,6 @@ def text_columns(*names: str, words: int = 1) -> list[Column[Sequence[str]]]:
 def setting_column(key: str, name: str) -> Column[Any]:
     """The column of a key, for rows that have the values of keys in `differs`."""
     return Column(name, lambda row: setting(row.differs, key))
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A plot with a caption and a legend."""
-
-    svg: Markup
-    caption: str
-    legend: list[tuple[str, str]] = field(default_factory=list)
-    """Labels, and the colours that svg.py has for them."""
 
 
 def write(path: Path, directory: Path, content: Content) -> None:

@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 from imdb_cls.runs.overrides import Value, comparable, shown
 
@@ -36,7 +37,8 @@ class Scale:
         if self.kind == "words":
             places = [comparable(known) for known in self.values]
             return (places.index(comparable(value)) + 0.5) / len(places)
-        low, high, at = self.low, self.high, _number(value)
+        assert isinstance(value, int | float)
+        low, high, at = self.low, self.high, float(value)
         if self.kind == "log":
             low, high, at = math.log(low), math.log(high), math.log(at)
         return _MARGIN + (1 - 2 * _MARGIN) * ((at - low) / (high - low))
@@ -58,15 +60,15 @@ class Scale:
 
 def scale(key: str, values: Sequence[Value]) -> Scale:
     """The axis for these values of a parameter: logarithmic if they span a decade or more."""
-    distinct = list({comparable(value): value for value in values}.values())
-    numeric = all(_is_number(value) for value in distinct)
-    if numeric:
-        distinct.sort(key=_number)
-    if key in _NAMES or not numeric or len(distinct) < 2:
-        return Scale(key, "words", distinct)
-    low, high = _number(distinct[0]), _number(distinct[-1])
+    distinct = {comparable(value): value for value in values}.values()
+    numbers = sorted(filter(_is_number, distinct))
+    if len(numbers) < len(distinct):
+        return Scale(key, "words", list(distinct))
+    if key in _NAMES or len(numbers) < 2:
+        return Scale(key, "words", [*numbers])
+    low, high = float(numbers[0]), float(numbers[-1])
     kind = "log" if low > 0 and high / low >= _DECADE else "linear"
-    return Scale(key, kind, distinct, low, high)
+    return Scale(key, kind, [*numbers], low, high)
 
 
 def _round_numbers(low: float, high: float, kind: str) -> list[float]:
@@ -81,13 +83,8 @@ def _round_numbers(low: float, high: float, kind: str) -> list[float]:
     return [number * step for number in range(math.floor(low / step), math.ceil(high / step) + 1)]
 
 
-def _is_number(value: Value) -> bool:
+def _is_number(value: Value) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _number(value: Value) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
 
 
 def _cut(text: str) -> str:

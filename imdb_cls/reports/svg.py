@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -27,26 +28,14 @@ _STYLE: Any = {
     # A name may have dollars.
     "text.parse_math": False,
     "font.size": 9,
-    "text.color": INK,
-    "axes.labelcolor": INK,
-    "axes.edgecolor": INK,
-    "axes.facecolor": "none",
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "grid.color": FAINT,
-    "grid.linewidth": 0.5,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.labelsize": 8,
-    "ytick.labelsize": 8,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "figure.facecolor": "none",
+    **dict.fromkeys(("xtick.labelsize", "ytick.labelsize"), 8),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor"), INK),
+    **dict.fromkeys(("xtick.color", "ytick.color"), INK),
+    **dict.fromkeys(("axes.facecolor", "figure.facecolor"), "none"),
+    **dict.fromkeys(("axes.linewidth", "xtick.major.width", "ytick.major.width"), 0.6),
+    **dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.formatter.useoffset"), False),
+    **{"axes.grid": True, "axes.grid.axis": "y", "axes.axisbelow": True},
+    **{"grid.color": FAINT, "grid.linewidth": 0.5},
 }
 
 
@@ -70,10 +59,8 @@ def variable(colour: str) -> str:
 
 def level_colours(dark: bool) -> list[str]:
     """viridis, without the end that the page's background would swallow."""
-    low, high = (0.28, 1.0) if dark else (0.0, 0.86)
-    colours = mpl.colormaps["viridis"]
-    shares = [low + (high - low) * number / (LEVELS - 1) for number in range(LEVELS)]
-    return [mpl.colors.to_hex(colours(share)) for share in shares]
+    shares = np.linspace(0.28, 1.0, LEVELS) if dark else np.linspace(0.0, 0.86, LEVELS)
+    return [mpl.colors.to_hex(colour) for colour in mpl.colormaps["viridis"](shares)]
 
 
 @dataclass
@@ -87,6 +74,9 @@ class Plot:
     """In inches."""
     label: str
     """What a screen reader says of it."""
+    caption: str = ""
+    legend: list[tuple[str, str]] = field(default_factory=list)
+    """Labels and their colours. They stand beside it, in the page."""
     svg: Markup = field(default_factory=Markup)
 
     @contextmanager

@@ -41,27 +41,26 @@ WITHOUT_EFFECT = (
     *("export", "report"),
     *("trainer.progress", "trainer.log_every_n_steps", "trainer.checkpoint_minutes"),
 )
+# Whether another source may stand in is no part of what was taken in the end. How a file is read
+# shows in the reviews.
+_KNOWN_BY_CONTENT = (
+    *("data.splits", "data.fallback", "data.separator", "data.negative", "data.positive"),
+    *("model.pretrained.path", "model.pretrained.fallback"),
+)
 
 
 def fingerprint(config: Config, resolved: Resolved) -> str:
     """What decides the result, as 16 hex digits: the config without paths, loggers and backend, the
     reviews and weights that it resolved to, and the package's own source."""
+    left_out = [*WITHOUT_EFFECT, *_KNOWN_BY_CONTENT]
+    if config.data.source in ("files", "arrow", "acl_imdb"):
+        left_out += ["data.train", "data.val", "data.test", "data.path"]
+    if config.model.pretrained.source == "local":
+        left_out.append("model.pretrained.name")
     values = asdict(config)
-    for key in WITHOUT_EFFECT:
-        group, _, name = key.rpartition(".")
-        del (values[group] if group else values)[name]
-    data, weights = values["data"], values["model"]["pretrained"]
-    # Whether another source may stand in is no part of what was taken in the end.
-    # How a file is read shows in the reviews.
-    reading = ("splits", "fallback", "separator", "negative", "positive")
-    for taken, paths in ((data, reading), (weights, ("path", "fallback"))):
-        for key in paths:
-            del taken[key]
-    if data["source"] in ("files", "arrow", "acl_imdb"):
-        for key in ("train", "val", "test", "path"):
-            del data[key]
-    if weights["source"] == "local":
-        del weights["name"]
+    for key in left_out:
+        *groups, name = key.split(".")
+        del functools.reduce(dict.__getitem__, groups, values)[name]
     content = [values, resolved.data_fingerprint, resolved.weights_sha256]
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode() + code().encode())
     return digest.hexdigest()[:16]

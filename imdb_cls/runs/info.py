@@ -1,11 +1,14 @@
-"""run.json as attributes: what the trainer and the client record, and every reader reads."""
+"""run.json as attributes: what the trainer and the client record, and every reader reads. Of a
+file, a key that an older run lacks is None, or its default; keys of other versions are left out.
+"""
 
 import ast
+import contextlib
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from imdb_cls.errors import UserError, one_line, translated
 from imdb_cls.typed import filled
@@ -15,26 +18,11 @@ STATUSES = ("running", "completed", "failed", "stopped")
 _IF_KNOWN = {"if_known": True}
 
 
-@dataclass(kw_only=True)
-class _Record:
-    """A part of run.json. A key that an older run lacks is None, or its default; keys of other
-    versions are left out when it is read."""
-
-    @classmethod
-    def names(cls) -> set[str]:
-        return {item.name for item in fields(cast(Any, cls))}
-
-    def as_json(self) -> dict[str, Any]:
-        """As it stands in the file."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        left_out = [i.name for i in fields(self) if i.metadata and values[i.name] is None]
-        return dict(plain_values({name: v for name, v in values.items() if name not in left_out}))
-
-
 def plain_values(facts: Any) -> Any:
     """Records, and lists and objects of them, as JSON has them."""
-    if isinstance(facts, _Record):
-        return facts.as_json()
+    if is_dataclass(facts):
+        known = {item: getattr(facts, item.name) for item in fields(facts)}
+        facts = {i.name: v for i, v in known.items() if v is not None or not i.metadata}
     if isinstance(facts, list):
         return [plain_values(fact) for fact in facts]
     if isinstance(facts, dict):
@@ -50,7 +38,7 @@ def check_time(time: str | None, where: str) -> None:
 
 
 @dataclass(kw_only=True)
-class Resolved(_Record):
+class Resolved:
     """What the names in a config came to."""
 
     model: str
@@ -73,7 +61,7 @@ class Resolved(_Record):
 
 
 @dataclass(kw_only=True)
-class JobInfo(_Record):
+class JobInfo:
     """The SageMaker job that a run is, or an earlier attempt at it."""
 
     name: str | None = field(default=None, metadata=_IF_KNOWN)
@@ -114,7 +102,7 @@ class JobInfo(_Record):
 
 
 @dataclass(kw_only=True)
-class RunInfo(_Record):
+class RunInfo:
     """Everything on record of a run. Times are in ISO 8601, UTC."""
 
     status: str
@@ -171,8 +159,7 @@ class RunInfo(_Record):
             )
         for name in ("started", "finished"):
             check_time(getattr(info, name), f"{file}: {name}")
-        jobs = [*(info.previous_jobs or []), *([info.job] if info.job else [])]
-        spent = [("seconds", info.seconds), *(("cost_usd", job.cost_usd) for job in jobs)]
+        spent = [("seconds", info.seconds), *(("cost_usd", job.cost_usd) for job in info.jobs)]
         for name, value in [*spent, *(info.parts or {}).items()]:
             if value is not None and value < 0:
                 raise UserError(f"{file} is damaged: {name}={value:g} must be at least 0")
@@ -186,13 +173,15 @@ class RunInfo(_Record):
         if not reason:
             return None
         if match := re.fullmatch(r"(\w+)\((.*?),?\)", reason, re.DOTALL):
-            try:
-                said = ast.literal_eval(match[2])
-            except (ValueError, SyntaxError):
-                said = None
-            if isinstance(said, str):
-                reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
+            with contextlib.suppress(ValueError, SyntaxError):
+                if isinstance(said := ast.literal_eval(match[2]), str):
+                    reason = said if match[1] == "UserError" else f"{match[1]}: {said}"
         return one_line(reason)
+
+    @property
+    def jobs(self) -> list[JobInfo]:
+        """All attempts, the earliest first."""
+        return [*(self.previous_jobs or []), *([self.job] if self.job else [])]
 
     def required_job(self) -> JobInfo:
         """`job`, of a run that is known to be one."""
@@ -223,6 +212,5 @@ class RunInfo(_Record):
     def _sum(self, name: str) -> float | None:
         if self.rehearsal:
             return None
-        jobs = [*(self.previous_jobs or []), *([self.job] if self.job else [])]
-        known = [float(getattr(job, name)) for job in jobs if getattr(job, name) is not None]
+        known = [float(getattr(job, name)) for job in self.jobs if getattr(job, name) is not None]
         return sum(known) if known else None

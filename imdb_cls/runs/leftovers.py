@@ -36,9 +36,8 @@ def _alive(process: str | None) -> bool:
     if process is None or int(process) == os.getpid():
         return False
     try:
-        os.kill(int(process), 0)
+        with contextlib.suppress(PermissionError):  # it is another user's
+            os.kill(int(process), 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except PermissionError:
-        return True
     return True

@@ -1,12 +1,21 @@
-"""metrics.json: what may stand in it."""
+"""What a run has measured: metrics.json, what may stand in it; metrics.csv, all that was logged."""
 
+import csv
+import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imdb_cls.errors import UserError, one_line
+from imdb_cls.errors import UserError, one_line, translated
 from imdb_cls.names import SCALARS
+from imdb_cls.storage import read_file
 from imdb_cls.typed import read_object
+
+# Of metrics.csv.
+COLUMNS = ("step", "epoch", "name", "value", "time")
+
+Curves = dict[str, list[tuple[int, float]]]
 
 
 def read_metrics(file: Path) -> dict[str, Any]:
@@ -53,3 +62,29 @@ def _is_number(value: Any) -> bool:
 def _need(right: bool, where: str, value: Any) -> None:
     if not right:
         raise UserError(f"{where}={one_line(repr(value), 60)} is impossible: the file is damaged")
+
+
+def read_curves(file: Path) -> tuple[Curves, bool]:
+    """For each name the steps and values in their order, and whether the last row has no end: it is
+    being written, or its process was killed. Raises UserError if the file is damaged."""
+    whole, _, rest = read_file(file).decode("utf-8", "replace").rpartition("\n")
+    curves: Curves = {}
+    rows = csv.reader(io.StringIO(whole or rest, newline=""), quoting=csv.QUOTE_NONE)
+    with translated(f"{file} is damaged", csv.Error):
+        for number, row in enumerate(rows, start=1):
+            head = tuple(row) == COLUMNS or (not whole and ",".join(COLUMNS).startswith(rest))
+            if not (head if number == 1 else is_row(row)):
+                raise UserError(f"{file} is damaged: line {number} is no row of its columns")
+            if number > 1:
+                curves.setdefault(row[2], []).append((int(row[0]), float(row[3])))
+    return curves, bool(rest) or not whole
+
+
+def is_row(row: Sequence[str]) -> bool:
+    """Whether these are the fields of a row, not of the header or of what is left of a row."""
+    try:
+        step, epoch, name, value, when = row
+        int(step), int(epoch), float(value), float(when)
+    except ValueError:
+        return False
+    return "/" in name

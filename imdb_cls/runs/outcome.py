@@ -58,16 +58,8 @@ def record_failure(
 ) -> None:
     """Makes the run directory of a trial that failed before it could train."""
     reason = as_user_error(error)
-    if reason is None:
-        text = "".join(traceback.format_exception(error))
-        Run(path).log_file.parent.mkdir(parents=True, exist_ok=True)
-    run = Run.create(
-        path,
-        config,
-        overrides=overrides,
-        backend="sagemaker" if config.backend else "local",
-        sweep=sweep,
-    )
+    backend = "sagemaker" if config.backend else "local"
+    run = Run.create(path, config, overrides=overrides, backend=backend, sweep=sweep)
     run.record(status="failed", finished=now(), seconds=0.0, reason=repr(reason or error))
     if reason is None:
-        run.log_file.write_text(text, encoding="utf-8")
+        run.log_file.write_text("".join(traceback.format_exception(error)), encoding="utf-8")

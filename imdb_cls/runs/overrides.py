@@ -1,13 +1,15 @@
 """What trials were told on the command line: keys, values, and how they are shown."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
+from imdb_cls.runs import fingerprint
 
 Value = str | float | int | bool | None
 Overrides = dict[str, Value]
 
-_WITHOUT_EFFECT = {*WITHOUT_EFFECT, "hydra"}
+# Of the keys of a config.yaml.
+WITHOUT_EFFECT = (*fingerprint.WITHOUT_EFFECT, "hydra")
 
 
 def parsed(typed: Iterable[str]) -> Overrides:
@@ -17,7 +19,7 @@ def parsed(typed: Iterable[str]) -> Overrides:
     for override in typed:
         key, _, text = override.partition("=")
         key = key.strip().lstrip("+~")
-        if key not in _WITHOUT_EFFECT and key.split(".")[0] not in _WITHOUT_EFFECT:
+        if not is_within(key, WITHOUT_EFFECT):
             values[key] = _value(text.strip())
     return values
 
@@ -35,6 +37,22 @@ def _value(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def flat(config: dict[str, Any], prefix: str = "") -> Overrides:
+    """The values of a config by their keys with dots (data.source), a list as one text."""
+    found: Overrides = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(value) if isinstance(value, list) else value
+    return found
+
+
+def is_within(key: str, groups: Iterable[str]) -> bool:
+    """Whether a key is one of these, or lies below one of them."""
+    return any(key == group or key.startswith(f"{group}.") for group in groups)
 
 
 def comparable(value: Value) -> tuple[str, Value]:
@@ -62,16 +80,11 @@ def shown(value: Value) -> str:
 
 def short_names(keys: Sequence[str]) -> dict[str, str]:
     """The last part of each key, or as many as it takes to tell it from the others."""
-
-    def tail(key: str, parts: int) -> str:
-        return ".".join(key.split(".")[-parts:])
-
     names = {}
     for key in keys:
-        parts = 1
-        while tail(key, parts) != key and any(
-            tail(other, parts) == tail(key, parts) for other in keys if other != key
-        ):
-            parts += 1
-        names[key] = tail(key, parts)
+        parts = key.split(".")
+        tails = [".".join(parts[-count:]) for count in range(1, len(parts) + 1)]
+        others = [f".{other}" for other in keys if other != key]
+        alone = (tail for tail in tails if not any(o.endswith(f".{tail}") for o in others))
+        names[key] = next(alone, key)
     return names

@@ -1,23 +1,23 @@
-"""Reads the files of a run, each once for as long as it stays the same, and whether it is alive."""
+"""Reads the records of runs and sweeps, those of runs once for as long as they stay the same."""
 
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from imdb_cls.errors import UserError, missing
+from imdb_cls.errors import UserError, missing, one_line
 from imdb_cls.names import SCALARS
 from imdb_cls.runs import seals
-from imdb_cls.runs.curves import Curves, read_curves
-from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.metrics import read_metrics
+from imdb_cls.runs.info import STATUSES, RunInfo, check_time
+from imdb_cls.runs.metrics import Curves, read_curves, read_metrics
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.storage import held, sha256_of
 from imdb_cls.terminal import notice
-from imdb_cls.typed import read_object
+from imdb_cls.typed import filled, read_object
 
 T = TypeVar("T")
 
@@ -25,37 +25,30 @@ T = TypeVar("T")
 _BEGINNING_S = 2.0
 
 
-def _parsed_once(most: int) -> Callable[[Callable[[Path], T]], Callable[[Path], T | None]]:
-    """A decorator that keeps the results for the latest `most` files, for as long as they stay the
-    same. Callers must not change a result. It is None if there is no such file."""
+def _parsed_once(parse: Callable[[Path], T], most: int) -> Callable[[Path], T | None]:
+    """Reads a file by `parse`, and keeps the results for the latest `most` files for as long as
+    they stay the same. Callers must not change a result. It is None if there is no such file."""
 
-    def decorated(parse: Callable[[Path], T]) -> Callable[[Path], T | None]:
-        @functools.lru_cache(most)
-        def parsed(path: Path, stamp: tuple[int, int, int]) -> T:
-            return parse(path)
+    @functools.lru_cache(most)
+    def parsed(path: Path, stamp: tuple[int, int, int]) -> T:
+        return parse(path)
 
-        def read(path: Path) -> T | None:
-            try:
-                stat = path.stat()
-            except OSError:
-                return None
-            return parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
+    def read(path: Path) -> T | None:
+        try:
+            stat = path.stat()
+        except OSError:
+            return None
+        return parsed(path, (stat.st_mtime_ns, stat.st_size, stat.st_ino))
 
-        return read
-
-    return decorated
+    return read
 
 
-@functools.cache
-def say_once(text: str) -> None:
-    notice(text)
-
-
-info_of = _parsed_once(2048)(lambda path: RunInfo.of(read_object(path), path))
-yaml_of = _parsed_once(1024)(read_yaml)
-_metrics_of = _parsed_once(1024)(read_metrics)
-_curves_of = _parsed_once(256)(read_curves)
-_digest_of = _parsed_once(8192)(sha256_of)
+say_once = functools.cache(notice)
+info_of = _parsed_once(lambda path: RunInfo.of(read_object(path), path), 2048)
+yaml_of = _parsed_once(read_yaml, 1024)
+_metrics_of = _parsed_once(read_metrics, 1024)
+_curves_of = _parsed_once(read_curves, 256)
+_digest_of = _parsed_once(sha256_of, 8192)
 
 
 def config_of(run: Run, info: RunInfo) -> dict[str, Any]:
@@ -126,3 +119,39 @@ def seconds_of(info: RunInfo, status: str) -> float | None:
     if status != "running" or not info.started:
         return None
     return (datetime.now(UTC) - datetime.fromisoformat(info.started)).total_seconds()
+
+
+@dataclass
+class _SweepRecord:
+    """What may stand in sweep.json."""
+
+    status: str | None = None
+    command: str | None = None
+    started: str | None = None
+    finished: str | None = None
+    search: str | None = None
+    metric: str | None = None
+    direction: str | None = None
+    backend: str | None = None
+    code: str | None = None
+    identity: str | None = None
+    planned: list[list[str]] = field(default_factory=list)
+
+
+def read_sweep(file: Path) -> dict[str, Any]:
+    """sweep.json as it stands in the file. Raises UserError for what no sweep of ours writes."""
+    values = read_object(file)
+    record = filled(_SweepRecord, values, file)
+    for name, allowed in (
+        ("status", STATUSES),
+        ("direction", ("min", "max")),
+        ("metric", [f"val/{name}" for name in SCALARS]),
+    ):
+        value = getattr(record, name)
+        if value is not None and value not in allowed:
+            raise UserError(
+                f"{file} is damaged: {name}={one_line(value, 40)}: allowed are {', '.join(allowed)}"
+            )
+    for name in ("started", "finished"):
+        check_time(getattr(record, name), f"{file}: {name}")
+    return values

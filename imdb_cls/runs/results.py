@@ -1,27 +1,18 @@
 """Reads a sweep's directory, finished or not: its trials, how they differ, what they reached."""
 
 import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from imdb_cls.errors import UserError, missing
 from imdb_cls.names import lower_is_better
-from imdb_cls.runs.differences import differences
+from imdb_cls.runs import records
+from imdb_cls.runs.differences import Recipe, differences, recipe_ids
 from imdb_cls.runs.info import Resolved, RunInfo
 from imdb_cls.runs.overrides import Overrides, frozen, parsed, short_names
-from imdb_cls.runs.records import (
-    config_of,
-    curves_of,
-    info_of,
-    metrics_of,
-    seconds_of,
-    status_of,
-    yaml_of,
-)
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.same_but_seed import Recipe, recipe_ids
-from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import held
 
 # In the order of a summary.
@@ -94,11 +85,12 @@ def read(path: str | Path) -> SweepResults:
     """Reads a sweep as it stands now. It is quick enough to be called once a second. Raises
     UserError if there is no sweep."""
     directory = Path(path).expanduser().absolute()
-    record = _record(directory, str(path))
-    runs = list(_runs(directory))
+    if not directory.is_dir():
+        raise UserError(f"{path}: {missing(directory, 'directory')}")
+    record, runs = _record(directory / "sweep.json"), list(_runs(directory))
     if not runs and not record:
-        raise UserError(_no_sweep(directory, str(path)))
-    metric = str(record.get("metric") or next(map(_metric_of, runs), None) or "val/accuracy")
+        raise UserError(f"{path} is {_no_sweep(directory)}")
+    metric = str(record.get("metric") or (runs and _metric_of(*runs[0])) or "val/accuracy")
     lower = record["direction"] == "min" if "direction" in record else lower_is_better(metric)
     lives = held(directory / ".lock")
     planned = record.get("planned") or []
@@ -129,52 +121,42 @@ def read(path: str | Path) -> SweepResults:
     )
 
 
-def _record(directory: Path, typed: str) -> dict[str, Any]:
+def _record(file: Path) -> dict[str, Any]:
     """sweep.json; empty if there is none."""
-    if not directory.is_dir():
-        raise UserError(_no_sweep(directory, typed))
-    file = directory / "sweep.json"
     try:
-        return read_sweep(file) if file.exists() else {}
+        return records.read_sweep(file) if file.exists() else {}
     except UserError as error:
         raise UserError(f"{error}: move it away to read the runs beside it alone") from None
 
 
-def _no_sweep(directory: Path, typed: str) -> str:
-    if not directory.is_dir():
-        return f"{typed}: {missing(directory, 'directory')}"
+def _no_sweep(directory: Path) -> str:
     if (directory / "run.json").is_file():
-        return f"{typed} is a run, not a sweep: its figures are in {directory / 'metrics.json'}"
+        return f"a run, not a sweep: its figures are in {directory / 'metrics.json'}"
     below = sorted(path.parent.name for path in directory.glob("*/sweep.json"))
     hint = f"it holds sweeps: {', '.join(below)}" if below else "train -m makes one in multirun/"
-    return f"{typed} is no sweep, no run lies in it: {hint}"
+    return f"no sweep, no run lies in it: {hint}"
 
 
-def _runs(directory: Path) -> list[tuple[Run, RunInfo | UserError]]:
+def _runs(directory: Path) -> Iterator[tuple[Run, RunInfo | UserError]]:
     """Every run below it with its record, or what is wrong with that."""
-    found: list[tuple[Run, RunInfo | UserError]] = []
     for path in sorted(directory.iterdir(), key=lambda path: (len(path.name), path.name)):
         run = Run(path)
         if path.name.startswith(".") or not path.is_dir():
             continue
         try:
             if run.is_there():
-                info = info_of(run.record_file)
-                found.append((run, info or UserError(f"{run.record_file}: no such file")))
+                info = records.info_of(run.record_file)
+                yield run, info or UserError(f"{run.record_file}: no such file")
         except PermissionError:
-            denied = f"{path}: Permission denied: its owner must let you read it"
-            found.append((run, UserError(denied)))
+            yield run, UserError(f"{path}: Permission denied: its owner must let you read it")
         except UserError as error:
-            found.append((run, error))
-    return found
+            yield run, error
 
 
-def _metric_of(run: tuple[Run, RunInfo | UserError]) -> str | None:
+def _metric_of(run: Run, info: RunInfo | UserError) -> str | None:
     """The metric in a run's config."""
-    if isinstance(run[1], UserError):
-        return None
     with contextlib.suppress(UserError):
-        return config_of(run[0], run[1]).get("metric")
+        return None if isinstance(info, UserError) else records.config_of(run, info).get("metric")
     return None
 
 
@@ -192,13 +174,13 @@ def _trial(
 ) -> TrialResult:
     if isinstance(info, UserError):
         return TrialResult(run.path.name, run.path, "damaged", {}, None, str(info))
-    status, reason = status_of(run, info, lives), info.plain_reason
+    status, reason = records.status_of(run, info, lives), info.plain_reason
     metrics: dict[str, float] = {}
     best = None
     try:
-        config_of(run, info)
-        metrics = metrics_of(run, info) if status == "completed" else {}
-        values = [value for _, value in curves_of(run, info).get(metric, [])]
+        records.config_of(run, info)
+        metrics = records.metrics_of(run, info) if status == "completed" else {}
+        values = [value for _, value in records.curves_of(run, info).get(metric, [])]
         # NaN is neither better nor worse than a number.
         best = (min if lower else max)((v for v in values if v == v), default=None)
     except UserError as error:
@@ -212,7 +194,7 @@ def _trial(
         reason=reason,
         metrics=metrics,
         best=metrics.get(metric, best),
-        seconds=seconds_of(info, status),
+        seconds=records.seconds_of(info, status),
         cost=info.cost_usd,
         saved=info.saved_usd,
         rehearsed=bool(info.rehearsal),
@@ -262,6 +244,6 @@ def _recipe(trial: TrialResult, known: dict[Path, Resolved | None]) -> Recipe:
     # What is damaged is not looked at: it is known by its overrides.
     if trial.path is None or trial.status == "damaged":
         return Recipe(trial.overrides, trial.seed, code=trial.code)
-    resolved, config = known[trial.path], yaml_of(trial.path / "config.yaml")
+    resolved, config = known[trial.path], records.yaml_of(trial.path / "config.yaml")
     weights = resolved.weights_sha256 if resolved else None
     return Recipe(trial.overrides, trial.seed, config, weights, trial.code)

@@ -20,21 +20,15 @@ def cache_of(config: Config) -> Path:
     return Path(os.environ.get("IMDB_CLS_CACHE") or Config.cache_dir).expanduser()
 
 
-def splits_of(run: Run, cache: Path | None = None) -> Splits:
-    """The splits that a run was trained, validated and tested on.
-
-    Args:
-        cache: where converted reviews are kept. None: as cache_of says.
-
-    Raises:
-        UserError: they cannot be had here, or are no longer those.
-    """
+def splits_of(run: Run) -> Splits:
+    """The splits that a run was trained, validated and tested on. Raises UserError if they cannot
+    be had here, or are no longer those."""
     resolved = run.info().resolved
     if resolved is None:
         raise UserError("the run ended before it had any reviews")
     config = run.config()
     try:
-        splits = load_splits(config.data, cache or cache_of(config))
+        splits = load_splits(config.data, cache_of(config))
     except HubUnreachable as error:
         raise UserError(f"the reviews are on the Hub, which cannot be reached: {error}") from None
     if splits.fingerprint != resolved.data_fingerprint:

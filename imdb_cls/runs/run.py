@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Collection, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,15 +58,9 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, config: Config, *, anew: bool = False, **facts: Any) -> "Run":
-        """Begins a run in an empty directory: writes config.yaml and run.json (status running).
-
-        Args:
-            anew: whether it takes the place of the run that is there.
-            facts: what else is known of it, as RunInfo names it.
-
-        Raises:
-            UserError: the directory holds something already.
-        """
+        """Begins a run in an empty directory, or, `anew`, in the place of the run that is there:
+        writes config.yaml and run.json (status running). `facts` are what else is known of it, as
+        RunInfo names it. Raises UserError if the directory holds something already."""
         run = cls(path)
         if not anew:
             run.check_free(config)
@@ -84,7 +79,7 @@ class Run:
             **facts,
         )
         try:
-            write_json(run.record_file, info.as_json())
+            write_json(run.record_file, plain_values(info))
         except BaseException:
             if not anew:
                 run.config_file.unlink()
@@ -144,35 +139,25 @@ class Run:
         return f"python -m imdb_cls.train resume={self.path}"
 
     def check_free(self, config: Config | None = None) -> None:
-        """Raises UserError if something lies here already: a run is never written over another.
-
-        Args:
-            config: a run that was killed before it began may begin again, if this was its config.
-        """
+        """Raises UserError if something lies here already: a run is never written over another. One
+        that was killed before it began may begin again, if this was its config."""
         free = not self.path.is_dir() or self._has_not_begun()
         if free and config and self.config_file.is_file():
             free = self.config_file.read_text("utf-8", "replace") == to_yaml(config)
-        if not free:
-            what = "a run" if self.record_file.is_file() else "files"
-            if self._has_live_job():
-                raise UserError(
-                    f"hydra.run.dir={self.path} holds a job already, which may still be running:"
-                    f" {self.how_to_go_on()}"
-                )
-            raise UserError(
-                f"hydra.run.dir={self.path} holds {what} already:"
-                " choose another directory, or go on with resume=<run directory>"
-            )
+        if free:
+            return
+        what, mend = "files", ": choose another directory, or go on with resume=<run directory>"
+        if self.record_file.is_file():
+            what = "a run"
+            with contextlib.suppress(UserError):
+                if self.info().is_live_job:
+                    what, mend = "a job", f", which may still be running: {self.how_to_go_on()}"
+        raise UserError(f"hydra.run.dir={self.path} holds {what} already{mend}")
 
     def _has_not_begun(self) -> bool:
         """Whether nothing is here but what a process writes before run.json."""
         beginnings = (self.config_file.name, self.log_file.name)
         return all(path.name in beginnings or is_partial(path.name) for path in self.path.iterdir())
-
-    def _has_live_job(self) -> bool:
-        with contextlib.suppress(UserError):
-            return self.record_file.is_file() and self.info().is_live_job
-        return False
 
     def config(self) -> Config:
         """The run's own config, as resolved when it began."""
@@ -233,12 +218,8 @@ class Run:
         return float(found)
 
     def record(self, **facts: Any) -> None:
-        """Adds facts to run.json, which is whole at every moment.
-
-        Args:
-            facts: as RunInfo names them.
-        """
-        assert facts.keys() <= RunInfo.names()
+        """Adds facts, as RunInfo names them, to run.json, which is whole at every moment."""
+        assert facts.keys() <= {item.name for item in fields(RunInfo)}
         known = self._record() if self.record_file.exists() else {}
         write_json(self.record_file, known | plain_values(facts))
 

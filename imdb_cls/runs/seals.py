@@ -27,12 +27,9 @@ def check(
     expected = (info.sha256 or {}).get(file.relative_to(run).as_posix())
     if expected is None:
         return file
-    return as_recorded(file, expected, "run", "run.json", _mend(run, file, info), digest)
-
-
-def _mend(run: Path, file: Path, info: RunInfo) -> str:
+    mend = f"python -m imdb_cls.train resume={run} makes it again"
     if file.name == CONFIG:
-        return "put back the one that the run wrote, or train anew"
-    if info.job_name and not info.rehearsal and not info.resumed_here:
-        return f"python -m launch.jobs fetch {run} brings it again"
-    return f"python -m imdb_cls.train resume={run} makes it again"
+        mend = "put back the one that the run wrote, or train anew"
+    elif info.job_name and not info.rehearsal and not info.resumed_here:
+        mend = f"python -m launch.jobs fetch {run} brings it again"
+    return as_recorded(file, expected, "run", "run.json", mend, digest)

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from imdb_cls.config.overrides import same_trial, without_place
+from imdb_cls.config.overrides import without_place
 from imdb_cls.errors import UserError
 from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.records import info_of, say_once, whole
+from imdb_cls.runs.records import info_of, read_sweep, say_once, whole
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.storage import lock, write_json
 from imdb_cls.terminal import notice
 
@@ -71,11 +70,8 @@ class Sweep:
                 yield run, info
 
     def find(self, fingerprint: str, rehearsed: bool = True) -> Run | None:
-        """The run with this fingerprint, a completed one if there is one.
-
-        Args:
-            rehearsed: whether the run of a rehearsal counts.
-        """
+        """The run with this fingerprint, a completed one if there is one; `rehearsed` says whether
+        the run of a rehearsal counts."""
         found = None
         for run, info in self.runs():
             if info.fingerprint == fingerprint and (rehearsed or not info.rehearsal):
@@ -84,19 +80,16 @@ class Sweep:
                 found = found or run
         return found
 
-    def find_failed(self, overrides: list[str]) -> Run | None:
-        """The run with these overrides that failed before it could train."""
-        for run, info in self.runs():
-            unborn = info.status == "failed" and info.fingerprint is None
-            if unborn and same_trial(info.overrides, overrides):
-                return run
-        return None
-
     def place(self, wanted: Path, overrides: list[str]) -> Path:
         """Makes the directory of a new run: the wanted one, or the next free number if another
-        trial lies there. A damaged run, which nobody can tell from others, is moved to damaged/."""
-        if failed := self.find_failed(overrides):
-            shutil.rmtree(failed.path)
+        trial lies there. A damaged run, which nobody can tell from others, is moved to damaged/.
+        One with these overrides that failed before it could train is deleted."""
+        same = sorted(without_place(overrides))
+        for run, info in self.runs():
+            unborn = info.status == "failed" and info.fingerprint is None
+            if unborn and sorted(without_place(info.overrides)) == same:
+                shutil.rmtree(run.path)
+                break
         if wanted.is_dir() and all(
             path.name in _BEGINNINGS or path.name.startswith(".") for path in wanted.iterdir()
         ):

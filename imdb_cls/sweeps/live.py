@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 
 from rich.live import Live
@@ -28,52 +28,42 @@ class Row:
     cost: str
 
 
-class LiveTable:
-    """Shows one row for each trial until it is closed."""
+@contextlib.contextmanager
+def live_table(screen: Screen, metric: str) -> Iterator[Callable[[list[Row]], None]]:
+    """Gives what shows one row for each trial, for as long as this lasts."""
+    if screen.console.is_terminal:
+        with Live(console=screen.console, auto_refresh=False) as live:
+            yield lambda rows: live.update(_table(rows, metric, screen), refresh=True)
+        return
+    phases: dict[str, str] = {}
 
-    def __init__(self, screen: Screen, metric: str) -> None:
-        self.screen, self.metric = screen, metric
-        self._live = Live(console=screen.console, auto_refresh=False)
-        self._phases: dict[str, str] = {}
-
-    def __enter__(self) -> "LiveTable":
-        if self.screen.console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        if self.screen.console.is_terminal:
-            self._live.stop()
-
-    def show(self, rows: list[Row]) -> None:
-        if self.screen.console.is_terminal:
-            self._live.update(self._table(rows), refresh=True)
-            return
+    def say(rows: list[Row]) -> None:
         for row in rows:
-            if self._phases.get(row.trial) != row.phase:
-                self._phases[row.trial] = row.phase
-                figures = [f"{self.metric} {row.best}" * bool(row.best), row.elapsed, row.cost]
+            if phases.get(row.trial) != row.phase:
+                phases[row.trial] = row.phase
+                figures = [f"{metric} {row.best}" * bool(row.best), row.elapsed, row.cost]
                 shown = ", ".join([row.phase, *filter(None, figures)])
-                self.screen.say(f"trial {row.trial} ({row.overrides}): {shown}")
+                screen.say(f"trial {row.trial} ({row.overrides}): {shown}")
 
-    def _table(self, rows: list[Row]) -> Table:
-        # Trials at work come first; the others are shown as far as the terminal has room.
-        room = max(5, self.screen.console.height - 6)
-        shown = sorted(rows, key=lambda row: row.phase in _OVER)[:room]
-        table = Table(box=None, pad_edge=False)
-        table.add_column("trial", no_wrap=True)
-        table.add_column("overrides", overflow="fold", ratio=1)
-        table.add_column("phase", no_wrap=True)
-        table.add_column(self.metric, justify="right", no_wrap=True)
-        table.add_column("elapsed", justify="right", no_wrap=True)
-        with_cost = any(row.cost for row in rows)
-        if with_cost:
-            table.add_column("cost", justify="right", no_wrap=True)
-        for row in sorted(shown, key=rows.index):
-            table.add_row(*(astuple(row) if with_cost else astuple(row)[:-1]))
-        if len(shown) < len(rows):
-            table.add_row("…", f"{len(rows) - len(shown)} more", *[""] * 3)
-        return table
+    yield say
+
+
+def _table(rows: list[Row], metric: str, screen: Screen) -> Table:
+    # Trials at work come first; the others are shown as far as the terminal has room.
+    room = max(5, screen.console.height - 6)
+    shown = sorted(rows, key=lambda row: row.phase in _OVER)[:room]
+    table = Table(box=None, pad_edge=False)
+    table.add_column("trial", no_wrap=True)
+    table.add_column("overrides", overflow="fold", ratio=1)
+    table.add_column("phase", no_wrap=True)
+    with_cost = any(row.cost for row in rows)
+    for name in (metric, "elapsed", *["cost"] * with_cost):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in sorted(shown, key=rows.index):
+        table.add_row(*astuple(row)[: len(table.columns)])
+    if len(shown) < len(rows):
+        table.add_row("…", f"{len(rows) - len(shown)} more")
+    return table
 
 
 @contextlib.contextmanager
@@ -84,10 +74,10 @@ def watched(sweep: Sweep, screen: Screen) -> Iterator[None]:
     metric = str(sweep.info()["metric"])
 
     def look() -> None:
-        with LiveTable(screen, metric) as table:
+        with live_table(screen, metric) as show:
             while True:
                 last = over.wait(_PERIOD_S)
-                table.show(_rows(read(sweep.path)))
+                show(_rows(read(sweep.path)))
                 if last:
                     return
 

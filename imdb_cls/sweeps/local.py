@@ -48,16 +48,14 @@ def run(trial: Trial) -> Outcome:
                 return done
         elif is_rank_zero():
             trial.place()
-        callbacks = [Halving(trial.path, pruning)] if pruning else []
+        path, callbacks = trial.path, [Halving(trial.path, pruning)] if pruning else []
         with contextlib.suppress(Pruned):
             if found is not None and is_rank_zero():
-                resume(
-                    str(trial.path), trial.path, [], resolved=trial.resolved, callbacks=callbacks
-                )
+                resume(str(path), path, [], resolved=trial.resolved, callbacks=callbacks)
             else:
                 train(
                     trial.resolved.config,
-                    trial.path,
+                    path,
                     trial.recompose,
                     trial.overrides,
                     sweep=trial.sweep.name,
@@ -115,14 +113,12 @@ def _run_in_processes(trial: Trial) -> Outcome:
     done = subprocess.run([sys.executable, "-m", "imdb_cls.train", *trial.overrides, *own])
     if done.returncode in (128 + signal.SIGINT, 128 + signal.SIGTERM):
         raise Stopped(done.returncode - 128)
-    on_record = trial.run.record_file.is_file()
-    outcome = trial.outcome() if on_record else None
-    if outcome is None:
-        reason = f"its process ended with {done.returncode}"
-        if on_record:
-            trial.run.record(status="failed", finished=now(), reason=reason)
-        raise UserError(reason)
-    return outcome
+    reason = f"its process ended with {done.returncode}"
+    if trial.run.record_file.is_file():
+        if outcome := trial.outcome():
+            return outcome
+        trial.run.record(status="failed", finished=now(), reason=reason)
+    raise UserError(reason)
 
 
 def _own_config() -> list[str]:

@@ -7,8 +7,7 @@ carries on when a trial fails.
 import contextlib
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
@@ -20,7 +19,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from imdb_cls.config import BackendConfig, Config, SweepConfig, parse, with_type
+from imdb_cls.config import BackendConfig, Config, parse, with_type
 from imdb_cls.config.overrides import without_place
 from imdb_cls.errors import UserError
 from imdb_cls.names import lower_is_better
@@ -28,7 +27,7 @@ from imdb_cls.runs.fingerprint import code
 from imdb_cls.runs.run import now
 from imdb_cls.runs.sweep import Sweep, begun, identity
 from imdb_cls.sweeps import search
-from imdb_cls.sweeps.runners import HydraSweep, Runner, local_runner
+from imdb_cls.sweeps.runners import HydraSweep, LocalRunner, Runner
 from imdb_cls.sweeps.search import Grid, Search
 from imdb_cls.terminal import Screen
 
@@ -50,19 +49,6 @@ def register(backend: Callable[[], ModuleType], recompose: Callable[[list[str]],
         sys.modules.setdefault(name, ModuleType(name))
     sys.modules[TrialSweeper.__module__].TrialSweeper = TrialSweeper  # type: ignore[attr-defined]
     plugins.register(TrialSweeper)
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """What a sweep command comes to, before anything is written."""
-
-    sweep: Sweep
-    replaced: bool
-    """Whether an earlier sweep in that directory is moved aside."""
-    search: Search
-    backend: BackendConfig | None
-    record: dict[str, Any]
-    """What sweep.json begins with."""
 
 
 class TrialSweeper(Sweeper):
@@ -88,31 +74,25 @@ class TrialSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Runs the sweep. Ends the process with exit code 1 if a trial failed. Raises UserError,
         before any trial has started, if the sweep or one of its trials is wrong."""
-        prepared, screen = self._prepare(arguments), Screen()
-        with self._runner(prepared, screen) as runner:
-            if prepared.backend and prepared.backend.dry_run:
-                runner.run(prepared.search.ask(runner.at_once), first=0)
-                return
-            failed = self._run_all(prepared, runner, screen)
-        if failed:
-            sys.exit(1)
-
-    def _prepare(self, arguments: list[str]) -> _Prepared:
         overrides = self._overrides(arguments)
         search.check_keys(overrides)
         settings, metric = self.hydra.settings, self.hydra.metric
         backend = self.hydra.config.get("backend")
         backend = None if backend is None else with_type(BackendConfig, backend)
-        job = "rehearsal" if backend and backend.rehearse else "sagemaker"
-        where = job if backend else "local"
+        where = "local" if backend is None else "rehearsal" if backend.rehearse else "sagemaker"
         # The number of trials is no part of it: a study may be made longer.
         sought = [settings.search, settings.startup_trials, settings.seed]
         mark = identity(search.canonical(overrides), where, sought)
         sweep, goes_on = self._directory(mark, settings.fresh)
         planned = sweep.info().get("planned", []) if goes_on else []
-        found = self._search(overrides, settings, metric, planned)
+        if settings.search == "optuna":
+            from imdb_cls.sweeps.study import Study
+
+            found: Search = Study(overrides, settings, lower_is_better(metric), planned)
+        else:
+            found = Grid(overrides)
         self._check_trials(found.samples(), metric)
-        self.hydra.place(sweep.path)
+        self.hydra.fix("sweep.dir", str(sweep.path))
         record = {
             "status": "running",
             "command": shlex.join(["python", "-m", "imdb_cls.train", *sys.argv[1:]]),
@@ -126,7 +106,17 @@ class TrialSweeper(Sweeper):
             "identity": mark,
             "planned": planned,
         }
-        return _Prepared(sweep, settings.fresh and sweep.path.exists(), found, backend, record)
+        is_replaced, screen = settings.fresh and sweep.path.exists(), Screen()
+        with self._runner(backend, sweep, found, screen) as runner:
+            if backend and backend.dry_run:
+                runner.run(found.ask(runner.at_once), first=0)
+                return
+            if is_replaced:
+                with sweep.locked():
+                    screen.say(f"the sweep that was in {sweep.path} is now in {sweep.set_aside()}")
+            failed = self._run_all(sweep, found, record, runner, screen)
+        if failed:
+            sys.exit(1)
 
     def _overrides(self, arguments: list[str]) -> list[Override]:
         """The overrides of the command line, and of the config's search space those of other keys.
@@ -145,15 +135,6 @@ class TrialSweeper(Sweeper):
         same = sweep.record_file.is_file() and sweep.info().get("identity") == mark
         return sweep, same and not fresh
 
-    def _search(
-        self, overrides: Sequence[Override], settings: SweepConfig, metric: str, drawn: list[Any]
-    ) -> Search:
-        if settings.search != "optuna":
-            return Grid(overrides)
-        from imdb_cls.sweeps.study import Study
-
-        return Study(overrides, settings, lower_is_better(metric), drawn)
-
     def _check_trials(self, samples: list[list[str]], metric: str) -> None:
         for number, overrides in enumerate(samples):
             composed = self.hydra.compose(overrides, number)
@@ -170,40 +151,40 @@ class TrialSweeper(Sweeper):
                 )
 
     @contextlib.contextmanager
-    def _runner(self, prepared: _Prepared, screen: Screen) -> Iterator[Runner]:
-        sweep, backend = prepared.sweep, prepared.backend
+    def _runner(
+        self, backend: BackendConfig | None, sweep: Sweep, found: Search, screen: Screen
+    ) -> Iterator[Runner]:
         if backend is None:
-            yield local_runner(self.hydra, sweep, prepared.search, screen)
+            yield LocalRunner(self.hydra, sweep, found, screen)
             return
         if self.hydra.launcher_name != "basic":
             raise UserError(
                 f"hydra/launcher={self.hydra.launcher_name}: jobs run side by side by themselves,"
                 " backend.max_parallel at once: leave it out"
             )
-        given = (self.hydra, backend, sweep, prepared.search, screen, TrialSweeper.recompose)
+        given = (self.hydra, backend, sweep, found, screen, TrialSweeper.recompose)
         with TrialSweeper.backend().sweep(*given) as runner:
             yield runner
 
-    def _run_all(self, prepared: _Prepared, runner: Runner, screen: Screen) -> int:
-        """Runs the trials. Returns how many failed, and 1 more if others are damaged."""
-        sweep, record, failed = prepared.sweep, prepared.record, 0
-        if prepared.replaced:
-            with sweep.locked():
-                screen.say(f"the sweep that was in {sweep.path} is now in {sweep.set_aside()}")
+    def _run_all(
+        self, sweep: Sweep, found: Search, record: dict[str, Any], runner: Runner, screen: Screen
+    ) -> int:
+        """Runs the trials; sweep.json begins with `record`. Returns how many failed, and 1 more if
+        others are damaged."""
+        failed = 0
         with sweep.locked():
             sweep.record(**record)
             screen.say(f"sweep directory: {sweep.path}")
             if ended := sum(info.status == "completed" for _, info in sweep.runs()):
-                screen.say(f"going on: {ended} of {prepared.search.total} trials have completed")
+                screen.say(f"going on: {ended} of {found.total} trials have completed")
             status, asked = "stopped", 0
             try:
-                while batch := prepared.search.ask(runner.at_once):
-                    planned = [*record["planned"][:asked], *map(without_place, batch)]
-                    record["planned"] = [*planned, *record["planned"][len(planned) :]]
+                while batch := found.ask(runner.at_once):
+                    record["planned"][asked : asked + len(batch)] = map(without_place, batch)
                     sweep.record(planned=record["planned"])
                     outcomes = runner.run(batch, first=asked)
                     for overrides, outcome in zip(batch, outcomes, strict=True):
-                        prepared.search.tell(overrides, outcome)
+                        found.tell(overrides, outcome)
                         failed += outcome.status == "failed"
                     asked += len(batch)
                     if any(outcome.status == "submitted" for outcome in outcomes):

@@ -4,6 +4,7 @@ Jamieson & Talwalkar 2016, "Non-stochastic Best Arm Identification and Hyperpara
 asynchronous as in Li et al. 2020, "A System for Massively Parallel Hyperparameter Tuning".
 """
 
+import math
 from pathlib import Path
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -20,21 +21,16 @@ METRIC = "val/loss"
 class Halving(Callback):
     """Ends the fit of a trial after 1, n, n², … validations (the rungs) if its val/loss is not
     among the best 1/n of those that the sweep's trials had at that rung. The first n - 1 trials at
-    a rung go on. So does a trial at its last validation: only the test is left of it.
-
-    Raises:
-        Pruned: on every rank.
-    """
+    a rung go on. So does a trial at its last validation: only the test is left of it. Raises Pruned
+    on every rank."""
 
     def __init__(self, run: Path, reduction_factor: int) -> None:
         self.run, self.reduction_factor = run, reduction_factor
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        verdict = None
-        if trainer.is_global_zero and not _is_over(trainer):
-            verdict = self.verdict()
-        verdict = trainer.strategy.broadcast(verdict)
-        if verdict:
+        is_last = trainer.current_epoch + 1 == trainer.max_epochs and trainer.is_last_batch
+        is_judged = trainer.is_global_zero and not (trainer.should_stop or is_last)
+        if verdict := trainer.strategy.broadcast(self.verdict() if is_judged else None):
             raise Pruned(verdict)
 
     def verdict(self) -> str | None:
@@ -49,9 +45,8 @@ class Halving(Callback):
             for run, _ in Sweep(self.run.parent).runs()
             if run.path.name != self.run.name and len(values := _known(run)) >= rung
         ]
-        if len(others) + 1 < self.reduction_factor:
-            return None
-        if not should_prune(ours[:rung], others, self.reduction_factor):
+        judges = len(others) + 1 >= self.reduction_factor
+        if not (judges and should_prune(ours, others, self.reduction_factor)):
             return None
         return (
             f"{METRIC} {ours[-1]:.4f} at validation {rung} is not among the best"
@@ -60,12 +55,8 @@ class Halving(Callback):
 
 
 def should_prune(ours: list[float], others: list[float], reduction_factor: int) -> bool:
-    """Whether Optuna ends a trial with these values, of which lower is better.
-
-    Args:
-        ours: the trial's value at each validation.
-        others: what other trials had at its last validation.
-    """
+    """Whether Optuna ends a trial with `ours`, its value at each validation, where others had
+    `others` at the last of them. Lower is better, and nan the worst."""
     import optuna
     from optuna.trial import create_trial
 
@@ -74,7 +65,7 @@ def should_prune(ours: list[float], others: list[float], reduction_factor: int) 
         min_resource=len(ours), reduction_factor=reduction_factor
     )
     study = optuna.create_study(pruner=pruner)
-    for value in others:
+    for value in (math.inf if math.isnan(value) else value for value in others):
         study.add_trial(create_trial(value=value, system_attrs={"completed_rung_0": value}))
     trial = study.ask()
     trial.report(ours[-1], len(ours))
@@ -95,9 +86,3 @@ def _is_rung(validations: int, reduction_factor: int) -> bool:
     while rung < validations:
         rung *= reduction_factor
     return rung == validations
-
-
-def _is_over(trainer: Trainer) -> bool:
-    """Whether this was the last validation of the fit."""
-    last_epoch = trainer.current_epoch + 1 == trainer.max_epochs
-    return bool(trainer.should_stop or (last_epoch and trainer.is_last_batch))

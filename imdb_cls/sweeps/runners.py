@@ -4,7 +4,6 @@ import contextlib
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -52,10 +51,11 @@ class HydraSweep:
         """Whether the command line sets a key of Hydra's own."""
         return any(o.startswith(f"{key}=") for o in self.config.hydra.overrides.hydra)
 
-    def place(self, directory: Path) -> None:
-        """Puts the directories of all trials below this one."""
-        OmegaConf.update(self.config, "hydra.sweep.dir", str(directory), force_add=True)
-        self._add_override(f"hydra.sweep.dir={quoted(str(directory))}")
+    def fix(self, key: str, value: object) -> None:
+        """Gives a setting of Hydra's own a value that holds in other processes, too."""
+        OmegaConf.update(self.config, f"hydra.{key}", value, force_add=True)
+        with open_dict(self.config):
+            self.config.hydra.overrides.hydra.append(f"++hydra.{key}={quoted(str(value))}")
 
     def compose(self, overrides: list[str], number: int) -> DictConfig:
         composed = self.context.config_loader.load_sweep_config(self.config, overrides)
@@ -91,62 +91,39 @@ class HydraSweep:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=self.task, config=self.config
         )
-        done = launcher.launch(batch, initial_job_idx=first)
-        return [job.return_value for job in done]
-
-    def fix_launcher(self, key: str, value: Any) -> None:
-        """Gives a setting of the launcher a value that holds in other processes, too."""
-        OmegaConf.update(self.config, f"hydra.launcher.{key}", value, force_add=True)
-        self._add_override(f"++hydra.launcher.{key}={value}")
-
-    def _add_override(self, override: str) -> None:
-        with open_dict(self.config):
-            self.config.hydra.overrides.hydra.append(override)
+        return [job.return_value for job in launcher.launch(batch, initial_job_idx=first)]
 
 
-def local_runner(hydra: HydraSweep, sweep: Sweep, search: Search, screen: Screen) -> Runner:
-    if hydra.launcher_name == "basic":
-        return OneByOne(hydra, search, screen)
-    at_once = 1
-    if "n_jobs" in hydra.config.hydra.launcher:
-        import joblib
+class LocalRunner:
+    """One trial after the other in this process; by a launcher other than Hydra's own as many at
+    once as it allows, in processes of their own, under one live table."""
 
-        from imdb_cls.sweeps.worker import trials_at_once
+    def __init__(self, hydra: HydraSweep, sweep: Sweep, search: Search, screen: Screen) -> None:
+        self.hydra, self.sweep, self.search, self.screen = hydra, sweep, search, screen
+        self.at_once = 1
+        if "n_jobs" in hydra.config.hydra.launcher:
+            import joblib
 
-        # joblib's own default is a trial for every core.
-        given = hydra.is_given("hydra.launcher.n_jobs")
-        count = hydra.config.hydra.launcher.n_jobs if given else trials_at_once()
-        at_once = joblib.effective_n_jobs(count)
-        hydra.fix_launcher("n_jobs", at_once)
-    return SideBySide(hydra, sweep, at_once, screen)
+            from imdb_cls.sweeps.worker import trials_at_once
 
-
-class OneByOne:
-    """One trial after the other, in this process."""
-
-    at_once = 1
-
-    def __init__(self, hydra: HydraSweep, search: Search, screen: Screen) -> None:
-        self.hydra, self.search, self.screen = hydra, search, screen
+            # joblib's own default is a trial for every core.
+            given = hydra.is_given("hydra.launcher.n_jobs")
+            count = hydra.config.hydra.launcher.n_jobs if given else trials_at_once()
+            self.at_once = joblib.effective_n_jobs(count)
+            hydra.fix("launcher.n_jobs", self.at_once)
 
     def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+        if self.hydra.launcher_name != "basic":
+            return self._side_by_side(batch, first)
         outcomes = []
         for number, overrides in enumerate(batch, start=first):
             which = f"{number + 1} of {self.search.total}"
             self.screen.rule(f"trial {number} ({which}): {self.search.label(overrides)}")
-            (outcome,) = self.hydra.launch([overrides], number)
-            self.screen.say(str(outcome))
-            outcomes.append(outcome)
+            outcomes += self.hydra.launch([overrides], number)
+            self.screen.say(str(outcomes[-1]))
         return outcomes
 
-
-class SideBySide:
-    """As many at once as the launcher allows, in processes of their own, under one live table."""
-
-    def __init__(self, hydra: HydraSweep, sweep: Sweep, at_once: int, screen: Screen) -> None:
-        self.hydra, self.sweep, self.at_once, self.screen = hydra, sweep, at_once, screen
-
-    def run(self, batch: list[list[str]], first: int) -> list[Outcome]:
+    def _side_by_side(self, batch: list[list[str]], first: int) -> list[Outcome]:
         from imdb_cls.sweeps.live import watched
 
         # The same trial must not run twice at once.

@@ -1,8 +1,8 @@
 """Which trials a sweep command asks for: a grid in Hydra's syntax; study.py has the other way."""
 
 import itertools
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
@@ -11,43 +11,45 @@ from imdb_cls.runs.fingerprint import WITHOUT_EFFECT
 from imdb_cls.runs.outcome import Outcome
 
 
-class Search(Protocol):
+class Search(ABC):
     """Where the next trials come from. Their overrides are complete, as for a single run."""
 
     total: int
     """Trials, all told."""
-    learns: bool
-    """Whether the next trials depend on how the ones before ended."""
 
+    def __init__(self, overrides: Sequence[Override]) -> None:
+        self._fixed = [fixed(o) for o in overrides if not o.is_sweep_override()]
+
+    @abstractmethod
     def samples(self) -> list[list[str]]:
         """Overrides of trials to check before the first one starts: if these can be composed, all
         can."""
 
+    @abstractmethod
     def ask(self, at_once: int) -> list[list[str]]:
         """The overrides of the next trials: all, or if they learn from those before them as many as
         run at once. None: that was all."""
 
     def tell(self, overrides: list[str], outcome: Outcome) -> None:
         """How one of them ended."""
+        return
 
     def label(self, overrides: list[str]) -> str:
-        """What tells a trial from the others."""
+        """What tells a trial from the others: what varies; numbers with four digits."""
+        varied = [o.partition("=") for o in overrides if o not in self._fixed]
+        return " ".join(f"{key}{equals}{_shortened(value)}" for key, equals, value in varied)
 
 
-class Grid:
+class Grid(Search):
     """Every combination of the values, in the order of Hydra's own sweeper: the last key varies
-    fastest. A combination that is given twice is one trial.
-
-    Raises:
-        UserError: a key that has no values, or an interval, which has no end of them.
-    """
+    fastest. A combination that is given twice is one trial. Raises UserError for a key that has no
+    values, and for an interval, which has no end of them."""
 
     def __init__(self, overrides: Sequence[Override]) -> None:
+        super().__init__(overrides)
         choices = [_values(override) for override in overrides]
         self.trials = [list(t) for t in dict.fromkeys(itertools.product(*choices))]
-        self.total, self.learns = len(self.trials), False
-        self._fixed = {fixed(o) for o in overrides if not o.is_sweep_override()}
-        self._asked = False
+        self.total, self._asked = len(self.trials), False
 
     def samples(self) -> list[list[str]]:
         return self.trials
@@ -55,18 +57,6 @@ class Grid:
     def ask(self, at_once: int) -> list[list[str]]:
         trials, self._asked = [] if self._asked else self.trials, True
         return trials
-
-    def tell(self, overrides: list[str], outcome: Outcome) -> None:
-        return
-
-    def label(self, overrides: list[str]) -> str:
-        return label(overrides, self._fixed)
-
-
-def label(overrides: list[str], fixed: Collection[str]) -> str:
-    """The overrides that are not `fixed`; numbers with four digits."""
-    varied = [o.partition("=") for o in overrides if o not in fixed]
-    return " ".join(f"{key}{equals}{_shortened(value)}" for key, equals, value in varied)
 
 
 def _shortened(value: str) -> str:
@@ -77,7 +67,6 @@ def _shortened(value: str) -> str:
 
 
 def _values(override: Override) -> list[str]:
-    key = override.get_key_element()
     if not override.is_sweep_override():
         return [fixed(override)]
     if isinstance(override.value(), IntervalSweep):
@@ -85,7 +74,7 @@ def _values(override: Override) -> list[str]:
             f"{override.input_line}: a grid cannot try every value of an interval: list them, or"
             " search with sweep=optuna"
         )
-    return [f"{key}={value}" for value in discrete(override)]
+    return [f"{override.get_key_element()}={value}" for value in discrete(override)]
 
 
 def discrete(override: Override) -> list[str]:
@@ -124,8 +113,7 @@ def check_keys(overrides: Sequence[Override]) -> None:
             raise UserError("resume=… goes on with one run: a sweep goes on by itself, without it")
         if not override.is_sweep_override():
             continue
-        without_effect = [k for k in WITHOUT_EFFECT if key == k or key.startswith(f"{k}.")]
-        if without_effect:
+        if any(f"{key}.".startswith(f"{without}.") for without in WITHOUT_EFFECT):
             raise UserError(
                 f"{override.input_line}: {key} does not change what comes out of a trial: give it"
                 " one value"

@@ -2,8 +2,7 @@
 Hyper-Parameter Optimization")."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,19 +19,10 @@ from optuna.trial import Trial, TrialState
 from imdb_cls.config import SweepConfig, known_keys
 from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
-from imdb_cls.sweeps.search import discrete, fixed, label
+from imdb_cls.sweeps.search import Search, discrete
 
 
-@dataclass(frozen=True)
-class _Dimension:
-    key: str
-    distribution: BaseDistribution
-
-    def override(self, value: Any) -> str:
-        return f"{self.key}={value}"
-
-
-class Study:
+class Study(Search):
     """Draws trials one after the other, or several at once, learning from those that ended.
 
     What is drawn for a trial is a function of sweep.seed, its number and what it could learn from:
@@ -55,10 +45,11 @@ class Study:
         lower_is_better: bool,
         drawn: Sequence[list[str]] = (),
     ) -> None:
+        super().__init__(overrides)
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        self.config, self.total, self.learns = config, config.trials, True
-        self._fixed = [fixed(o) for o in overrides if not o.is_sweep_override()]
-        self._space = [_dimension(o) for o in overrides if o.is_sweep_override()]
+        self.config, self.total = config, config.trials
+        swept = [override for override in overrides if override.is_sweep_override()]
+        self._space = {o.get_key_element(): _distribution(o) for o in swept}
         if not self._space:
             raise UserError(
                 "sweep=optuna has nothing to search: give a key an interval or choices, such as"
@@ -72,24 +63,18 @@ class Study:
 
     def samples(self) -> list[list[str]]:
         """Trials that together have both ends of every interval and every choice."""
-        ends = [_ends(dimension.distribution) for dimension in self._space]
+        ends = {key: _ends(distribution) for key, distribution in self._space.items()}
         return [
-            self._trial(
-                [d.override(e[min(n, len(e) - 1)]) for d, e in zip(self._space, ends, strict=True)]
-            )
-            for n in range(max(map(len, ends)))
+            self._trial({key: values[min(n, len(values) - 1)] for key, values in ends.items()})
+            for n in range(max(map(len, ends.values())))
         ]
 
     def ask(self, at_once: int) -> list[list[str]]:
         return [self._ask() for _ in range(min(at_once, self.total - self._asked))]
 
-    def label(self, overrides: list[str]) -> str:
-        return label(overrides, self._fixed)
-
     def tell(self, overrides: list[str], outcome: Outcome) -> None:
-        pair = next(pair for pair in self._running if pair[0] == overrides)
-        self._running.remove(pair)
-        trial = pair[1]
+        number = [drawn for drawn, _ in self._running].index(overrides)
+        _, trial = self._running.pop(number)
         for step, value in enumerate(outcome.curve, start=1):
             if np.isfinite(value):
                 trial.report(value, step)
@@ -111,23 +96,24 @@ class Study:
         )
         if number < len(self._drawn):
             self._study.enqueue_trial(self._params(self._drawn[number]))
-        trial = self._study.ask({d.key: d.distribution for d in self._space})
-        overrides = self._trial([d.override(trial.params[d.key]) for d in self._space])
+        trial = self._study.ask(self._space)
+        overrides = self._trial(trial.params)
         self._running.append((overrides, trial))
         return overrides
 
-    def _trial(self, drawn: list[str]) -> list[str]:
-        return [*self._fixed, *drawn]
+    def _trial(self, params: Mapping[str, Any]) -> list[str]:
+        """The overrides of a trial with these parameters."""
+        return [*self._fixed, *(f"{key}={params[key]}" for key in self._space)]
 
     def _params(self, overrides: list[str]) -> dict[str, Any]:
         """The parameters in a trial's overrides."""
         values = dict(override.split("=", 1) for override in overrides if "=" in override)
         kinds = {IntDistribution: int, FloatDistribution: float}
-        return {d.key: kinds.get(type(d.distribution), str)(values[d.key]) for d in self._space}
+        return {key: kinds.get(type(d), str)(values[key]) for key, d in self._space.items()}
 
 
-def _dimension(override: Override) -> _Dimension:
-    key, value = override.get_key_element(), override.value()
+def _distribution(override: Override) -> BaseDistribution:
+    value = override.value()
     if isinstance(value, IntervalSweep):
         low, high = value.start, value.end
         assert low is not None
@@ -138,17 +124,17 @@ def _dimension(override: Override) -> _Dimension:
         if log and low <= 0:
             raise UserError(f"{override.input_line}: on a log scale it must begin above 0")
         # interval(0, 1) of a key that takes fractions is more than 0 and 1.
-        if known_keys().get(key.lstrip("+")) in (int, int | None):
-            return _Dimension(key, IntDistribution(math.ceil(low), math.floor(high), log=log))
-        return _Dimension(key, FloatDistribution(float(low), float(high), log=log))
+        if known_keys().get(override.get_key_element().lstrip("+")) in (int, int | None):
+            return IntDistribution(math.ceil(low), math.floor(high), log=log)
+        return FloatDistribution(float(low), float(high), log=log)
     values = discrete(override)
     if isinstance(value, RangeSweep) and not value.shuffle and len(values) > 1:
         low, high = sorted((float(values[0]), float(values[-1])))
         step = abs(float(values[1]) - float(values[0]))
         if all(v.lstrip("-").isdecimal() for v in values):
-            return _Dimension(key, IntDistribution(int(low), int(high), step=int(step)))
-        return _Dimension(key, FloatDistribution(low, high, step=step))
-    return _Dimension(key, CategoricalDistribution(values))
+            return IntDistribution(int(low), int(high), step=int(step))
+        return FloatDistribution(low, high, step=step)
+    return CategoricalDistribution(values)
 
 
 def _ends(distribution: BaseDistribution) -> Sequence[Any]:

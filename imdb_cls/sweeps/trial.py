@@ -47,11 +47,7 @@ class Trial:
 
     def find(self, rehearsed: bool = True) -> Run | None:
         """The run of an earlier attempt at this trial, in whatever directory. If there is one, it
-        becomes the trial's directory.
-
-        Args:
-            rehearsed: whether the run of a rehearsal counts.
-        """
+        becomes the trial's directory. `rehearsed`: whether the run of a rehearsal counts."""
         found = self.sweep.find(self.resolved.fingerprint, rehearsed)
         if found is not None and found.path.absolute() != self.path:
             if is_rank_zero():
@@ -65,11 +61,7 @@ class Trial:
         self.path = self.sweep.place(self.path, self.overrides)
 
     def outcome(self, new: bool = True) -> Outcome | None:
-        """How it ended; None if it has not.
-
-        Args:
-            new: whether it ran in this command.
-        """
+        """How it ended; None if it has not. `new`: whether it ran in this command."""
         return outcome_of(self.run, self.config.metric, new)
 
     def failed(self, error: Exception) -> Outcome:

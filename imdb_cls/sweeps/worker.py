@@ -35,13 +35,8 @@ class Worker:
 
     @contextlib.contextmanager
     def trial(self, places: Path, count: int) -> Iterator[None]:
-        """Runs a trial on this process's share of the machine. It is taken at the first trial,
-        before torch looks for GPUs.
-
-        Args:
-            places: a directory for the locks on the shares.
-            count: how many shares there are.
-        """
+        """Runs a trial on this process's share of the machine, of `count` whose locks lie in the
+        directory `places`. It is taken at the first trial, before torch looks for GPUs."""
         if self._place is None:
             signal.signal(signal.SIGINT, self._interrupted)
             threading.Thread(target=self._end_with, args=(os.getppid(),), daemon=True).start()

@@ -56,8 +56,7 @@ class LastCheckpoint(Checkpoint):
     """
 
     def __init__(self, path: Path, minutes: float) -> None:
-        self.path = path
-        self.seconds = 60 * minutes
+        self.path, self.seconds = path, 60 * minutes
         self._saved = time.monotonic()
         self._signum: int | None = None
         self._previous: dict[int, Any] = {}
@@ -94,13 +93,12 @@ class LastCheckpoint(Checkpoint):
         self._stopped_early = trainer.should_stop
         self._save(trainer, due=True)
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._restore()
+    def on_train_end(self, *args: Any, **kwargs: Any) -> None:
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
+        self._previous.clear()
 
-    def on_exception(
-        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
-    ) -> None:
-        self._restore()
+    on_exception = on_train_end
 
     def _save(self, trainer: Trainer, due: bool) -> None:
         """Saves if it is due or a signal came. All ranks do as soon as one of them has a reason."""
@@ -116,8 +114,3 @@ class LastCheckpoint(Checkpoint):
         if self._signum is not None and signum == signal.SIGINT:
             raise Stopped(signum)
         self._signum = signum
-
-    def _restore(self) -> None:
-        for signum, handler in self._previous.items():
-            signal.signal(signum, handler)
-        self._previous.clear()

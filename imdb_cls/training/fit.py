@@ -56,7 +56,7 @@ def train(
         if is_rank_zero():
             Run.create(
                 path,
-                prepared.config,
+                prepared.resolved.config,
                 overrides=overrides,
                 fingerprint=prepared.resolved.fingerprint,
                 resolved=prepared.resolved.record,
@@ -85,55 +85,44 @@ def resume(
     if path.resolve() != run.path.resolve():
         raise UserError(f"resume={asked} goes on in its own directory: leave hydra.run.dir out")
     with run_lock(run):
-        return _go_on(run, asked, path, overrides, resolved, callbacks)
-
-
-def _go_on(
-    run: Run,
-    asked: str,
-    path: Path,
-    overrides: list[str],
-    resolved: ResolvedConfig | None,
-    callbacks: Sequence[Callback],
-) -> float:
-    """`resume`, once no other process is at the run."""
-    info = run.info()
-    # The job itself may go on with its run.
-    if info.is_live_job and job_name() is None:
-        raise UserError(f"resume={asked}: its job may still be running: first {run.how_to_go_on()}")
-    config, changed = resumed_config(run, overrides)
-    screen, clock = Screen(config.trainer.progress), Clock()
-    quiet_loaded_libraries(bars=screen.bar)
-    if info.resolved is None:
-        raise UserError(f"resume={path}: the run failed before it began: train it anew")
-    again = info.status == "completed" and not changed and _make_again(run, screen)
-    if info.status == "completed" and not changed and not again:
-        screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
-        # It may have been stopped after it was tested.
-        if is_rank_zero() and not config.container and not is_complete(run):
-            for line in complete(run, screen):
-                screen.say(line)
-        return run.best(config.metric)
-    clock.seconds = dict(info.parts or {})
-    with clock.part("prepare"):
-        prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
-    if prepared.splits.fingerprint != info.resolved.data_fingerprint:
-        raise UserError(
-            f"resume={path}: the reviews are not those the run began with"
-            f" ({prepared.splits.fingerprint} instead of {info.resolved.data_fingerprint})"
-        )
-    if is_rank_zero():
-        run.record(sha256=run.seal_of(config))
-        write_text(run.config_file, to_yaml(config))
-        if info.job_name and job_name() is None:
-            run.record(resumed_here=True)
-        run.record(
-            fingerprint=prepared.resolved.fingerprint,
-            device=prepared.device.name,
-            precision=prepared.device.precision,
-            versions=versions(),
-        )
-    return _carry_out(run, prepared, screen, clock, callbacks)
+        info = run.info()
+        # The job itself may go on with its run.
+        if info.is_live_job and job_name() is None:
+            first = run.how_to_go_on()
+            raise UserError(f"resume={asked}: its job may still be running: first {first}")
+        config, changed = resumed_config(run, overrides)
+        screen, clock = Screen(config.trainer.progress), Clock()
+        quiet_loaded_libraries(bars=screen.bar)
+        if info.resolved is None:
+            raise UserError(f"resume={path}: the run failed before it began: train it anew")
+        if info.status == "completed" and not changed and not _make_again(run, screen):
+            screen.say(f"{path} is complete already; its metrics are in {run.metrics_file}")
+            # It may have been stopped after it was tested.
+            if is_rank_zero() and not config.container and not is_complete(run):
+                for line in complete(run, screen):
+                    screen.say(line)
+            return run.best(config.metric)
+        clock.seconds = dict(info.parts or {})
+        with clock.part("prepare"):
+            prepared = prepare_run(config, lambda stand_ins: _no_stand_in(path), resolved)
+        before, now = info.resolved.data_fingerprint, prepared.resolved.splits.fingerprint
+        if now != before:
+            raise UserError(
+                f"resume={path}: the reviews are not those the run began with"
+                f" ({now} instead of {before})"
+            )
+        if is_rank_zero():
+            run.record(sha256=run.seal_of(config))
+            write_text(run.config_file, to_yaml(config))
+            if info.job_name and job_name() is None:
+                run.record(resumed_here=True)
+            run.record(
+                fingerprint=prepared.resolved.fingerprint,
+                device=prepared.device.name,
+                precision=prepared.device.precision,
+                versions=versions(),
+            )
+        return _carry_out(run, prepared, screen, clock, callbacks)
 
 
 def _make_again(run: Run, screen: Screen) -> bool:
@@ -165,7 +154,7 @@ def _carry_out(
     if not is_rank_zero():
         fit(run, prepared, screen, callbacks)
         return float("nan")
-    config = prepared.config
+    config, splits = prepared.resolved.config, prepared.resolved.splits
     with recording(run, clock):
         _describe(run, prepared, screen)
         with clock.part("train"):
@@ -175,9 +164,9 @@ def _carry_out(
             test_best_checkpoint(run, prepared, trainer, screen)
     release_memory()
     # A job's run is completed where its results are fetched: its instance is not paid for that.
-    last = [] if config.container else complete(run, screen, prepared.splits)
+    last = [] if config.container else complete(run, screen, splits)
     screen.summary(
-        f"{prepared.resolved.record.data}, {len(prepared.splits.test):,} test reviews",
+        f"{prepared.resolved.record.data}, {len(splits.test):,} test reviews",
         run.metrics()["test"],
         asdict(config.reference) if config.reference else None,
         [*_notes(run, config), *last],
@@ -206,6 +195,5 @@ def _notes(run: Run, config: Config) -> list[str]:
         notes.append(
             "test: reviews held out from IMDB's training split, whose test split is not packaged"
         )
-    parts = run.info().parts or {}
-    took = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in parts.items())
+    took = ", ".join(f"{name} {s:.0f} s" for name, s in (run.info().parts or {}).items())
     return [*notes, f"time: {took}", f"run directory: {run.path}"]

@@ -1,13 +1,11 @@
 """Everything that a run needs, made and checked before it writes a file."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytorch_lightning as pl
 
 from imdb_cls.config import Config
 from imdb_cls.config.steps import training_steps, warmup_steps
-from imdb_cls.data.splits import Splits
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.classifier import SentimentClassifier
 from imdb_cls.model.device import Device, choose_device, plain_scores
@@ -23,18 +21,6 @@ class PreparedRun:
     tokenizer: HeadTailTokenizer
     module: SentimentClassifier
 
-    @property
-    def config(self) -> Config:
-        return self.resolved.config
-
-    @property
-    def splits(self) -> Splits:
-        return self.resolved.splits
-
-    @property
-    def cache(self) -> Path:
-        return Path(self.config.cache_dir)
-
 
 def prepare_run(
     config: Config, recompose: Recompose, resolved: ResolvedConfig | None = None
@@ -43,20 +29,16 @@ def prepare_run(
     device = choose_device(config.trainer)
     check_loggers(config)
     resolved = resolved or resolve(config, recompose)
-    config, reviews = resolved.config, len(resolved.splits.train)
-    total, warmup = training_steps(config, reviews), warmup_steps(config, reviews)
+    config, weights, reviews = resolved.config, resolved.pretrained, len(resolved.splits.train)
     data = config.data
-    tokenizer = HeadTailTokenizer.load(
-        resolved.pretrained.path, data.max_length, data.head_fraction
-    )
+    tokenizer = HeadTailTokenizer.load(weights.path, data.max_length, data.head_fraction)
     # The new layers are drawn from this seed.
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    network = load_network(resolved.pretrained, config.model)
     module = SentimentClassifier(
-        network,
+        load_network(weights, config.model),
         config.model,
-        warmup,
-        total,
+        warmup_steps(config, reviews),
+        training_steps(config, reviews),
         config.seed,
         config.trainer.log_every_n_steps,
         plain_scores(config.model, device),

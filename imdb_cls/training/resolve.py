@@ -71,11 +71,8 @@ class ResolvedConfig:
 
 def resolve(config: Config, recompose: Recompose) -> ResolvedConfig:
     """Finds the weights and the reviews of a config. Where the Hub does not answer, takes packaged
-    ones if the config allows it, else raises UserError.
-
-    Args:
-        recompose: composes the config anew with more overrides, as if the user had typed them.
-    """
+    ones if the config allows it, else raises UserError. `recompose` composes the config anew with
+    more overrides, as if the user had typed them."""
     weights, data, cache = config.model.pretrained, config.data, Path(config.cache_dir)
     pretrained = _found("model", weights, lambda: locate(weights))
     splits = _found("data", data, lambda: load_splits(data, cache))

@@ -25,9 +25,7 @@ def resumed_config(run: Run, overrides: list[str]) -> tuple[Config, bool]:
                 " may change. Train anew to change more"
             )
     loaded = run.raw_config()
-    before = parse(loaded)
-    changed = applied(loaded, fresh)
-    after = parse(changed)
+    before, after = parse(loaded), parse(applied(loaded, fresh))
     if after.trainer.max_epochs < before.trainer.max_epochs:
         raise UserError(
             f"trainer.max_epochs={after.trainer.max_epochs}: the run was begun with"

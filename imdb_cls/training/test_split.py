@@ -1,5 +1,7 @@
 """After the fit: the best checkpoint is calibrated on val, saved as a model, and tested once."""
 
+from pathlib import Path
+
 from pytorch_lightning import Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 
@@ -23,11 +25,12 @@ from imdb_cls.training.prepare import PreparedRun
 def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, screen: Screen) -> None:
     """Calibrates the best checkpoint on val, saves it as model/, and scores the test split with it,
     once. Writes metrics.json and the predictions."""
-    config, module, pad_id = prepared.config, prepared.module, prepared.tokenizer.pad_id
-    device, batch_size = prepared.device, config.data.eval_batch_size
+    config, splits = prepared.resolved.config, prepared.resolved.splits
+    device, module, pad_id = prepared.device, prepared.module, prepared.tokenizer.pad_id
+    batch_size = config.data.eval_batch_size
 
     def score(what: str, engine: TorchEngine, split: Split) -> Evaluation:
-        tokens = tokenize(split, prepared.tokenizer, prepared.cache)
+        tokens = tokenize(split, prepared.tokenizer, Path(config.cache_dir))
         with screen.counted(what, len(tokens)) as advance:
             return evaluate_split(engine, split, tokens, advance)
 
@@ -38,7 +41,7 @@ def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, scre
     module.load_state_dict(best["state_dict"])
     where = torch_device(device.accelerator)
     engine = TorchEngine(module.network, pad_id, where, device.eval_precision, batch_size)
-    raw = score("calibrating", engine, prepared.splits.val)
+    raw = score("calibrating", engine, splits.val)
     temperature = calibration.fit(raw.log_odds, raw.tokens.labels)
     calibration.fold(module.network, temperature)
     settings = Settings(config.data.max_length, config.data.head_fraction, temperature)
@@ -47,20 +50,16 @@ def test_best_checkpoint(run: Run, prepared: PreparedRun, trainer: Trainer, scre
         settings.write(partial)
     # Tests the very files that predict and evaluate read.
     engine = load_engine(run.model_dir, pad_id, device, batch_size)
-    tested = score("testing", engine, prepared.splits.test)
+    tested = score("testing", engine, splits.test)
     val = raw.divided(temperature)
     val.write_predictions(run.val_predictions_file)
     tested.write_predictions(run.predictions_file)
+    logged = table_of(trainer).values_at(best["global_step"], "val/")
+    logged = logged or {config.metric.removeprefix("val/"): _best_score(trainer)}
     write_json(
         run.metrics_file,
         {
-            "val": {
-                **(
-                    table_of(trainer).values_at(best["global_step"], "val/")
-                    or {config.metric.removeprefix("val/"): _best_score(trainer)}
-                ),
-                "samples": len(prepared.splits.val),
-            },
+            "val": {**logged, "samples": len(splits.val)},
             "test": tested.metrics,
             "calibration": {
                 "temperature": temperature,

@@ -1,4 +1,4 @@
-"""When a run will end, from how long its first steps took."""
+"""When a run will end, from how long its first steps took, and the progress bar that shows it."""
 
 import math
 import time
@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
+from rich.progress import TextColumn
 
-from imdb_cls.config import Config
 from imdb_cls.config.steps import readings
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.padding import Batch
-from imdb_cls.model.classifier import SentimentClassifier
-from imdb_cls.model.device import Device
 from imdb_cls.reports.formats import duration
-from imdb_cls.terminal import Screen
+from imdb_cls.terminal import Screen, clock, progress_bar
+from imdb_cls.training.prepare import PreparedRun
 
 # Steps and seconds that are measured before anything is said; the very first step is none of them.
 _STEPS, _SECONDS = 5, 8.0
@@ -27,6 +26,8 @@ _PASSES = 3
 # Of export and report beside the scoring of val: TF-IDF and the words' weights, on two cores.
 _PAGE_SECONDS = 12.0
 _LONG_SECONDS = 15 * 60
+# What the bar shows of the metrics, and how it calls them.
+_SHOWN = {"train/loss": "loss", "val/loss": "val loss", "val/accuracy": "val accuracy"}
 
 
 @dataclass
@@ -43,31 +44,19 @@ class _Rate:
 
 
 class TimeLeft(Callback):
-    """Says once how long a run will take, and knows it at every step after that.
+    """Says once how long a run will take, and knows it at every step after that."""
 
-    Args:
-        data: the reviews of the fit.
-        test_reviews: how many are scored behind it, as long as those of val.
-    """
-
-    def __init__(
-        self,
-        config: Config,
-        data: ReviewsDataModule,
-        test_reviews: int,
-        device: Device,
-        screen: Screen,
-    ) -> None:
-        self.config, self.device, self.screen = config, device, screen
-        epochs = range(config.trainer.max_epochs)
+    def __init__(self, prepared: PreparedRun, data: ReviewsDataModule, screen: Screen) -> None:
+        self.prepared, self.config, self.screen = prepared, prepared.resolved.config, screen
         self.train_tokens = [
-            int(data.train.lengths(epoch).sum()) * readings(config.model, epoch) for epoch in epochs
+            int(data.train.lengths(epoch).sum()) * readings(self.config.model, epoch)
+            for epoch in range(self.config.trainer.max_epochs)
         ]
         """Those that the network reads in each epoch."""
         self.val_tokens = int(data.val.lengths.sum())
-        per_review = self.val_tokens / len(data.val)
-        self.scored_tokens = (len(data.val) + test_reviews) * per_review
-        self.pad_id = data.pad_id
+        # The reviews of test are scored too, and are as long as those of val.
+        test_tokens = len(prepared.resolved.splits.test) * self.val_tokens / len(data.val)
+        self.scored_tokens = self.val_tokens + test_tokens
         self.training, self.validation, self.scoring = _Rate(), _Rate(), _Rate()
         self.done = 0
         """Batches of all epochs."""
@@ -81,11 +70,9 @@ class TimeLeft(Callback):
         total = int(trainer.max_epochs or 1) * per_epoch
         every = max(1, int(trainer.val_check_batch or per_epoch))
         validations = total // every - done // every
-        one = (
-            self.validation.of(self.val_tokens)
-            if self.validation.tokens
-            else self.training.of(self.val_tokens) / _PASSES
-        )
+        one = self.validation.of(self.val_tokens)
+        if not self.validation.tokens:
+            one = self.training.of(self.val_tokens) / _PASSES
         epoch, of_it = divmod(done, per_epoch)
         left = float(sum(self.train_tokens[epoch:]))
         if of_it:
@@ -102,18 +89,13 @@ class TimeLeft(Callback):
         epoch, steps = divmod(trainer.global_step, math.ceil(per_epoch / each))
         self.done = epoch * per_epoch + steps * each
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, *args: Any, **kwargs: Any) -> None:
         self.start = time.perf_counter()
 
+    on_validation_start = on_train_batch_start
+
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Batch,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.steps += 1
         self.done += 1
@@ -122,40 +104,76 @@ class TimeLeft(Callback):
             self.training.add(self.start, batch.input_ids.numel() * read)
         known = self.steps >= _STEPS and self.training.seconds >= _SECONDS
         if known and not self.scoring.tokens:
-            self._probe(pl_module, batch)
-            self._say(trainer)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.start = time.perf_counter()
+            self._probe(batch)
+            if left := self.seconds(trainer):
+                self._say(*left)
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.validation.add(self.start, self.val_tokens)
 
-    def _probe(self, module: LightningModule, batch: Batch) -> None:
+    def _probe(self, batch: Batch) -> None:
         """Scores some reviews as those of test will be. A GPU takes no time that matters."""
-        assert isinstance(module, SentimentClassifier)
         start, ids = time.perf_counter(), batch.input_ids[:_PROBED].cpu().numpy()
-        engine = TorchEngine(
-            module.network, self.pad_id, module.device, self.device.eval_precision, _PROBED
-        )
-        lengths = (ids != self.pad_id).sum(1)
+        module, pad_id = self.prepared.module, self.prepared.tokenizer.pad_id
+        precision = self.prepared.device.eval_precision
+        engine = TorchEngine(module.network, pad_id, module.device, precision, _PROBED)
+        lengths = (ids != pad_id).sum(1)
         engine.logits(lengths, lambda rows: [ids[row][: lengths[row]] for row in rows])
         module.train()
         self.scoring.add(start, int(lengths.sum()))
 
-    def _say(self, trainer: Trainer) -> None:
-        known = self.seconds(trainer)
-        assert known
-        fit, behind = known
+    def _say(self, fit: float, behind: float) -> None:
         if not self.screen.bar:
             self.screen.say(
                 f"about {duration(fit + behind)} to go: {duration(fit)} of training,"
                 f" {duration(behind)} of testing and reporting"
             )
-        if fit + behind > _LONG_SECONDS and self.device.accelerator == "cpu":
+        if fit + behind > _LONG_SECONDS and self.prepared.device.accelerator == "cpu":
             self.screen.warn(
                 "a long run on a CPU",
                 f"about {duration(fit + behind)} to go; quicker: experiment=quickstart, or fewer"
                 " reviews (data.train_size), tokens (data.train_max_length) or epochs"
                 " (trainer.max_epochs)",
             )
+
+
+class FitProgress(Callback):
+    """One bar over the batches of all epochs, with the end of the whole run, the latest losses and
+    val accuracy."""
+
+    def __init__(self, left: TimeLeft) -> None:
+        end = TextColumn("{task.fields[left]}", markup=False)
+        self.left, self.bar = left, progress_bar(left.screen.console, end)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
+        done = self.left.done
+        self.task = self.bar.add_task("training", total=total, completed=done, figures="", left="")
+        self.bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    on_validation_end = on_train_epoch_start
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        self.bar.advance(self.task)
+        self._describe(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, "validating")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._describe(trainer, "trained")
+        self.bar.stop()
+
+    def on_exception(self, *args: Any, **kwargs: Any) -> None:
+        self.bar.stop()
+
+    def _describe(self, trainer: Trainer, what: str | None = None) -> None:
+        """Shows the latest figures; with `what`, also what is going on now."""
+        latest = trainer.callback_metrics
+        figures = [f"{short} {latest[n]:.3f}" for n, short in _SHOWN.items() if n in latest]
+        seconds = self.left.seconds(trainer)
+        left = "-:--" if seconds is None else clock(sum(seconds))
+        self.bar.update(self.task, description=what, figures="  ".join(figures), left=left)

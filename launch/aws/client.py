@@ -96,16 +96,9 @@ def check_region(name: str) -> None:
 
 @contextlib.contextmanager
 def explained(doing: str, **hints: str) -> Iterator[None]:
-    """Turns AWS's errors into one line that says what to do.
-
-    Args:
-        doing: what was being done, as "submitting the job".
-        hints: what to try, by AWS's error code.
-
-    Raises:
-        UserError: AWS refused, or there are no credentials.
-        ConnectionLost: AWS could not be reached.
-    """
+    """Turns AWS's errors into one line that says what to do: a UserError where AWS refused or there
+    are no credentials, a ConnectionLost where it could not be reached. `doing` is what was being
+    done, as "submitting the job"; `hints` say what to try, by AWS's error code."""
     try:
         yield
     except boto.ClientError as error:
@@ -158,11 +151,8 @@ def _translated(error: boto.ClientError, doing: str, hints: dict[str, str]) -> U
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
     if status >= 500 or "Throttl" in code or code in _BUSY:
         return ConnectionLost(f"{doing}: AWS is busy, however often it was asked: {said} ({code})")
-    kind = UserError
-    if code == "ResourceLimitExceeded":
-        kind = QuotaReached
-    elif is_denied(code):
-        kind = NotAllowed
+    denied = NotAllowed if is_denied(code) else UserError
+    kind = QuotaReached if code == "ResourceLimitExceeded" else denied
     return kind(f"{doing}: {_explain(code, said, hints)}")
 
 

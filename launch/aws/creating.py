@@ -15,11 +15,8 @@ _TAKEN = ("already existing", "must be unique", "already exists", "in-progress")
 
 
 class Unsettled(Exception):
-    """What was asked for may have been made, and may be made yet.
-
-    Args:
-        cause: the last thing that AWS said, or that nothing came.
-    """
+    """What was asked for may have been made, and may be made yet. `cause` is the last thing that
+    AWS said, or that nothing came."""
 
     def __init__(self, cause: UserError) -> None:
         super().__init__(str(cause))
@@ -34,21 +31,14 @@ def create(
     aws: AWS,
     operation: str,
     request: Request,
-    is_there: Callable[[], bool],
+    is_there: Callable[[], object],
     doing: str,
     **hints: str,
 ) -> None:
     """Sends a request to SageMaker. A refusal says nothing of an earlier attempt whose answer was
-    lost: AWS is then asked.
-
-    Args:
-        is_there: asks AWS whether what the request asks for is there, and is not somebody else's.
-        doing, hints: as `explained` takes them.
-
-    Raises:
-        UserError: AWS refuses, and nothing was made.
-        Unsettled: nobody knows.
-    """
+    lost: then `is_there` asks AWS for what was to be made, and gives something true if that is
+    there and not somebody else's. `doing` and `hints` are as `explained` takes them. Raises
+    UserError if AWS refuses, and nothing was made; Unsettled if nobody knows."""
     client, unanswered, settled = aws.client("sagemaker"), False, False
 
     def note(response: Any = None, **others: Any) -> None:
@@ -66,10 +56,8 @@ def create(
                     return
                 settled = not unanswered
                 raise
-    except ConnectionLost as error:
-        raise Unsettled(error) from None
     except UserError as error:
-        if settled:
+        if settled and not isinstance(error, ConnectionLost):
             raise
         raise Unsettled(error) from None
     finally:

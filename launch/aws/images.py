@@ -30,13 +30,7 @@ class _Release:
     # The SDK reads megabytes of JSON for every answer.
     @functools.cache  # noqa: B019 - releases are constants
     def image(self, scope: str, region: str, instance_type: str, why: str, key: str) -> Image:
-        """
-        Args:
-            key: how a user sets another image.
-
-        Raises:
-            UserError: the SDK knows no such image in that region.
-        """
+        """Raises UserError if the SDK knows no such image in that region; `key` sets another."""
         from sagemaker.core import image_uris
 
         try:
@@ -84,14 +78,8 @@ def for_training(asked: str, instances: list[Instance], region: str) -> Image:
 
 
 def for_inference(asked: str, instance: Instance | None, region: str) -> Image:
-    """
-    Args:
-        asked: auto, or a URI.
-        instance: None: serverless, which has no GPU.
-
-    Raises:
-        UserError: the SDK knows no image for that region.
-    """
+    """The image that is `asked` for: a URI, or auto. Without an instance it is serverless, and has
+    no GPU. Raises UserError if the SDK knows no image for that region."""
     if asked != "auto":
         return Image(asked, "as given", _INFERENCE.python)
     kind = f"for the {instance.gpu}" if instance and instance.gpu else "for CPUs"

@@ -52,11 +52,8 @@ class Instance:
 
 def instance_of(config: AwsConfig) -> Instance:
     """The instance that a job, an endpoint or a batch job asks for, at the price that it is given.
-
-    Raises:
-        UserError: conf/instances.yaml does not know it, and its price or its image is not given;
-            or a key for a volume is given that the instance does not have.
-    """
+    Raises UserError if conf/instances.yaml does not know it, and its price or its image is not
+    given; or if a key for a volume is given that the instance does not have."""
     name, key = config.instance_type or _DEFAULT, config.key
     found = find(name)
     if not found.known and (config.price_per_hour is None or config.image == "auto"):

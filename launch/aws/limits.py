@@ -16,11 +16,8 @@ Request = dict[str, Any]
 
 def check_request(request: Request, operation: str = "CreateTrainingJob") -> None:
     """Checks a request against botocore's model of SageMaker: types, enums, patterns and lengths.
-    AWS refuses the same, but only after the uploads.
-
-    Raises:
-        UserError: the first thing that is wrong.
-    """
+    AWS refuses the same, but only after the uploads. Raises UserError for the first thing that is
+    wrong."""
     shape = _sagemaker().operation_model(operation).input_shape
     report = ParamValidator().validate(request, shape)
     if report.has_errors():

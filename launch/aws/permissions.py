@@ -52,9 +52,8 @@ class Place:
 
 def of_role(place: Place) -> list[Permission]:
     """What SageMaker does in the role's name, without what a wandb key needs."""
-    bucket = f"arn:{place.partition}:s3:::{place.bucket}"
     return [
-        Permission(("s3:ListBucket",), bucket),
+        Permission(("s3:ListBucket",), f"arn:{place.partition}:s3:::{place.bucket}"),
         Permission(("s3:GetObject",), f"{place.files}/*"),
         Permission(
             ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"), f"{place.files}/jobs/*"
@@ -67,11 +66,10 @@ def of_role(place: Place) -> list[Permission]:
 
 def of_user(place: Place, role: str) -> list[Permission]:
     """What our commands do for jobs that run as `role`, without what a wandb key needs."""
-    bucket = f"arn:{place.partition}:s3:::{place.bucket}"
     return [
         Permission((*_JOBS, *_OTHERS), "*"),
         Permission(("iam:PassRole",), role),
-        Permission(("s3:ListBucket",), bucket),
+        Permission(("s3:ListBucket",), f"arn:{place.partition}:s3:::{place.bucket}"),
         Permission(("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"), f"{place.files}/*"),
         Permission(("logs:DescribeLogStreams", "logs:GetLogEvents"), place.logs),
         Permission(("cloudwatch:GetMetricData", "sts:GetCallerIdentity"), "*"),

@@ -16,11 +16,8 @@ def split_uri(uri: str) -> tuple[str, str]:
 def upload(
     client: Any, bucket: str, files: dict[str, Path], extra: dict[str, Any] | None = None
 ) -> None:
-    """Uploads files to their keys, several at once.
-
-    Args:
-        extra: further arguments of PutObject, such as a key to encrypt with.
-    """
+    """Uploads files to their keys, several at once. `extra` are further arguments of PutObject,
+    such as a key to encrypt with."""
     with create_transfer_manager(client, TransferConfig()) as manager:
         begun = [manager.upload(str(path), bucket, key, extra) for key, path in files.items()]
         for future in begun:
@@ -38,14 +35,8 @@ def upload_tree(client: Any, directory: Path, uri: str) -> None:
 
 def download_tree(client: Any, uri: str, directory: Path, hidden: bool = True) -> int:
     """Downloads what lies below a prefix and is not in the directory yet, several files at once.
-    Names that would lead out of the directory are left alone.
-
-    Args:
-        hidden: whether names that begin with a dot come, too.
-
-    Returns:
-        How many files were downloaded.
-    """
+    Names that would lead out of the directory are left alone, and those that begin with a dot
+    unless `hidden`. Returns how many files were downloaded."""
     bucket, prefix = split_uri(uri.rstrip("/") + "/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]

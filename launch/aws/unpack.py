@@ -10,15 +10,9 @@ from imdb_cls.errors import UserError, one_line
 
 def unpacked(archive: Path, target: Path, shown: str, damaged: str, advice: str = "") -> None:
     """Unpacks a .tar.gz into a directory, which is made if need be. Files get the mode that the
-    umask wants, whoever packed them.
-
-    Args:
-        shown: what an error calls the archive.
-        damaged: what an error says if it cannot be read; the cause and `advice` follow.
-
-    Raises:
-        UserError: the archive is damaged, or a member leads out of `target`.
-    """
+    umask wants, whoever packed them. Raises UserError if a member leads out of `target`, or the
+    archive, which an error calls `shown`, cannot be read: then it says `damaged`, the cause and
+    `advice`."""
     if not hasattr(tarfile, "data_filter"):
         raise UserError("Python 3.11.4 or later is needed to unpack archives safely")
     try:

@@ -22,16 +22,9 @@ def look_until_over(
     look: Callable[[], bool], poll_seconds: float, say: Callable[[str], None], meanwhile: str = ""
 ) -> None:
     """Calls `look` every `poll_seconds` until it returns True. While AWS does not answer, the
-    pauses grow.
-
-    Args:
-        say: is told when AWS no longer answers, and when it answers again.
-        meanwhile: what goes on nevertheless, such as "the job goes on, ".
-
-    Raises:
-        ConnectionLost: AWS did not answer for half an hour.
-        Exception: whatever else `look` raises.
-    """
+    pauses grow. `say` is told of that, with what goes on `meanwhile`, such as "the job goes on, ",
+    and when AWS answers again. Raises ConnectionLost if it did not answer for half an hour, and
+    whatever else `look` raises."""
     lost_at, pause = None, poll_seconds
     while True:
         try:
@@ -58,12 +51,8 @@ def watch(
     poll_seconds: float,
 ) -> T:
     """What `look` gives when it is `over`. On a terminal `status` and the time stand in one line,
-    in a pipe a line is printed whenever the status changes.
-
-    Raises:
-        UserError: AWS refuses to tell.
-        ConnectionLost: AWS did not answer for half an hour.
-    """
+    in a pipe a line is printed whenever the status changes. Raises UserError if AWS refuses to
+    tell, and ConnectionLost if it did not answer for half an hour."""
     begun, shown, found = time.monotonic(), "", list[T]()
 
     def look_once() -> bool:

@@ -5,7 +5,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.creating import Unsettled, create, create_unless_there
 from launch.aws.store import Channel
 from launch.batches import reviews
+from launch.batches.listing import billed_seconds
 from launch.batches.plan import BatchPlan
 
 _LOG_GROUP = "/aws/sagemaker/TransformJobs"
@@ -26,14 +27,11 @@ _FAILED = ("Failed", "Stopped")
 _OVER = ("Completed", *_FAILED)
 _NAMED = 3
 
-Description = dict[str, Any]
-
 
 def carry_out(plan: BatchPlan, screen: Screen) -> None:
     """Begins the job unless it was begun, waits for it, and fetches its results. Raises UserError
     if AWS refuses, or the job did not complete."""
-    aws = plan.model.account.aws
-    assert aws is not None  # only a dry run has none
+    aws = plan.model.account.client
     there = _latest(plan, aws)
     if plan.options.stop:
         return _stop(plan, aws, there, screen)
@@ -57,13 +55,14 @@ def carry_out(plan: BatchPlan, screen: Screen) -> None:
         raise UserError(
             f"{name}: {said}; its log: aws logs tail {_LOG_GROUP} --log-stream-name-prefix {name}"
         )
-    cost = None if plan.model.account.rehearsal else plan.options.cost(_seconds(there))
+    seconds = billed_seconds(there)
+    cost = None if plan.model.account.rehearsal else plan.options.cost(seconds)
     paid = "" if cost is None else f", ${cost:.2f}"
-    screen.say(f"{_seconds(there):.0f} s billed{paid}")
+    screen.say(f"{seconds:.0f} s billed{paid}")
     return _fetch(plan, aws, screen, name)
 
 
-def _latest(plan: BatchPlan, aws: AWS) -> Description | None:
+def _latest(plan: BatchPlan, aws: AWS) -> dict[str, Any] | None:
     """The last attempt at this very job; None: there was none yet."""
     with explained("looking for the job"):
         found = aws.listed(
@@ -91,16 +90,12 @@ def _unanswered(plan: BatchPlan, aws: AWS, screen: Screen) -> Channel | None:
 
 
 def _begin(
-    plan: BatchPlan, aws: AWS, screen: Screen, asked: Channel | None, last: Description | None
+    plan: BatchPlan, aws: AWS, screen: Screen, asked: Channel | None, last: dict[str, Any] | None
 ) -> str:
-    """Uploads what is missing and sends the requests. Returns the job's name: AWS never gives a
-    name to a second job, so that a further attempt has a number.
-
-    Args:
-        asked: the files of requests; None: they lie in S3 already.
-        last: the attempt before this one.
-    """
-    name, job = plan.name, plan.requests.job
+    """Uploads what is missing and sends the requests. `asked` are the files of requests, None if
+    they lie in S3 already; `last` is the attempt before this one. Returns the job's name: AWS never
+    gives a name to a second job, so that a further attempt has a number."""
+    name, job = plan.name, plan.requests["CreateTransformJob"]
     if last:
         number = int(last["TransformJobName"].removeprefix(name).lstrip("-") or 1) + 1
         name = f"{name}-{number}"
@@ -109,7 +104,7 @@ def _begin(
         if uploaded := store.put(channel):
             what = ", ".join(uploaded) if len(uploaded) <= _NAMED else f"{len(uploaded)} files"
             screen.say(f"uploaded {what} to s3://{store.bucket}")
-    model = plan.requests.model
+    model = plan.requests["CreateModel"]
     _delete_model(aws, model["ModelName"])
     with explained("creating the model"):
         create_unless_there(client.create_model, model)
@@ -123,11 +118,7 @@ def _begin(
             "TransformResources": {**job["TransformResources"], "InstanceCount": count},
         }
     request = {**job, "TransformJobName": name}
-
-    def is_there() -> bool:
-        describe = client.describe_transform_job
-        return unless_gone(describe, TransformJobName=name) is not None
-
+    is_there = partial(unless_gone, client.describe_transform_job, TransformJobName=name)
     try:
         create(aws, "CreateTransformJob", request, is_there, "submitting the job")
     except Unsettled as error:
@@ -148,15 +139,15 @@ def _delete_model(aws: AWS, name: str) -> None:
         unless_gone(aws.client("sagemaker").delete_model, ModelName=name)
 
 
-def _wait(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> Description:
+def _wait(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> dict[str, Any]:
     """The job when it is over. It is stopped after max_seconds, for which SageMaker has no limit of
     its own."""
     client = aws.client("sagemaker")
 
-    def look() -> Description:
+    def look() -> dict[str, Any]:
         with explained(f"looking at {name}"):
             there = dict(client.describe_transform_job(TransformJobName=name))
-            is_late = _seconds(there) > plan.options.max_seconds
+            is_late = billed_seconds(there) > plan.options.max_seconds
             if is_late and there["TransformJobStatus"] == "InProgress":
                 screen.say(f"max_seconds={plan.options.max_seconds} are over: stopping {name}")
                 client.stop_transform_job(TransformJobName=name)
@@ -176,7 +167,7 @@ def _wait(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> Description:
         sys.exit(130)
 
 
-def _stop(plan: BatchPlan, aws: AWS, there: Description | None, screen: Screen) -> None:
+def _stop(plan: BatchPlan, aws: AWS, there: dict[str, Any] | None, screen: Screen) -> None:
     name = there["TransformJobName"] if there else plan.name
     if there is None or there["TransformJobStatus"] != "InProgress":
         how = there["TransformJobStatus"] if there else "there is no such job"
@@ -193,24 +184,14 @@ def _stop(plan: BatchPlan, aws: AWS, there: Description | None, screen: Screen) 
     screen.say(f"{name} is being stopped")
 
 
-def _seconds(there: Description) -> float:
-    """The seconds that a job is billed for, or would be if it ended now."""
-    begun = there.get("TransformStartTime")
-    if begun is None:
-        return 0.0
-    end = there.get("TransformEndTime") or datetime.now(UTC)
-    return max(0.0, float((end - begun).total_seconds()))
-
-
 def _fetch(plan: BatchPlan, aws: AWS, screen: Screen, name: str) -> None:
     """Writes the predictions, in the order of the reviews."""
     if plan.reviews is None and plan.options.output is None:
         return screen.say(f"its answers: {_answers_uri(plan)}")
     with _answers(plan, aws) as there:
         asked = list(plan.reviews.files.values()) if plan.reviews else None
-        found = reviews.predictions(asked, there, name) if asked else reviews.of_others(there, name)
         with outputs.opened(str(plan.output)) as write:
-            for predictions in found:
+            for predictions in reviews.predictions(asked, there, name):
                 write(predictions)
     return screen.say(f"written to {plan.output}")
 
@@ -225,4 +206,4 @@ def _answers(plan: BatchPlan, aws: AWS) -> Iterator[list[Path]]:
 
 
 def _answers_uri(plan: BatchPlan) -> str:
-    return str(plan.requests.job["TransformOutput"]["S3OutputPath"])
+    return str(plan.requests["CreateTransformJob"]["TransformOutput"]["S3OutputPath"])

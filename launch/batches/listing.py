@@ -30,11 +30,15 @@ def rows(aws: AWS, last: int) -> list[dict[str, str]]:
         ]
 
 
-def _row(job: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, str]:
-    machines, is_at_work = job["TransformResources"], job["TransformJobStatus"] == "InProgress"
-    count, price = machines["InstanceCount"], find(machines["InstanceType"]).price
+def billed_seconds(job: dict[str, Any]) -> float:
+    """The seconds that a job is billed for, or would be if it ended now."""
     begun, end = job.get("TransformStartTime"), job.get("TransformEndTime") or datetime.now(UTC)
-    hours = (end - begun).total_seconds() / 3600 if begun else 0.0
+    return max(0.0, float((end - begun).total_seconds())) if begun else 0.0
+
+
+def _row(job: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, str]:
+    machines, hours = job["TransformResources"], billed_seconds(job) / 3600
+    count, price = machines["InstanceCount"], find(machines["InstanceType"]).price
     return {
         "job": job["TransformJobName"],
         "run": next((tag["Value"] for tag in tags if tag["Key"] == RUN_TAG), ""),
@@ -42,6 +46,6 @@ def _row(job: dict[str, Any], tags: list[dict[str, str]]) -> dict[str, str]:
         "status": job["TransformJobStatus"],
         "created": job["CreationTime"].astimezone().strftime("%Y-%m-%d %H:%M"),
         "cost": "" if price is None else f"${hours * count * price:.2f}",
-        "billed": "until it ends" if is_at_work else "",
+        "billed": "until it ends" if job["TransformJobStatus"] == "InProgress" else "",
         "why": job.get("FailureReason", ""),
     }

@@ -1,4 +1,4 @@
-"""What a transform job will be: decided, priced, and shown before anything is sent."""
+"""What a transform job will be: decided, priced, shown, and its requests, to the letter."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,28 +8,28 @@ from rich.console import Console
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
+from launch.aws.limits import Request, check_request
 from launch.aws.store import Channel
-from launch.batches import request, reviews
+from launch.batches import reviews
 from launch.batches.options import BatchOptions
-from launch.batches.request import Requests
 from launch.hosting.model import Model, pack
+from launch.hosting.names import PREFIX, RUN_TAG, as_tags, digest
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    source: str
     options: BatchOptions
     model: Model
     reviews: Channel | None
     """The lines of requests, in files that are in their order; None: they lie in S3 already."""
-    texts: int | None
-    """How many reviews there are; None: not known of those in S3."""
-    requests: Requests
+    shown: str
+    """Where the reviews are, and how many, as far as that is known."""
+    requests: dict[str, Request]
 
     @property
     def name(self) -> str:
         """The job's, at its first attempt."""
-        return str(self.requests.job["TransformJobName"])
+        return str(self.requests["CreateTransformJob"]["TransformJobName"])
 
     @property
     def output(self) -> Path:
@@ -38,41 +38,32 @@ class BatchPlan:
         return Path(given).expanduser() if given else self.model.run.path / f"{self.name}.jsonl"
 
     def show(self, console: Console) -> None:
-        show_plan(console, self._facts())
-
-    def _facts(self) -> dict[str, str]:
         options, instance = self.options, self.options.instance
-        price, ceiling = "unknown", options.cost(options.max_seconds)
-        if instance.price is not None:
+        price, at_most = "unknown", "unknown: set price_per_hour"
+        if (ceiling := options.cost(options.max_seconds)) is not None:
             price = f"${instance.price:.3f} an hour and instance ({instance.price_note})"
-        at_most = "unknown: set price_per_hour"
-        if ceiling is not None:
             at_most = f"${ceiling:.2f} ({options.max_seconds:,} s), while this command waits"
-        return {
+        facts = {
             "job": f"{self.name} in {self.model.account.region}",
             "run": str(self.model.run.path),
-            "reviews": self.source + ("" if self.texts is None else f": {self.texts:,}"),
+            "reviews": self.shown,
             "instance": f"{options.count} x {instance.name}",
             **self.model.facts(),
             "price": price,
             "at most": at_most,
             **self.model.account.facts(),
         }
+        show_plan(console, facts)
 
 
 def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> BatchPlan:
+    """Makes the archive and the requests in the directory `staging`. `source` is a file of reviews,
+    or an s3:// object or prefix of requests, one a line. Raises UserError for what a user can mend.
     """
-    Args:
-        source: a file of reviews, or an s3:// object or prefix of requests, one a line.
-        staging: a directory for the archive and the requests.
-
-    Raises:
-        UserError: what a user can mend.
-    """
-    channel, texts = None, None
+    channel, shown = None, source
     if not source.startswith("s3://"):
         parts, texts = reviews.write(source, options.text, staging)
-        channel = Channel("requests", {part.name: part for part in parts})
+        channel, shown = Channel("requests", {p.name: p for p in parts}), f"{source}: {texts:,}"
         if options.count > len(parts):
             raise UserError(
                 f"instance_count={options.count}: {texts:,} reviews are work for {len(parts)} at"
@@ -85,5 +76,45 @@ def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> B
         )
     model = pack(run, options, staging, options.instance)
     uri = model.account.store.uri(channel) if channel else source
-    requests = request.build(options, model, uri)
-    return BatchPlan(source, options, model, channel, texts, requests)
+    return BatchPlan(options, model, channel, shown, requests_of(options, model, uri))
+
+
+def requests_of(options: BatchOptions, model: Model, reviews: str) -> dict[str, Request]:
+    """Operations and their requests, in the order in which they are sent. `reviews` is the S3
+    object, or prefix, of the lines. Raises UserError for a request that AWS would refuse."""
+    made, job = model.request(), _job(options, reviews)
+    # Its content decides the job's name: the same command finds the same job.
+    name = f"{PREFIX}batch-{digest([made, job])[:12]}"
+    tags = {"Tags": as_tags({RUN_TAG: model.run.name, **options.tags})}
+    output = {
+        "S3OutputPath": model.account.store.folder("batch", name),
+        "Accept": "application/json",
+        "AssembleWith": "Line",
+        **({"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}),
+    }
+    job = {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags}
+    requests = {"CreateModel": {"ModelName": name, **made, **tags}, "CreateTransformJob": job}
+    for operation, request in requests.items():
+        check_request(request, operation)
+    return requests
+
+
+def _job(options: BatchOptions, reviews: str) -> Request:
+    kms = {"VolumeKmsKeyId": options.volume_kms_key} if options.volume_kms_key else {}
+    return {
+        # Every line is a request of its own, which may hold many texts.
+        "BatchStrategy": "SingleRecord",
+        "MaxConcurrentTransforms": options.max_concurrency,
+        "MaxPayloadInMB": 6,
+        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 600, "InvocationsMaxRetries": 1},
+        "TransformInput": {
+            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": reviews}},
+            "ContentType": "application/json",
+            "SplitType": "Line",
+        },
+        "TransformResources": {
+            "InstanceType": options.instance.name,
+            "InstanceCount": options.count,
+            **kms,
+        },
+    }

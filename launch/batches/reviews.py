@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from imdb_cls.data import files
@@ -21,11 +22,8 @@ _PART = 2_500
 def write(source: str, column: str, directory: Path) -> tuple[list[Path], int]:
     """Writes the reviews of a file as JSON lines `{"inputs": ["…", …]}`, into files of a few
     thousand reviews each: machines share them, and a job that fails keeps those it has answered.
-    Returns the files in the order of the reviews, and how many reviews there are.
-
-    Raises:
-        UserError: no such file or column, or a text that the server would refuse.
-    """
+    Returns the files in the order of the reviews, and how many reviews there are. Raises UserError
+    if there is no such file or column, or for a text that the server would refuse."""
     parts: list[Path] = []
     count = 0
     with contextlib.ExitStack() as stack:
@@ -50,30 +48,29 @@ def _checked(source: str, column: str) -> Iterator[str]:
         yield review.text
 
 
-def predictions(asked: list[Path], answers: list[Path], who: str) -> Iterator[list[Prediction]]:
+def predictions(
+    asked: list[Path] | None, answers: list[Path], who: str
+) -> Iterator[list[Prediction]]:
     """The predictions of each line, in the order of the input.
 
     Args:
-        asked: the files that `write` wrote.
+        asked: the files that `write` wrote; None: the requests are not ours, and their texts not
+            known.
         answers: the files of answers, in any order.
         who: what an error calls the job.
 
     Raises:
         UserError: an answer is missing, or is none.
     """
-    for part in asked:
+    if asked is None:
+        for line in chain.from_iterable(map(_lines, answers)):
+            yield labelling.predictions(line.encode(), None, who)
+    for part in asked or []:
         answer = answer_to(part, answers)
         if answer is None:
             raise UserError(f"{who}: not as many answers as requests: {part.name}.out")
-        for texts, line in zip(_texts(part), _lines(answer), strict=True):
-            yield labelling.predictions(line.encode(), texts, who)
-
-
-def of_others(answers: list[Path], who: str) -> Iterator[list[Prediction]]:
-    """The same for requests that are not ours: their texts are not known."""
-    for file in answers:
-        for line in _lines(file):
-            yield labelling.predictions(line.encode(), None, who)
+        for request, line in zip(_lines(part), _lines(answer), strict=True):
+            yield labelling.predictions(line.encode(), json.loads(request)["inputs"], who)
 
 
 def answer_to(part: Path, answers: list[Path]) -> Path | None:
@@ -87,8 +84,3 @@ def answer_to(part: Path, answers: list[Path]) -> Path | None:
 def _lines(file: Path) -> Iterator[str]:
     with file.open(encoding="utf-8") as opened:
         yield from (line for line in opened if line.strip())
-
-
-def _texts(part: Path) -> Iterator[list[str]]:
-    for line in _lines(part):
-        yield json.loads(line)["inputs"]

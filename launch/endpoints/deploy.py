@@ -1,6 +1,7 @@
 """From a plan to an endpoint in service, whatever an earlier attempt left."""
 
 import sys
+from functools import partial
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import now
@@ -8,7 +9,6 @@ from imdb_cls.terminal import Screen
 from launch.aws import waiting
 from launch.aws.client import AWS, ConnectionLost, explained
 from launch.aws.creating import Unsettled, create, create_unless_there
-from launch.aws.limits import Request
 from launch.endpoints import describe, record, remove, scaling
 from launch.endpoints.describe import Description
 from launch.endpoints.plan import EndpointPlan
@@ -20,15 +20,10 @@ _LOG_GROUP = "/aws/sagemaker/Endpoints"
 def deploy(plan: EndpointPlan, screen: Screen) -> None:
     """Ends with the endpoint in service, one configuration, one model, and the run's record of it.
     It can be called again after it broke off anywhere. Ctrl-C ends the process, and an endpoint
-    that is being made goes on.
-
-    Raises:
-        UserError: AWS refuses, or the endpoint failed: what was made for it is gone then.
-    """
-    aws = plan.model.account.aws
-    assert aws is not None  # only a dry run has none
+    that is being made goes on. Raises UserError if AWS refuses, or the endpoint failed: what was
+    made for it is gone then."""
     try:
-        _deploy(plan, aws, screen)
+        _deploy(plan, plan.model.account.client, screen)
     except KeyboardInterrupt:
         if not plan.model.account.rehearsal:
             screen.say(f"{plan.endpoint} may be on its way, and is billed: deploy again goes on")
@@ -37,9 +32,9 @@ def deploy(plan: EndpointPlan, screen: Screen) -> None:
 
 
 def _deploy(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
-    name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
+    name = plan.endpoint
     there = _usable(plan, aws, screen)
-    if there and there["EndpointConfigName"] == wanted:
+    if there and there["EndpointConfigName"] == plan.config:
         screen.say(f"{name} serves this model already")
     else:
         _send(plan, aws, screen, there)
@@ -47,14 +42,14 @@ def _deploy(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
             screen.say(
                 f"{name} is being made: python -m launch.endpoint status {plan.model.run.path}"
             )
-            if plan.requests.scaling:
+            if plan.options.bounds:
                 screen.say("once it is in service, deploy again sets up its autoscaling")
             return
         _wait(plan, aws, screen)
-    if scaling.ensure(aws, plan.requests.scaling, name):
+    if scaling.ensure(aws, plan.options, name):
         bounds = plan.options.bounds
         screen.say(f"autoscaling: {f'{bounds[0]} to {bounds[1]} machines' if bounds else 'none'}")
-    remove.parts(aws, name, keep=(wanted, plan.requests.model["ModelName"]))
+    remove.parts(aws, name, keep=(plan.config, plan.requests["CreateModel"]["ModelName"]))
     _record(plan, aws)
 
 
@@ -63,10 +58,9 @@ def _usable(plan: EndpointPlan, aws: AWS, screen: Screen) -> Description | None:
     another kind, is deleted: AWS turns no endpoint into one of another kind."""
     name = plan.endpoint
     there = describe.endpoint(aws, name)
-    if there is None:
-        return None
-    describe.check_ours(aws, there)
-    if there["EndpointStatus"] in describe.CHANGING:
+    if there:
+        describe.check_ours(aws, there)
+    if there and there["EndpointStatus"] in describe.CHANGING:
         # It may be on its way to this very model, after a deploy that broke off.
         there = _watch(plan, aws, screen)
     if there is None:
@@ -91,15 +85,16 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
     before = record.read(plan.model.run)
     try:
         with explained("creating the model"):
-            create_unless_there(client.create_model, requests.model)
+            create_unless_there(client.create_model, requests["CreateModel"])
         with explained("creating the endpoint's configuration"):
-            create_unless_there(client.create_endpoint_config, requests.config)
+            create_unless_there(client.create_endpoint_config, requests["CreateEndpointConfig"])
         if there:
             _update(plan, aws, there)
         else:
             # On record before it exists, so that it is found in its region whatever happens next.
             _write(plan, aws, arn="")
-            _create(plan, aws, "CreateEndpoint", requests.endpoint, "creating the endpoint")
+            request, is_there = requests["CreateEndpoint"], partial(_is_coming, plan, aws)
+            create(aws, "CreateEndpoint", request, is_there, "creating the endpoint")
     except ConnectionLost:
         raise  # the part may have been made, and the next deploy finds it
     except Unsettled as error:
@@ -118,24 +113,18 @@ def _send(plan: EndpointPlan, aws: AWS, screen: Screen, there: Description | Non
     _record(plan, aws)
 
 
-def _create(plan: EndpointPlan, aws: AWS, operation: str, request: Request, doing: str) -> None:
-    """Creates or updates the endpoint."""
-
-    def is_there() -> bool:
-        found = describe.endpoint(aws, plan.endpoint)
-        on_its_way = found is not None and found["EndpointStatus"] in describe.CHANGING
-        return on_its_way or (
-            found is not None and found["EndpointConfigName"] == request["EndpointConfigName"]
-        )
-
-    create(aws, operation, request, is_there, doing)
+def _is_coming(plan: EndpointPlan, aws: AWS) -> bool:
+    """Whether the endpoint is on its way, or has the configuration that was asked for."""
+    found = describe.endpoint(aws, plan.endpoint)
+    return found is not None and (
+        found["EndpointStatus"] in describe.CHANGING or found["EndpointConfigName"] == plan.config
+    )
 
 
 def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
     """Lets an endpoint go over to the new configuration."""
-    client, endpoint = aws.client("sagemaker"), plan.requests.endpoint
     machine = plan.options.instance and plan.options.instance.name
-    stays_scaled = bool(plan.requests.scaling) and (
+    stays_scaled = plan.options.bounds is not None and (
         describe.variant(aws, there).get("InstanceType") == machine
     )
     if not stays_scaled:
@@ -143,26 +132,27 @@ def _update(plan: EndpointPlan, aws: AWS, there: Description) -> None:
         scaling.remove(aws, plan.endpoint)
     with explained("updating the endpoint"):
         # The tags come first: an endpoint that is being updated is not updated a second time.
-        client.add_tags(ResourceArn=there["EndpointArn"], Tags=endpoint["Tags"])
+        tags = plan.requests["CreateEndpoint"]["Tags"]
+        aws.client("sagemaker").add_tags(ResourceArn=there["EndpointArn"], Tags=tags)
     request = {
         "EndpointName": plan.endpoint,
-        "EndpointConfigName": endpoint["EndpointConfigName"],
+        "EndpointConfigName": plan.config,
         # It keeps as many machines as autoscaling has come to.
         "RetainAllVariantProperties": stays_scaled,
     }
-    _create(plan, aws, "UpdateEndpoint", request, "updating the endpoint")
+    is_there = partial(_is_coming, plan, aws)
+    create(aws, "UpdateEndpoint", request, is_there, "updating the endpoint")
 
 
 def _wait(plan: EndpointPlan, aws: AWS, screen: Screen) -> None:
     """Until the endpoint is in service with what was asked for. Raises UserError if it failed; what
     was made for it is then removed."""
-    name, wanted = plan.endpoint, plan.requests.config["EndpointConfigName"]
-    log = f"; its log: aws logs tail {_LOG_GROUP}/{name}"
+    name, log = plan.endpoint, f"; its log: aws logs tail {_LOG_GROUP}/{plan.endpoint}"
     there = _watch(plan, aws, screen)
     if there is None:
         raise UserError(f"{name} was deleted while it was being made")
     if there["EndpointStatus"] == "InService":
-        if there["EndpointConfigName"] == wanted:
+        if there["EndpointConfigName"] == plan.config:
             return
         remove.parts(aws, name, keep=_in_use(aws, there))
         said = there.get("FailureReason") or "SageMaker says no reason"
@@ -200,7 +190,6 @@ def _write(plan: EndpointPlan, aws: AWS, arn: str) -> None:
     """Not in a rehearsal, whose endpoint ends with it."""
     if plan.model.account.rehearsal:
         return
-    run, name = plan.model.run, plan.requests.config["EndpointConfigName"]
-    earlier = record.read(run)
+    earlier = record.read(plan.model.run)
     created = earlier.created if earlier and earlier.arn in ("", arn) else now()
-    record.write(run, Record(aws.region, plan.endpoint, arn, name, created))
+    record.write(plan.model.run, Record(aws.region, plan.endpoint, arn, plan.config, created))

@@ -7,6 +7,7 @@ from typing import Any
 from imdb_cls.errors import UserError
 from launch.aws.client import AWS, explained, unless_gone
 from launch.endpoints import names
+from launch.endpoints.record import Target
 from launch.hosting.names import RUN_TAG
 
 Description = dict[str, Any]
@@ -23,29 +24,15 @@ def endpoint(aws: AWS, name: str) -> Description | None:
         return unless_gone(aws.client("sagemaker").describe_endpoint, EndpointName=name)
 
 
-def existing(aws: AWS, name: str, word: str) -> Description:
-    """DescribeEndpoint.
-
-    Args:
-        word: what a command calls the endpoint.
-
-    Raises:
-        UserError: there is none of that name.
-    """
-    there = endpoint(aws, name)
+def existing(aws: AWS, target: Target) -> Description:
+    """The endpoint that a command is about. Raises UserError if there is none."""
+    there = endpoint(aws, target.name)
     if there is None:
         raise UserError(
-            f"{name}: no such endpoint in {aws.region}: python -m launch.endpoint deploy {word}"
+            f"{target.name}: no such endpoint in {aws.region}: python -m launch.endpoint deploy"
+            f" {target.word}"
         )
     return there
-
-
-def config(aws: AWS, name: str) -> Description | None:
-    """DescribeEndpointConfig; None: there is none of that name."""
-    with explained(f"looking at {name}"):
-        return unless_gone(
-            aws.client("sagemaker").describe_endpoint_config, EndpointConfigName=name
-        )
 
 
 def deployed(description: Description) -> Any:
@@ -56,7 +43,9 @@ def deployed(description: Description) -> Any:
 def variant(aws: AWS, description: Description) -> Description:
     """The model and the machines in the configuration that an endpoint has; nothing if that was
     deleted."""
-    found = config(aws, description["EndpointConfigName"])
+    name, client = description["EndpointConfigName"], aws.client("sagemaker")
+    with explained(f"looking at {name}"):
+        found = unless_gone(client.describe_endpoint_config, EndpointConfigName=name)
     return dict(found["ProductionVariants"][0]) if found else {}
 
 
@@ -89,20 +78,13 @@ def check_ours(aws: AWS, description: Description) -> dict[str, str]:
     return found
 
 
-def configs(aws: AWS, name: str) -> Iterator[str]:
-    """Names of the configurations that were made for an endpoint, old ones included."""
-    return _parts(aws, "list_endpoint_configs", "EndpointConfig", name)
-
-
-def models(aws: AWS, name: str) -> Iterator[str]:
-    """Names of the models that were made for an endpoint."""
-    return _parts(aws, "list_models", "Model", name)
-
-
-def _parts(aws: AWS, operation: str, kind: str, name: str) -> Iterator[str]:
-    with explained(f"looking for the parts of {name}"):
-        found = aws.listed("sagemaker", operation, f"{kind}s", NameContains=names.stem(name))
-    for part in found:
-        part_name, arn = str(part[f"{kind}Name"]), str(part[f"{kind}Arn"])
-        if names.is_part(part_name, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name:
-            yield part_name
+def parts(aws: AWS, name: str) -> Iterator[tuple[str, str]]:
+    """EndpointConfig or Model, and the name, of each configuration and model that was made for an
+    endpoint, old ones included."""
+    for kind, operation in (("EndpointConfig", "list_endpoint_configs"), ("Model", "list_models")):
+        with explained(f"looking for the parts of {name}"):
+            found = aws.listed("sagemaker", operation, f"{kind}s", NameContains=names.stem(name))
+        for part in found:
+            part_name, arn = str(part[f"{kind}Name"]), str(part[f"{kind}Arn"])
+            if names.is_part(part_name, name) and tags(aws, arn).get(names.ENDPOINT_TAG) == name:
+                yield kind, part_name

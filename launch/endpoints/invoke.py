@@ -6,6 +6,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterable
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -34,7 +35,7 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
     outputs.check_output(output)
     texts = iter(texts)
     first = next(texts)  # a wrong file is an error before anything is asked
-    there = describe.existing(aws, target.name, target.word)
+    there = describe.existing(aws, target)
     # While an endpoint is updated, the old model goes on answering.
     if there["EndpointStatus"] not in ("InService", "Updating", "SystemUpdating"):
         raise UserError(
@@ -42,14 +43,12 @@ def label(aws: AWS, target: Target, texts: Iterable[str], output: str | None) ->
             f" python -m launch.endpoint status {target.word}"
         )
     queue = there.get("AsyncInferenceConfig", {}).get("OutputConfig")
+    ask = partial(_ask_queue, queue) if queue else _ask
     with outputs.opened(output) as write:
         for chunk in labelling.chunks(chain([first], texts), *_MOST[describe.kind(there)]):
             body = labelling.request(chunk)
             with explained(f"asking {target.name}"):
-                if queue:
-                    answer = _ask_queue(aws, target.name, queue, body)
-                else:
-                    answer = _ask(aws, target.name, body)
+                answer = ask(aws, target.name, body)
             write(labelling.predictions(answer, chunk, target.name))
 
 
@@ -68,7 +67,7 @@ def _ask(aws: AWS, name: str, body: bytes) -> bytes:
     return bytes(answer["Body"].read())
 
 
-def _ask_queue(aws: AWS, name: str, queue: dict[str, Any], body: bytes) -> bytes:
+def _ask_queue(queue: dict[str, Any], aws: AWS, name: str, body: bytes) -> bytes:
     """Asks an asynchronous endpoint: texts and answers go by way of S3, and are deleted there."""
     s3, runtime = aws.client("s3"), aws.client("sagemaker-runtime")
     bucket, output = split_uri(queue["S3OutputPath"])

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from imdb_cls.terminal import Screen, show_table
 from launch.aws.client import AWS, explained
 from launch.aws.instances import find
-from launch.endpoints import describe, names, prices, scaling
+from launch.endpoints import describe, names, scaling
 from launch.endpoints.describe import Description
+from launch.endpoints.options import usd_a_second
 from launch.endpoints.record import Target
 from launch.hosting.names import RUN_TAG
 
@@ -38,7 +39,7 @@ def rows(aws: AWS) -> list[dict[str, str]]:
 
 def show(aws: AWS, target: Target, screen: Screen) -> None:
     """One endpoint, a row a fact. Raises UserError if there is none."""
-    there = describe.existing(aws, target.name, target.word)
+    there = describe.existing(aws, target)
     facts = _row(aws, target.name, describe.check_ours(aws, there))
     for bounds in scaling.current(aws, target.name)[0]:
         facts["scaled"] = f"{bounds['MinCapacity']} to {bounds['MaxCapacity']} machines"
@@ -70,7 +71,7 @@ def _capacity(aws: AWS, there: Description, tags: dict[str, str]) -> tuple[str, 
     variant = describe.variant(aws, there)
     if describe.kind(there) == "serverless":
         memory = int(variant.get("ServerlessConfig", {}).get("MemorySizeInMB", 0))
-        return f"{memory} MB", f"${prices.second(memory):.5f}/s of work", "by use"
+        return f"{memory} MB", f"${usd_a_second(memory):.5f}/s of work", "by use"
     now, machine = describe.deployed(there), variant.get("InstanceType", "?")
     count = int(now.get("CurrentInstanceCount", now.get("DesiredInstanceCount", 0)))
     price = find(machine).price

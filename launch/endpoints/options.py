@@ -1,17 +1,17 @@
-"""The keys of conf/endpoint.yaml, typed and checked."""
+"""The keys of conf/endpoint.yaml, typed and checked, and what they come to cost."""
 
-import re
 from dataclasses import dataclass
-from typing import Any
 
 from imdb_cls.config import AwsConfig
 from imdb_cls.config.checks import check_aws
-from imdb_cls.config.knobs import between, knob, one_of
+from imdb_cls.config.knobs import between, knob, matching, one_of
 from imdb_cls.errors import UserError
 from launch.aws.instances import Instance, instance_of
 from launch.hosting.options import from_words
 
-_NAME = r"[a-zA-Z0-9](-?[a-zA-Z0-9])*"
+# USD, us-east-1, as published in 2026: https://aws.amazon.com/sagemaker/ai/pricing/
+_GB_SECOND = 0.00002
+_GB_MOVED = 0.016
 # Keys that only an endpoint with machines has, and those that only a serverless one has.
 _OF_MACHINES = (
     *("instance_type", "instance_count", "min_instances", "max_instances", "price_per_hour"),
@@ -22,7 +22,14 @@ _OF_SERVERLESS = ("memory_mb", "max_concurrency")
 
 @dataclass
 class EndpointOptions(AwsConfig):
-    name: str | None = None
+    name: str | None = knob(
+        None,
+        matching(
+            r"(?!.{64})[a-zA-Z0-9](-?[a-zA-Z0-9])*",
+            ": allowed are 1 to 63 letters, digits and single hyphens, the first and the last of"
+            " them no hyphen",
+        ),
+    )
     kind: str = knob("instance", one_of("instance", "serverless", "async"))
     instance_count: int | None = knob(None, between(1, 1000))
     poll_seconds: float = knob(5.0, between(0.05, 600))
@@ -49,17 +56,39 @@ class EndpointOptions(AwsConfig):
             return self.min_instances or 1, self.max_instances
         return None
 
+    @property
+    def memory(self) -> int:
+        """In MB, of a serverless endpoint."""
+        return self.memory_mb or 4096
+
+    @property
+    def price(self) -> str:
+        """What is billed, and until when, for the plan."""
+        instance, bounds = self.instance, self.bounds
+        if instance is None:
+            work = f"${usd_a_second(self.memory):.5f} a second of work with {self.memory} MB"
+            return f"{work}, ${_GB_MOVED} a GB in and out; nothing while nobody asks"
+        if instance.price is None:
+            return "unknown: set price_per_hour"
+        note = instance.price_note
+        if bounds is None:
+            hourly = instance.price * self.count
+            return f"${hourly:.3f} an hour, ${24 * hourly:.2f} a day, until it is deleted ({note})"
+        least, most = (instance.price * count for count in bounds)
+        idle = "; nothing while the queue is empty" if bounds[0] == 0 else ""
+        return f"${least:.3f} to ${most:.3f} an hour, until it is deleted ({note}){idle}"
+
+
+def usd_a_second(memory_mb: int) -> float:
+    """Of work of a serverless endpoint."""
+    return memory_mb / 1024 * _GB_SECOND
+
 
 def read(given: list[str]) -> EndpointOptions:
     """conf/endpoint.yaml with the key=value words of a command. Raises UserError for an unknown
     key, a wrong type, and values that contradict each other."""
     options = from_words(EndpointOptions, given, "endpoint.yaml")
     check_aws(options)
-    if options.name and (not re.fullmatch(_NAME, options.name) or len(options.name) > 63):
-        raise UserError(
-            f"name={options.name}: allowed are 1 to 63 letters, digits and single hyphens, the"
-            " first and the last of them no hyphen"
-        )
     if options.memory_mb not in (None, *range(1024, 6145, 1024)):
         raise UserError(
             f"memory_mb={options.memory_mb}: allowed are 1024, 2048, 3072, 4096, 5120 and 6144"
@@ -71,14 +100,14 @@ def read(given: list[str]) -> EndpointOptions:
 
 def _check_kind(options: EndpointOptions) -> None:
     kind, defaults = options.kind, EndpointOptions()
-    unread = _OF_MACHINES if kind == "serverless" else _OF_SERVERLESS
-    for name in unread:
+    for name in _OF_MACHINES if kind == "serverless" else _OF_SERVERLESS:
         value = getattr(options, name)
         if value == getattr(defaults, name):
             continue
         if kind == "serverless":
+            shown = str(value).lower() if isinstance(value, bool) else value
             raise UserError(
-                f"{name}={_shown(value)} means nothing to kind=serverless, which has no machines of"
+                f"{name}={shown} means nothing to kind=serverless, which has no machines of"
                 " yours, no VPC and no data capture: leave one of them out"
             )
         raise UserError(f"{name}={value} needs kind=serverless, not kind={kind}")
@@ -108,7 +137,3 @@ def _check_scaling(options: EndpointOptions) -> None:
             f"instance_count={options.instance_count} lies outside of min_instances={least} and"
             f" max_instances={most}"
         )
-
-
-def _shown(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -71,11 +71,7 @@ def forget(run: Run) -> None:
 
 def target(word: str, region: str | None) -> Target:
     """The endpoint of a run directory, as recorded or as it would be called; or, if `word` is no
-    directory, the endpoint of that name.
-
-    Raises:
-        UserError: it is neither.
-    """
+    directory, the endpoint of that name. Raises UserError if it is neither."""
     path = Path(word).expanduser().absolute()
     if not path.is_dir() and re.fullmatch(NAME, word):
         return Target(word, region, None)

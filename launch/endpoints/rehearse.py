@@ -20,11 +20,7 @@ SAMPLES = ("i liked the movie", "i hated the movie", "the movie was okay")
 
 def rehearse(run: Run, options: EndpointOptions, given: list[str], screen: Screen) -> None:
     """Does and shows what the four commands would. The answers come from the very archive that is
-    deployed.
-
-    Raises:
-        UserError: as in an account.
-    """
+    deployed. Raises UserError as in an account."""
     path = str(run.path)
 
     def announce(*words: str) -> None:

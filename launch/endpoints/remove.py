@@ -61,15 +61,9 @@ def parts(aws: AWS, name: str, keep: tuple[str, ...] = ()) -> bool:
     """Deletes the configurations and models that were made for an endpoint, but for those to
     `keep`. Returns whether there were any."""
     client = aws.client("sagemaker")
-    found = [
-        *(
-            (client.delete_endpoint_config, "EndpointConfigName", c)
-            for c in describe.configs(aws, name)
-        ),
-        *((client.delete_model, "ModelName", model) for model in describe.models(aws, name)),
-    ]
-    unused = [(delete, key, part) for delete, key, part in found if part not in keep]
-    for delete, key, part in unused:
+    delete = {"EndpointConfig": client.delete_endpoint_config, "Model": client.delete_model}
+    unused = [(kind, part) for kind, part in describe.parts(aws, name) if part not in keep]
+    for kind, part in unused:
         with explained(f"deleting {part}"):
-            unless_gone(delete, **{key: part})
+            unless_gone(delete[kind], **{f"{kind}Name": part})
     return bool(unused)

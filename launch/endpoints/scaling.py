@@ -45,11 +45,12 @@ def steps(options: EndpointOptions, endpoint: str) -> list[Step]:
         "PolicyType": "TargetTrackingScaling",
         "TargetTrackingScalingPolicyConfiguration": {**metric, **_COOLDOWN},
     }
-    found = [
+    # The last one says that all are there: nobody looks for the alarm.
+    return [
         ("RegisterScalableTarget", {**where, "MinCapacity": least, "MaxCapacity": most}),
+        *(_from_zero(endpoint) if least == 0 else []),
         ("PutScalingPolicy", policy),
     ]
-    return [*found, *(_from_zero(endpoint) if least == 0 else [])]
 
 
 def _from_zero(endpoint: str) -> list[Step]:
@@ -95,9 +96,10 @@ def current(aws: AWS, endpoint: str) -> tuple[list[Request], list[Request]]:
     return targets["ScalableTargets"], policies["ScalingPolicies"]
 
 
-def ensure(aws: AWS, wanted: list[Step], endpoint: str) -> bool:
-    """Has an endpoint that is in service scaled as these steps say, or not at all if there are
-    none. Returns whether anything was to change."""
+def ensure(aws: AWS, options: EndpointOptions, endpoint: str) -> bool:
+    """Has an endpoint that is in service scaled as its options say, or not at all. Returns whether
+    anything was to change."""
+    wanted = steps(options, endpoint)
     targets, policies = current(aws, endpoint)
     found = [*targets, *policies]
     asked = [request for operation, request in wanted if operation != "PutMetricAlarm"]

@@ -47,7 +47,7 @@ class Account:
 
 
 @contextlib.contextmanager
-def opened(config: AwsConfig, kept: Path | None = None) -> Iterator[Account]:
+def opened(config: BackendConfig, kept: Path | None = None) -> Iterator[Account]:
     """The account that a command works in: the user's, none in a dry run, and in a rehearsal that
     of a local AWS for as long as this lasts.
 
@@ -61,40 +61,33 @@ def opened(config: AwsConfig, kept: Path | None = None) -> Iterator[Account]:
         if config.rehearse:
             from launch.rehearsal.rehearse import rehearsed
 
-            assert isinstance(config, BackendConfig)
             config = stack.enter_context(rehearsed(config, kept))
-        yield account_of(config, None if config.dry_run else connect(config.region))
+        yield account_of(config)
 
 
-def account_of(config: AwsConfig, aws: AWS | None) -> Account:
-    """
-    Args:
-        aws: None: a dry run. A placeholder stands for the role and the account that are not known.
+def account_of(config: AwsConfig) -> Account:
+    """The user's. In a dry run a placeholder stands for a role and an account that are not known.
 
     Raises:
-        UserError: no role, no such bucket, or one of somebody else's.
+        UserError: no region, no role, no such bucket, or one of somebody else's.
     """
+    aws = None if config.dry_run else connect(config.region)
     if aws is None:
         with explained("finding the region"):
             region = default_region(config.region) or "us-east-1"
             check_region(region)
         number = _NO_ACCOUNT
         nobody = f"arn:aws:iam::{_NO_ACCOUNT}:role/{config.key('role')}-is-not-set"
-        config = replace(config, role=config.role or nobody)
+        role = role_of(config) if config.role else nobody
     else:
-        role_of(config)
+        role = role_of(config)
         # Credentials are tried here first: S3 does not say that they have expired.
         region, number = aws.region, aws.account()
-    role = role_of(config)
-    store = Store(
-        aws,
-        config.bucket or f"sagemaker-{region}-{number}",
-        "imdb_cls" if config.prefix is None else config.prefix,
-        config.output_kms_key,
-    )
+    bucket = config.bucket or f"sagemaker-{region}-{number}"
+    prefix = "imdb_cls" if config.prefix is None else config.prefix
+    store = Store(aws, bucket, prefix, config.output_kms_key)
     if aws:
-        owner = None if config.bucket else number
-        check_bucket(aws, store.bucket, owner, config.key("bucket"))
+        check_bucket(aws, bucket, None if config.bucket else number, config.key("bucket"))
     return Account(region, number, role, store, aws, config.poll_seconds, config.rehearse)
 
 
@@ -121,13 +114,8 @@ def account_for(run: Run, config: AwsConfig) -> Account:
     region, bucket, prefix = of_job(run)
     if config.region not in (None, region):
         bucket = prefix = None  # a bucket lies in one region
-    config = replace(
-        config,
-        region=config.region or region,
-        bucket=config.bucket or bucket,
-        prefix=config.prefix or prefix,
-    )
-    return account_of(config, None if config.dry_run else connect(config.region))
+    config = replace(config, region=config.region or region, bucket=config.bucket or bucket)
+    return account_of(replace(config, prefix=config.prefix or prefix))
 
 
 def of_job(run: Run) -> tuple[str | None, str | None, str | None]:

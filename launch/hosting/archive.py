@@ -59,9 +59,9 @@ def _contents(run: Run, isolated: bool) -> dict[str, Path | str]:
     settings.check_files(run.model_dir, settings.sha256)
     # A name with a dot before it is of a file that is being written.
     files = [p for p in run.model_dir.iterdir() if p.is_file() and not p.name.startswith(".")]
-    contents: dict[str, Path | str] = {path.name: path for path in files}
-    if Settings.FILE not in contents:  # a run from before models were calibrated
-        contents[Settings.FILE] = json.dumps(asdict(settings))
+    # A run from before models were calibrated has no file of settings.
+    contents: dict[str, Path | str] = {Settings.FILE: json.dumps(asdict(settings))}
+    contents |= {path.name: path for path in files}
     for pattern in _SOURCES:
         for path in _PACKAGE.glob(pattern):
             contents[f"code/{path.relative_to(_PACKAGE.parent).as_posix()}"] = path

@@ -49,6 +49,4 @@ def predictions(answer: bytes, texts: list[str] | None, who: str) -> list[Predic
             f"{who}: {len(found)} answers to {len(texts)} texts, labelled"
             f" {', '.join(sorted({label for label, _ in found})) or 'nothing'}"
         )
-    return [
-        Prediction(text, label, score) for text, (label, score) in zip(texts, found, strict=True)
-    ]
+    return [Prediction(text, *answered) for text, answered in zip(texts, found, strict=True)]

@@ -1,6 +1,6 @@
 """What the commands of endpoints and batch jobs share: their words, and how they end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -11,6 +11,8 @@ from imdb_cls import cli
 from imdb_cls.config import CONF_DIR, typed
 from imdb_cls.config.overrides import applied, readable
 from imdb_cls.errors import UserError, nearest
+from imdb_cls.storage import write_json
+from imdb_cls.terminal import Screen
 
 T = TypeVar("T")
 
@@ -27,6 +29,12 @@ def carry_out(run: Callable[[list[str]], None], words: list[str], usage: str) ->
             return run(words)
         except ConnectionLost as error:
             raise UserError(f"{error}; the same command goes on from there") from None
+
+
+def write_requests(file: Path, sent: Iterable[tuple[str, Any]], screen: Screen) -> None:
+    """What a dry run does with operations and their requests in place of sending them."""
+    write_json(file, [{"operation": operation, "request": request} for operation, request in sent])
+    screen.say(f"dry run: nothing was sent; the requests are in {file}")
 
 
 def split(words: list[str]) -> tuple[list[str], list[str]]:

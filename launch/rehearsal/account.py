@@ -38,15 +38,12 @@ class LocalAccount:
         """The variables that lead every AWS program here, with an access key."""
         return {
             "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": key,
-            "AWS_SECRET_ACCESS_KEY": key,
+            **dict.fromkeys(("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), key),
             # The user's own files may hold a profile with any setting.
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            **dict.fromkeys(("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), os.devnull),
             # A proxy of the user's does not lead to loopback.
             **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost"),
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
+            **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region),
         }
 
     def _client(self, service: str, region: str) -> Any:

@@ -33,15 +33,26 @@ class LocalAWS(LocalAccount):
         self._moto = DomainDispatcherApplication(create_backend_app)
         self.training, self.endpoints = TrainingJobs(self), Endpoints(self)
         self.transforms = TransformJobs(self, self.endpoints)
+        models, configs = self.endpoints.models, self.endpoints.configs
         self._stores: list[ResourceStore[Any]] = [self.training.jobs, self.transforms.jobs]
-        self._stores += [self.endpoints.models, self.endpoints.configs, self.endpoints.endpoints]
+        self._stores += [models, configs, self.endpoints.endpoints]
         self._operations: dict[str, Operation] = {
-            **self.training.operations,
-            **self.endpoints.operations,
-            **self.transforms.operations,
-            "AddTags": self._tags,
-            "ListTags": self._tags,
+            "CreateTrainingJob": self.training.create,
+            "StopTrainingJob": self.training.stop,
+            "Search": self.training.search,
+            "CreateModel": self.endpoints.create_model,
+            "DeleteModel": models.delete,
+            "CreateEndpointConfig": self.endpoints.create_config,
+            "DeleteEndpointConfig": configs.delete,
+            "CreateEndpoint": self.endpoints.create,
+            "UpdateEndpoint": self.endpoints.update,
+            "DeleteEndpoint": self.endpoints.delete,
+            "CreateTransformJob": self.transforms.create,
+            "StopTransformJob": self.transforms.stop,
+            **dict.fromkeys(("AddTags", "ListTags"), self._tags),
         }
+        for store in self._stores:
+            self._operations |= store.operations
         self._lock = threading.Lock()
 
     def __enter__(self) -> "LocalAWS":
@@ -63,20 +74,17 @@ class LocalAWS(LocalAccount):
         service, _, operation = request.headers.get("X-Amz-Target", "").partition(".")
         # AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/…
         region = request.headers.get("Authorization", "///").split("/")[2] or "us-east-1"
-        if service == "SageMaker" and operation in self._operations:
-            return self._answer(operation, request, region)(environ, start_response)
-        if answer := invocations.answer(self.endpoints, request, region):
+        if service != "SageMaker" or operation not in self._operations:
+            answer = invocations.answer(self.endpoints, request, region) or self._moto
             return answer(environ, start_response)
-        return self._moto(environ, start_response)  # type: ignore[no-any-return]
-
-    def _answer(self, operation: str, request: HTTPRequest, region: str) -> Response:
         try:
             with self._lock:
-                answer = self._operations[operation](json.loads(request.get_data()), region)
+                content = self._operations[operation](json.loads(request.get_data()), region)
             status = 200
         except Refused as error:
-            answer, status = {"__type": error.code, "message": str(error)}, 400
-        return Response(json.dumps(answer), status, content_type="application/x-amz-json-1.1")
+            content, status = {"__type": error.code, "message": str(error)}, 400
+        kind = "application/x-amz-json-1.1"
+        return Response(json.dumps(content), status, content_type=kind)(environ, start_response)
 
     def _tags(self, request: Request, region: str) -> Request:
         """Answers AddTags and ListTags: adds what tags the request has, and gives all."""

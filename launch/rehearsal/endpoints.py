@@ -11,8 +11,8 @@ from botocore.exceptions import ClientError
 from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount, Refused
 from launch.rehearsal.logs import LogStream
-from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
-from launch.rehearsal.server import NotStarted, Running, Server
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore
+from launch.rehearsal.server import NotStarted, Server
 
 _FAILED = (
     "The primary container for production variant AllTraffic did not pass the ping health check."
@@ -34,15 +34,12 @@ class Endpoint(Resource):
     status: str | None = "Creating"
     config: Request = field(default_factory=dict)
     """What its configuration was made with."""
-    server: Running | None = None
+    server: Server | None = None
 
     @property
     def variant(self) -> Request:
         """Its only production variant."""
         return dict(self.config["ProductionVariants"][0])
-
-    def use(self, config: EndpointConfig) -> None:
-        self.request["EndpointConfigName"], self.config = config.name, config.request
 
     def check_settled(self, operation: str) -> None:
         """Refuses an operation while an earlier one still goes on."""
@@ -68,24 +65,12 @@ class Endpoints:
 
     def __init__(self, account: LocalAccount) -> None:
         self.account = account
-        self.starter: Callable[[Path], Running] | None = Server
+        self.starter: Callable[[Path], Server] | None = Server
         self.models, self.configs = ResourceStore(Model), ResourceStore(EndpointConfig)
         self.endpoints = ResourceStore(Endpoint)
         self._archives = tempfile.TemporaryDirectory(
             prefix="imdb_cls-endpoints-", ignore_cleanup_errors=True
         )
-        self.operations: dict[str, Operation] = {
-            **self.models.operations,
-            "CreateModel": self._create_model,
-            "DeleteModel": self.models.delete,
-            **self.configs.operations,
-            "CreateEndpointConfig": self._create_config,
-            "DeleteEndpointConfig": self.configs.delete,
-            **self.endpoints.operations,
-            "CreateEndpoint": self._create,
-            "UpdateEndpoint": self._update,
-            "DeleteEndpoint": self._delete,
-        }
 
     def close(self) -> None:
         """Ends every server. None may be starting any more."""
@@ -94,7 +79,7 @@ class Endpoints:
                 endpoint.server.close()
         self._archives.cleanup()
 
-    def start(self, model: Model) -> Running:
+    def start(self, model: Model) -> Server:
         """Starts the server of a model, from its archive in S3. Raises NotStarted if there is no
         archive, or the server ended."""
         assert self.starter
@@ -108,32 +93,32 @@ class Endpoints:
         archive.unlink()  # the server has unpacked it
         return server
 
-    def serving(self, name: str, region: str) -> tuple[Endpoint, Running]:
+    def serving(self, name: str, region: str) -> tuple[Endpoint, Server]:
         try:
             endpoint = self.endpoints.get(name, region)
         except Refused:
-            raise Refused(f"Endpoint {name} not found.", "ValidationError") from None
+            raise Refused(f"Endpoint {name} not found.") from None
         if endpoint.server is None:
-            raise Refused(f"Endpoint {name} is {endpoint.status}.", "ValidationError")
+            raise Refused(f"Endpoint {name} is {endpoint.status}.")
         return endpoint, endpoint.server
 
-    def _create_model(self, request: Request, region: str) -> Request:
+    def create_model(self, request: Request, region: str) -> Request:
         self.account.check_role(request.get("ExecutionRoleArn", ""), region)
         return {"ModelArn": self.models.make(request, region).arn}
 
-    def _create_config(self, request: Request, region: str) -> Request:
+    def create_config(self, request: Request, region: str) -> Request:
         for variant in request.get("ProductionVariants", []):
             self.models.named(variant, region)
         return {"EndpointConfigArn": self.configs.make(request, region).arn}
 
-    def _create(self, request: Request, region: str) -> Request:
+    def create(self, request: Request, region: str) -> Request:
         config = self.configs.named(request, region)
         endpoint = self.endpoints.make(request, region)
-        endpoint.use(config)
+        endpoint.config = config.request
         self._move(endpoint, config)
         return {"EndpointArn": endpoint.arn}
 
-    def _update(self, request: Request, region: str) -> Request:
+    def update(self, request: Request, region: str) -> Request:
         endpoint = self.endpoints.named(request, region)
         config = self.configs.named(request, region)
         endpoint.check_settled("update")
@@ -151,7 +136,7 @@ class Endpoints:
         self._move(endpoint, config)
         return {"EndpointArn": endpoint.arn}
 
-    def _delete(self, request: Request, region: str) -> Request:
+    def delete(self, request: Request, region: str) -> Request:
         endpoint = self.endpoints.named(request, region)
         endpoint.check_settled("delete")
         if endpoint.server:
@@ -160,10 +145,8 @@ class Endpoints:
 
     def _is_scaled(self, endpoint: Endpoint) -> bool:
         client = self.account.client("application-autoscaling", endpoint.region)
-        found = client.describe_scalable_targets(
-            ServiceNamespace="sagemaker",
-            ResourceIds=[f"endpoint/{endpoint.name}/variant/AllTraffic"],
-        )
+        ours = [f"endpoint/{endpoint.name}/variant/AllTraffic"]
+        found = client.describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=ours)
         return bool(found["ScalableTargets"])
 
     def _move(self, endpoint: Endpoint, config: EndpointConfig) -> None:
@@ -185,8 +168,8 @@ class Endpoints:
             # An update that fails leaves what was there.
             endpoint.status = "Failed" if endpoint.status == "Creating" else "InService"
             return
-        endpoint.use(config)
-        endpoint.server = server
+        endpoint.request["EndpointConfigName"] = config.name
+        endpoint.config, endpoint.server = config.request, server
         endpoint.status, endpoint.reason, endpoint.modified = "InService", None, time.time()
         if before:
             before.close()

@@ -27,10 +27,9 @@ def restore(s3: Any, directory: Path) -> None:
     """Puts the checkpoints that jobs of an earlier rehearsal left in the directory into S3, where
     SageMaker would have kept them. The latest attempt wins."""
     for record in sorted(directory.glob(f"*/{_CHECKPOINTS}"), key=lambda p: p.stat().st_mtime):
-        attempts = [path for path in record.parent.iterdir() if path.name.isdecimal()]
-        for attempt in sorted(attempts, key=lambda path: int(path.name)):
-            for checkpoints in attempt.glob("*/ml/checkpoints"):
-                upload_tree(s3, checkpoints, record.read_text(encoding="utf-8"))
+        found = record.parent.glob("*/*/ml/checkpoints")
+        for checkpoints in sorted(found, key=lambda path: int(path.parents[2].name)):
+            upload_tree(s3, checkpoints, record.read_text(encoding="utf-8"))
 
 
 def provide(s3: Any, job: TrainingJob, host: Path) -> None:

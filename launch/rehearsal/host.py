@@ -4,12 +4,13 @@ import itertools
 import re
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 
 from imdb_cls.errors import UserError
 from launch.aws.s3 import upload_tree
-from launch.rehearsal import container, environment, files
+from launch.rehearsal import container, files
 from launch.rehearsal.account import ROLE_KEY, LocalAccount
 from launch.rehearsal.logs import JobLog
 from launch.rehearsal.process import Batches, BoundProcess, Process
@@ -20,24 +21,18 @@ _GRACE_S = 120.0
 _LOOK_S = 0.05
 
 
+@dataclass
 class Host:
-    """
-    Args:
-        directory: where the files of all jobs lie.
-        without: the instance types that there are no machines of.
-        interrupt_at: interrupts a spot job once, when it prints this step.
-    """
+    directory: Path
+    """Where the files of all jobs lie."""
+    account: LocalAccount
+    without: Collection[str] = ()
+    """The instance types that there are no machines of."""
+    interrupt_at: float = inf
+    """Interrupts a spot job once, when it prints this step."""
 
-    def __init__(
-        self,
-        directory: Path,
-        account: LocalAccount,
-        without: Collection[str] = (),
-        interrupt_at: float = inf,
-    ) -> None:
-        self.directory, self.account = directory, account
-        self.without, self.interrupt_at = without, interrupt_at
-        self._packages = environment.packages(directory)
+    def __post_init__(self) -> None:
+        self._packages = container.packages(self.directory)
 
     def run(self, job: TrainingJob) -> None:
         """The whole life of a job. Any error in here is the job's failure."""
@@ -98,21 +93,15 @@ class Host:
                     if step and int(step[1]) >= interrupt_at:
                         job.interrupt.set()
 
-        return BoundProcess(
-            [
-                *container.command(host, self._packages, isolated),
-                *algorithm.get("ContainerEntrypoint", []),
-                *algorithm.get("ContainerArguments", []),
-            ],
-            {
-                **environment.make(host, self._packages),
-                **({} if isolated else self.account.environment(job.region, ROLE_KEY)),
-                **job.request.get("Environment", {}),
-                "TRAINING_JOB_NAME": job.name,
-                "TRAINING_JOB_ARN": job.arn,
-            },
-            read,
-        )
+        command = container.command(host, self._packages, isolated)
+        for part in ("ContainerEntrypoint", "ContainerArguments"):
+            command += algorithm.get(part, [])
+        variables = container.environment(host, self._packages)
+        if not isolated:
+            variables |= self.account.environment(job.region, ROLE_KEY)
+        variables |= job.request.get("Environment", {})
+        variables |= {"TRAINING_JOB_NAME": job.name, "TRAINING_JOB_ARN": job.arn}
+        return BoundProcess(command, variables, read)
 
     def _wait(self, job: TrainingJob, containers: list[Process]) -> str | None:
         """Waits until all containers have ended. Tells them to, and returns the phase that comes of

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount, Refused
 from launch.rehearsal.endpoints import Endpoint, Endpoints
-from launch.rehearsal.server import Running
+from launch.rehearsal.server import Server
 
 _PATH = re.compile(r"/endpoints/([^/]+)/(async-)?invocations")
 _JSON = "application/json"
@@ -30,14 +30,14 @@ def answer(endpoints: Endpoints, request: HTTPRequest, region: str) -> Response 
             return _answer_later(endpoints.account, endpoint, server, request)
         return _answer_now(server, request)
     except Refused as error:
-        return _error(400, error.code, {"Message": str(error)})
+        return _error(400, "ValidationError", {"Message": str(error)})
 
 
-def _answer_now(server: Running, request: HTTPRequest) -> Response:
+def _answer_now(server: Server, request: HTTPRequest) -> Response:
     """Answers InvokeEndpoint, with AWS's own words around an error of the container."""
     body = request.get_data()
     if len(body) > _LARGEST:
-        raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}", "ValidationError")
+        raise Refused(f"Body is {len(body)} bytes: at most {_LARGEST}")
     accept = request.headers.get("Accept") or _JSON
     status, content, kind = server.ask(body, request.content_type or _JSON, accept)
     if status == 200:
@@ -54,12 +54,11 @@ def _answer_now(server: Running, request: HTTPRequest) -> Response:
 
 
 def _answer_later(
-    account: LocalAccount, endpoint: Endpoint, server: Running, request: HTTPRequest
+    account: LocalAccount, endpoint: Endpoint, server: Server, request: HTTPRequest
 ) -> Response:
     """Answers InvokeEndpointAsync: where in S3 the answer, or what went wrong, will lie."""
     if "AsyncInferenceConfig" not in endpoint.config:
-        said = f"Endpoint {endpoint.name} is not an asynchronous endpoint"
-        raise Refused(said, "ValidationError")
+        raise Refused(f"Endpoint {endpoint.name} is not an asynchronous endpoint")
     output = endpoint.config["AsyncInferenceConfig"]["OutputConfig"]
     name = f"{uuid.uuid4().hex}.out"
     done = f"{output['S3OutputPath'].rstrip('/')}/{name}"

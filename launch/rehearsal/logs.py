@@ -40,10 +40,8 @@ class JobLog(LogStream):
         stream = f"{job.name}/{host}-{int(time.time() * 1000)}"
         super().__init__(account, job.region, _GROUP, stream)
         self._job, self._cloudwatch = job, account.client("cloudwatch", job.region)
-        self._metrics = [
-            (metric["Name"], re.compile(metric["Regex"]))
-            for metric in job.request["AlgorithmSpecification"].get("MetricDefinitions", [])
-        ]
+        defined = job.request["AlgorithmSpecification"].get("MetricDefinitions", [])
+        self._metrics = [(metric["Name"], re.compile(metric["Regex"])) for metric in defined]
 
     def write(self, lines: list[str]) -> None:
         super().write(lines)

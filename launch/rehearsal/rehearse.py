@@ -34,7 +34,12 @@ def local_account(config: C, aws: LocalAWS | None = None) -> Iterator[C]:
             handler = signal.signal(signum, signal.default_int_handler)
             stack.callback(signal.signal, signum, handler)
         aws = stack.enter_context(aws or LocalAWS())
-        stack.enter_context(_environment(aws.environment(region)))
+        stack.callback(os.environ.update, dict(os.environ))
+        stack.callback(os.environ.clear)
+        # No other variable may lead to a real account.
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        os.environ.update(aws.environment(region))
         aws.provide(region, bucket, role)
         yield settled
 
@@ -63,18 +68,3 @@ def rehearsed(
         step = backend.interrupt_at_step or inf
         aws.training.runner = Host(directory, aws, backend.rehearse_without, step).run
         yield settled
-
-
-@contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Has these variables, and no other that may lead to a real account."""
-    before = dict(os.environ)
-    for name in before:
-        if name.startswith("AWS_"):
-            del os.environ[name]
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

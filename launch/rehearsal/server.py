@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from launch.rehearsal.process import Batches, BoundProcess
 
@@ -21,13 +21,6 @@ class Answer(NamedTuple):
     """HTTP's."""
     body: bytes
     content_type: str = "application/json"
-
-
-class Running(Protocol):
-    """What answers for a model, until it is closed."""
-
-    def ask(self, body: bytes, content_type: str, accept: str) -> Answer: ...
-    def close(self) -> None: ...
 
 
 class NotStarted(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 from launch.aws.instances import asked
 from launch.rehearsal.account import LocalAccount, Refused
-from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore
 
 # What SageMaker says of a job that it finds no machine for.
 _NO_MACHINE = (
@@ -48,7 +48,6 @@ class TrainingJob(Resource):
     """Set once it has to stop."""
     interrupt: threading.Event = field(default_factory=threading.Event)
     """Set once its spot instances are taken away."""
-
     machine: str | None = None
     """The instance type that it runs on."""
 
@@ -122,14 +121,8 @@ class TrainingJobs:
     def __init__(self, account: LocalAccount) -> None:
         self.account, self.jobs = account, ResourceStore(TrainingJob)
         self.runner: Callable[[TrainingJob], None] | None = None
-        self.operations: dict[str, Operation] = {
-            **self.jobs.operations,
-            "CreateTrainingJob": self._create,
-            "StopTrainingJob": self._stop,
-            "Search": self._search,
-        }
 
-    def _create(self, request: Request, region: str) -> Request:
+    def create(self, request: Request, region: str) -> Request:
         self.account.check_role(request.get("RoleArn", ""), region)
         is_listed = "InstancePreferences" in request["ResourceConfig"]
         one = request["ResourceConfig"].get("InstanceType")
@@ -143,25 +136,23 @@ class TrainingJobs:
             self.account.start(self.runner, job)
         return {"TrainingJobArn": job.arn}
 
-    def _stop(self, request: Request, region: str) -> Request:
+    def stop(self, request: Request, region: str) -> Request:
         job = self.jobs.named(request, region)
         if job.over:
             raise job.not_stoppable()
         job.stop.set()
         return {}
 
-    def _search(self, request: Request, region: str) -> Request:
+    def search(self, request: Request, region: str) -> Request:
         """Finds jobs by a tag that they have, and by a part of their names."""
-        part, tags = "", set()
-        for wanted in request["SearchExpression"]["Filters"]:
-            if wanted["Name"] == "TrainingJobName":
-                part = wanted["Value"]
-            else:
-                tags.add(wanted["Name"].removeprefix("Tags."))
+        filters = request["SearchExpression"]["Filters"]
+        wanted = {one["Name"]: one.get("Value", "") for one in filters}
+        part = wanted.pop("TrainingJobName", "")
         found = [
             {"TrainingJob": job.describe()}
             for job in self.jobs.all()
-            if (job.region, part in job.name) == (region, True)
-            and tags <= {tag["Key"] for tag in job.request.get("Tags", [])}
+            if job.region == region
+            and part in job.name
+            and wanted.keys() <= {f"Tags.{tag['Key']}" for tag in job.request.get("Tags", [])}
         ]
         return {"Results": found[::-1]}

@@ -9,8 +9,8 @@ from launch.aws.s3 import split_uri
 from launch.rehearsal.account import LocalAccount
 from launch.rehearsal.endpoints import Endpoints, Model
 from launch.rehearsal.logs import LogStream
-from launch.rehearsal.resources import Kind, Operation, Request, Resource, ResourceStore
-from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.resources import Kind, Request, Resource, ResourceStore
+from launch.rehearsal.server import NotStarted, Server
 
 
 @dataclass
@@ -29,20 +29,15 @@ class TransformJobs:
     def __init__(self, account: LocalAccount, endpoints: Endpoints) -> None:
         self.account, self.endpoints = account, endpoints
         self.jobs = ResourceStore(TransformJob)
-        self.operations: dict[str, Operation] = {
-            **self.jobs.operations,
-            "CreateTransformJob": self._create,
-            "StopTransformJob": self._stop,
-        }
 
-    def _create(self, request: Request, region: str) -> Request:
+    def create(self, request: Request, region: str) -> Request:
         model = self.endpoints.models.named(request, region)
         job = self.jobs.make(request, region)
         if self.endpoints.starter:
             self.account.start(self._run, job, model)
         return {"TransformJobArn": job.arn}
 
-    def _stop(self, request: Request, region: str) -> Request:
+    def stop(self, request: Request, region: str) -> Request:
         job = self.jobs.named(request, region)
         if job.status != "InProgress":
             raise job.not_stoppable()
@@ -64,7 +59,7 @@ class TransformJobs:
         job.modified = time.time()
         job.status = "Stopped" if job.status == "Stopping" else end
 
-    def _transform(self, job: TransformJob, server: Running) -> None:
+    def _transform(self, job: TransformJob, server: Server) -> None:
         """Asks the server each line of each object below the prefix. The answers, a line each, go
         to an object of the same name with .out behind it."""
         s3, request = self.account.client("s3", job.region), job.request
@@ -90,17 +85,14 @@ class TransformJobs:
 
         for key in (item["Key"] for item in found):
             body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-            lines = [line for line in body.split(b"\n") if line]
             with ThreadPoolExecutor(request.get("MaxConcurrentTransforms") or 1) as pool:
-                answers = list(pool.map(ask, lines))
+                answers = list(pool.map(ask, filter(None, body.split(b"\n"))))
             if stopping():
                 return
             target, folder = split_uri(request["TransformOutput"]["S3OutputPath"])
-            s3.put_object(
-                Bucket=target,
-                Key=f"{folder.rstrip('/')}/{key[prefix.rfind('/') + 1 :]}.out",
-                Body=b"".join(answer + b"\n" for answer in answers),
-            )
+            name = f"{folder.rstrip('/')}/{key[prefix.rfind('/') + 1 :]}.out"
+            content = b"".join(answer + b"\n" for answer in answers)
+            s3.put_object(Bucket=target, Key=name, Body=content)
 
 
 class _Failed(Exception):

@@ -26,11 +26,8 @@ from launch.serving.page import ServedModel
 def make(labeller: Labeller, options: ServingOptions, model: ServedModel) -> FastAPI:
     """The app that answers with a loaded model, of which people are told what is in `model`."""
     limits = Limits(options.max_body_mb * 1024 * 1024, options.max_texts, options.max_characters)
-    batcher = Batcher(
-        lambda texts: labeller.logits(texts).tolist(),
-        ThreadPoolExecutor(1, "labelling"),
-        most=2 * limits.texts,
-    )
+    thread = ThreadPoolExecutor(1, "labelling")
+    batcher = Batcher(lambda texts: labeller.logits(texts).tolist(), thread, 2 * limits.texts)
     app = FastAPIOffline(
         title="imdb_cls",
         version=__version__,
@@ -69,13 +66,11 @@ def make(labeller: Labeller, options: ServingOptions, model: ServedModel) -> Fas
             asked = contract.parse(body, content_type, limits, accept)
             if not asked.parameters.truncation:
                 await asyncio.to_thread(handler.check_lengths, asked, labeller)
-            logits = await _logits(request, batcher, asked.texts)
+            logits = np.array(await _logits(request, batcher, asked.texts))
         except asyncio.CancelledError:
             # The server is stopping, and has waited for its last requests as long as it does.
             return body_limits.Refusal(503, "the server is shutting down")
-        if logits is None:
-            return Response()  # nobody is there to read it
-        content = answers.write(asked, np.array(logits), labeller.temperature)
+        content = answers.write(asked, logits, labeller.temperature)
         return Response(content, media_type=asked.answer_type)
 
     _add_errors(app, options.body_seconds)
@@ -84,13 +79,15 @@ def make(labeller: Labeller, options: ServingOptions, model: ServedModel) -> Fas
 
 async def _logits(
     request: Request, batcher: Batcher[list[float]], texts: list[str]
-) -> list[list[float]] | None:
-    """Those of each text; None: the client went away before they were there."""
+) -> list[list[float]]:
+    """Those of each text. Raises ClientDisconnect if the client goes away before they are there."""
     work = asyncio.create_task(batcher.label(texts))
     gone = asyncio.create_task(body_limits.until_gone(request))
     try:
         await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        return await work if work.done() else None
+        if not work.done():
+            raise ClientDisconnect
+        return await work
     finally:
         work.cancel()
         gone.cancel()

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -61,34 +62,31 @@ class Batcher(Generic[T]):
         """Labels batches until no request waits."""
         loop = asyncio.get_running_loop()
         while parts := self._next():
-            texts = [text for one, start, stop in parts for text in one.texts[start:stop]]
+            batch = [text for _, texts in parts for text in texts]
             try:
-                found = await loop.run_in_executor(self._thread, self._label, texts)
+                found = iter(await loop.run_in_executor(self._thread, self._label, batch))
             except Exception as error:
-                for one, _, _ in parts:
+                for one, _ in parts:
                     if not one.done.done():
                         one.done.set_exception(error)
                 continue
-            position = 0
-            for one, start, stop in parts:
-                one.found += found[position : position + stop - start]
-                position += stop - start
+            for one, texts in parts:
+                one.found += islice(found, len(texts))
                 if len(one.found) == len(one.texts) and not one.done.done():
                     one.done.set_result(one.found)
 
-    def _next(self) -> list[tuple[_Waiting[T], int, int]]:
-        """The texts of the next batch: each request with its first text, and the one after its
-        last."""
-        parts: list[tuple[_Waiting[T], int, int]] = []
+    def _next(self) -> list[tuple[_Waiting[T], list[str]]]:
+        """The texts of the next batch, with the request that each part of them is of."""
+        parts: list[tuple[_Waiting[T], list[str]]] = []
         room = BATCH
         while room and self._waiting:
             one = self._waiting.popleft()
             if one.done.done():  # its client went away, or one of its texts failed
                 continue
-            stop = min(len(one.texts), one.given + min(_TURN, room))
-            parts.append((one, one.given, stop))
-            room -= stop - one.given
-            one.given = stop
-            if stop < len(one.texts):
+            texts = one.texts[one.given : one.given + min(_TURN, room)]
+            parts.append((one, texts))
+            room -= len(texts)
+            one.given += len(texts)
+            if one.given < len(one.texts):
                 self._waiting.append(one)
         return parts

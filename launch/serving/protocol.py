@@ -1,6 +1,8 @@
-"""uvicorn's HTTP/1.1 with limits and JSON errors for what never becomes a request."""
+"""uvicorn's HTTP/1.1 with limits, without what servers and proxies may understand differently, and
+with JSON errors for what never becomes a request."""
 
 import asyncio
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -8,12 +10,59 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from imdb_cls.inference import contract
-from launch.serving.requests import Connection
 
+# Bytes of a request line and headers.
+MOST_HEADERS = 16 * 1024
+_TOO_LONG = (431, f"over {MOST_HEADERS:,} bytes of headers")
 # Each may hold a body. One more takes the place of one that is idle.
 MOST_CONNECTIONS = 128
 # Seconds that the rest of a refused request is read, so that its client sees the answer.
 _LINGER_S = 1.0
+
+
+class Connection(h11.Connection):
+    """Refuses long headers however they arrive, and a body whose end is told in two ways."""
+
+    fault = (400, "not an HTTP request")
+    """The status and the line for what was refused."""
+
+    def __init__(self) -> None:
+        super().__init__(h11.SERVER, MOST_HEADERS)
+
+    def next_event(self) -> Any:
+        """Raises h11.RemoteProtocolError after it has set `fault`."""
+        # h11 counts the bytes of a head only while it is incomplete.
+        before = len(self.trailing_data[0]) if self.their_state is h11.IDLE else 0
+        try:
+            event = super().next_event()
+        except h11.RemoteProtocolError as error:
+            why, status = f"{self.fault[1]}: {error}"[:160], error.error_status_hint
+            self.fault = _TOO_LONG if status == 431 else (status, why)
+            raise
+        if isinstance(event, h11.Request):
+            self._check(event, before - len(self.trailing_data[0]))
+            return _in_origin_form(event)
+        return event
+
+    def _check(self, request: h11.Request, size: int) -> None:
+        names = {name for name, _ in request.headers}
+        if size > MOST_HEADERS:
+            self.fault = _TOO_LONG
+        elif {b"content-length", b"transfer-encoding"} <= names:
+            self.fault = (400, "the request: both Content-Length and Transfer-Encoding: send one")
+        elif b"transfer-encoding" in names and request.http_version < b"1.1":
+            self.fault = (400, "the request: HTTP/1.0 has no Transfer-Encoding")
+        else:
+            return
+        raise h11.RemoteProtocolError(self.fault[1], error_status_hint=self.fault[0])
+
+
+def _in_origin_form(request: h11.Request) -> h11.Request:
+    """`http://host/ping` as `/ping`, which it stands for by RFC 9112, section 3.2.2."""
+    scheme, separator, rest = request.target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return request
+    return replace(request, target=b"/" + rest.partition(b"/")[2])
 
 
 class Protocol(H11Protocol):
@@ -32,10 +81,11 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         self.conn = Connection()
         self._since = self.loop.time()
-        if self._has_room():
+        goes = self._one_too_many()
+        if goes is not None:
+            goes._refuse(503, f"over {MOST_CONNECTIONS} connections are open: try again later")
+        if goes is not self:
             self._set_timer()
-        else:
-            self._refuse(503, f"over {MOST_CONNECTIONS} connections are open: try again later")
 
     def data_received(self, data: bytes) -> None:
         if not self._is_refused:
@@ -91,19 +141,16 @@ class Protocol(H11Protocol):
         has_body, has_head = self.conn.their_state is h11.SEND_BODY, self.conn.trailing_data[0]
         return 2 if has_body else 1 if has_head else 0, self._since
 
-    def _has_room(self) -> bool:
-        """Whether there is a place for this connection, after one without a whole request was
-        turned away if need be: of those that have sent the least, the one that has taken longest
-        for it."""
+    def _one_too_many(self) -> "Protocol | None":
+        """The connection that has to make room for this one: of those without a whole request that
+        have sent the least, the one that has taken longest for it; itself if there is none of them.
+        None: there is room for all."""
         everyone = cast("set[Protocol]", self.connections)
         is_open = [one for one in everyone if not one.transport.is_closing()]
         waiting = [one for one in is_open if one is not self and not one._is_due()]
         if len(is_open) <= MOST_CONNECTIONS:
-            return True
-        if waiting:
-            least = min(waiting, key=lambda one: one._progress())
-            least._refuse(503, f"over {MOST_CONNECTIONS} connections are open: try again later")
-        return bool(waiting)
+            return None
+        return min(waiting, key=Protocol._progress, default=self)
 
     def _set_timer(self) -> None:
         """Runs while a head is awaited: the first of a connection, or one that has begun. uvicorn
@@ -132,15 +179,10 @@ class Protocol(H11Protocol):
             return
         body = contract.encode({"error": message})
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            head = h11.Response(
-                status_code=status,
-                headers=[
-                    ("content-type", contract.JSON),
-                    ("content-length", str(len(body))),
-                    ("connection", "close"),
-                ],
-                reason=HTTPStatus(status).phrase.encode(),
-            )
+            headers = [("content-type", contract.JSON), ("content-length", str(len(body)))]
+            headers += [("connection", "close")]
+            reason = HTTPStatus(status).phrase.encode()
+            head = h11.Response(status_code=status, headers=headers, reason=reason)
             for event in (head, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(cast(Any, event)) or b"")
         if self.cycle is not None:

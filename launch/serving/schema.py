@@ -104,15 +104,14 @@ def answers() -> dict[int | str, dict[str, Any]]:
         "description": "one a text, in their order; a list of labels a text if top_k is given",
     }
     examples = {name: {"value": answer} for name, (_, answer) in EXAMPLES.items()}
-    found: dict[int | str, dict[str, Any]] = {
+    error = {JSON: {"schema": _ERROR}}
+    return {
         200: {
             "description": "A label and its probability",
             "content": {
                 JSON: {"schema": schema, "examples": examples},
                 CSV: {"schema": {"type": "string"}, "example": "label,score\nPOSITIVE,0.97\n"},
             },
-        }
+        },
+        **{status: {"description": why, "content": error} for status, why in _REFUSALS.items()},
     }
-    for status, why in _REFUSALS.items():
-        found[status] = {"description": why, "content": {JSON: {"schema": _ERROR}}}
-    return found

@@ -48,18 +48,14 @@ def load(source: str, directory: Path, threads: int | None) -> "tuple[Labeller, 
     from launch.hosting import archive
     from launch.serving.page import ServedModel, accuracy_of
 
-    path = Path(source).expanduser()
-    model = directory / "model"
-    if path.is_file():
-        name, accuracy = str(path), "its test accuracy is not in the archive"
-        archive.unpack(path, model)
-    else:
+    path, model = Path(source).expanduser(), directory / "model"
+    name, accuracy = str(path), "its test accuracy is not in the archive"
+    if not path.is_file():
         run = Run.open(source, complete=True)
         name, accuracy = run.name, accuracy_of(run)
-        packed = directory / "model.tar.gz"
-        archive.build(run, packed)
-        archive.unpack(packed, model)
-        packed.unlink()
+        path = directory / "model.tar.gz"
+        archive.build(run, path)
+    archive.unpack(path, model)
     try:
         labeller = Labeller.open(model, threads)
     except UserError as error:
@@ -74,11 +70,10 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     """A socket that is bound and does not listen yet. Raises UserError if the port is taken, or the
     host is not this machine's."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
         raise UserError(f"host={host}: no such host") from None
+    family, kind, protocol, _, address = found[0]
     # Given `protocol`, asyncio turns off Nagle's algorithm, which delays an answer by 40 ms.
     with socket.socket(family, kind, protocol) as listener:
         # Otherwise the port of a server that was just stopped is taken for a minute.
@@ -108,7 +103,11 @@ def serve(
 
     from launch.serving import app, protocol
 
-    _log_to_stderr(options.verbose)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
+    # To stderr go errors of the server's own: a client that did something wrong was told so.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    if options.verbose:
+        logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     config = uvicorn.Config(
         app.make(labeller, options, model),
         http=type("Protocol", (protocol.Protocol,), {"seconds": options.body_seconds}),
@@ -145,12 +144,3 @@ def serve(
     with _port_errors(options.host, port):
         listener.listen()  # fails if another process bound the port, too, and listened first
     asyncio.run(Server(config).serve(sockets=[listener]))
-
-
-def _log_to_stderr(verbose: bool) -> None:
-    """Logs errors of the server's own; with `verbose`, a line a request, too."""
-    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING)
-    # A client that did something wrong was told so.
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
-    if verbose:
-        logging.getLogger("uvicorn.access").setLevel(logging.INFO)

@@ -12,14 +12,10 @@ from launch.training import plan
 
 @dataclass(frozen=True)
 class Budget:
-    trials: int
-    """How many are still to be paid for."""
-    committed: float
-    """USD that were spent on other trials of the sweep, or that their jobs may still cost."""
     each: float | None
-    """USD that one of them may cost: its backend.max_cost."""
+    """USD that one trial may cost: its backend.max_cost."""
     line: str
-    """What is shown of it."""
+    """What is shown: how many trials are still to be paid for, and what the others may cost."""
 
 
 def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
@@ -31,13 +27,11 @@ def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
     if backend.max_cost is None:
         most = plan.ceiling(backend, instance, backend.max_seconds)
         if most is None:
-            return Budget(trials, committed, None, f"{trials} trials at an unknown price{whole}")
-        return Budget(
-            *(trials, committed, None),
-            f"{trials} trials x ${most:.2f} = at most ${trials * most:.2f}{whole}",
-        )
+            return Budget(None, f"{trials} trials at an unknown price{whole}")
+        paid = f"{trials} trials x ${most:.2f} = at most ${trials * most:.2f}"
+        return Budget(None, paid + whole)
     if trials == 0:
-        return Budget(0, committed, backend.max_cost, f"nothing more to pay{whole}")
+        return Budget(backend.max_cost, f"nothing more to pay{whole}")
     left = backend.max_cost - committed
     if left <= 0:
         raise UserError(
@@ -47,7 +41,7 @@ def of(backend: BackendConfig, sweep: Sweep, total: int) -> Budget:
     seconds = plan.affordable_seconds(replace(backend, max_cost=left), instance, trials)
     most = plan.ceiling(backend, instance, seconds) or 0.0
     return Budget(
-        *(trials, committed, left / trials),
+        left / trials,
         f"{trials} trials x ${most:.2f} = at most ${trials * most:.2f} of backend.max_cost="
         f"${backend.max_cost:g}, {seconds:,} s each{whole}",
     )

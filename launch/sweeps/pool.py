@@ -1,9 +1,7 @@
 """Runs the trials of a sweep as jobs side by side."""
 
-import contextlib
 import sys
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,26 +15,22 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.outcome import Outcome
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.sweep import Sweep
-from imdb_cls.sweeps.live import LiveTable, Row
+from imdb_cls.sweeps.live import Row, live_table
 from imdb_cls.sweeps.runners import HydraSweep
 from imdb_cls.sweeps.search import Search
 from imdb_cls.sweeps.trial import Trial
-from imdb_cls.terminal import Screen
 from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.resolve import Recompose
 from launch.aws.client import QuotaReached
 from launch.aws.waiting import look_until_over
-from launch.hosting.account import Account
-from launch.sweeps.budget import Budget
-from launch.sweeps.live_job import LiveJob
-from launch.sweeps.trial import begin, dry
+from launch.sweeps.trial import LiveJob, begin, dry
 from launch.training.ending import lacked_machine
 from launch.training.follow import describe_all
 from launch.training.instance_types import after
 from launch.training.submit import Submitter
 
 
-def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> None:
+def check_sweep(hydra: HydraSweep, backend: BackendConfig) -> None:
     """Raises UserError for a setting that a single job may have, and a sweep may not."""
     if backend.job_name:
         raise UserError(
@@ -47,7 +41,7 @@ def check_sweep(hydra: HydraSweep, backend: BackendConfig, search: Search) -> No
             f"sweep.reduction_factor={factor}: trials are pruned on this machine only, jobs are"
             " not: leave it out"
         )
-    if not backend.wait and search.learns:
+    if not backend.wait and hydra.settings.search != "grid":
         raise UserError(
             "backend.wait=false: a search learns from its trials, so it has to wait for them;"
             " Ctrl-C leaves its jobs running, and the same command attaches to them"
@@ -61,17 +55,14 @@ class Pool:
         self,
         hydra: HydraSweep,
         backend: BackendConfig,
-        account: Account,
         sweep: Sweep,
         search: Search,
-        budget: Budget,
-        screen: Screen,
+        submitter: Submitter,
         recompose: Recompose,
     ) -> None:
-        self.hydra, self.account, self.sweep, self.search = hydra, account, sweep, search
-        self.screen, self.recompose = screen, recompose
-        self.backend = replace(backend, max_cost=budget.each)
-        self.submitter = Submitter(account, screen)
+        self.hydra, self.backend, self.sweep, self.search = hydra, backend, sweep, search
+        self.submitter, self.recompose = submitter, recompose
+        self.account, self.screen = submitter.account, submitter.screen
         self.at_once = backend.max_parallel
         self._active: dict[int, LiveJob] = {}
         self._outcomes: dict[int, Outcome] = {}
@@ -94,12 +85,21 @@ class Pool:
         def look() -> bool:
             self._fill()
             self._look()
-            table.show([self._row(number, label) for number, label in labels.items()])
+            show([self._row(number, label) for number, label in labels.items()])
             return not (self.backend.wait and (self._waiting or self._active))
 
-        with self._detaching(), LiveTable(self.screen, self.hydra.metric) as table:
-            seconds = self.account.poll_seconds
-            look_until_over(look, seconds, self.screen.say, "the jobs go on, ")
+        try:
+            with live_table(self.screen, self.hydra.metric) as show:
+                seconds = self.account.poll_seconds
+                look_until_over(look, seconds, self.screen.say, "the jobs go on, ")
+        except KeyboardInterrupt:
+            # It leaves the jobs alone, unless they are a rehearsal's.
+            if not self.account.rehearsal and self._active:
+                self.screen.say(
+                    f"detached: {len(self._active)} jobs go on, and the same command attaches to"
+                    f" them. Stop one: python -m launch.jobs stop {self.sweep.path}/…"
+                )
+            sys.exit(130)
         if not self.backend.wait:
             return self._submitted(list(labels))
         self._finish()
@@ -129,16 +129,16 @@ class Pool:
 
     def _begin(self, number: int, composed: DictConfig) -> Outcome | LiveJob | None:
         active = {job.fingerprint for job in self._active.values()}
-        return begin(*self._trial(number, composed), active)
+        return begin(self._trial(number, composed), self.submitter, active)
 
     def _dry(self, number: int, composed: DictConfig) -> Outcome:
-        return dry(*self._trial(number, composed))
+        return dry(self._trial(number, composed), self.submitter)
 
-    def _trial(self, number: int, composed: DictConfig) -> tuple[Trial, Submitter]:
+    def _trial(self, number: int, composed: DictConfig) -> Trial:
         config = parse(composed)
         config.backend = self._others.get(number, self.backend)
         path = Path(HydraConfig.get().runtime.output_dir)
-        return Trial(config, path, task_overrides(), self.recompose), self.submitter
+        return Trial(config, path, task_overrides(), self.recompose)
 
     def _look(self) -> None:
         """Looks at every job once, and fetches what is left by those that are over."""
@@ -183,16 +183,3 @@ class Pool:
         if job := self._active.get(number):
             return job.row(label)
         return Row(str(number), label, "waiting", "", "", "")
-
-    @contextlib.contextmanager
-    def _detaching(self) -> Iterator[None]:
-        """Ctrl-C leaves the jobs alone, unless they are a rehearsal's."""
-        try:
-            yield
-        except KeyboardInterrupt:
-            if not self.account.rehearsal and self._active:
-                self.screen.say(
-                    f"detached: {len(self._active)} jobs go on, and the same command attaches to"
-                    f" them. Stop one: python -m launch.jobs stop {self.sweep.path}/…"
-                )
-            sys.exit(130)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls.errors import UserError
-from imdb_cls.runs.info import JobInfo
+from imdb_cls.runs.info import JobInfo, plain_values
 from imdb_cls.runs.leftovers import remove_leftovers
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import to_yaml
@@ -76,7 +76,7 @@ def fetch_anew(path: Path, aws: AWS, description: Description) -> Run:
         facts = left.info()
         facts.backend, facts.job_name = "sagemaker", name
         facts.job, facts.sha256 = _job_of(description, aws.region), None
-        write_json(run.record_file, facts.as_json())
+        write_json(run.record_file, plain_values(facts))
         _keep(run, files)
     run.record(**_ending(run, description))
     return run

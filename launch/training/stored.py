@@ -116,8 +116,7 @@ def _of_runs(places: Iterable[Path]) -> tuple[set[str], set[str]]:
         for file in sorted(place.rglob("run.json")):
             run = Run(file.parent)
             info = run.info()
-            all_jobs = [*(info.previous_jobs or []), *([info.job] if info.job else [])]
-            folders = {uri for job in all_jobs for uri in (job.output, job.checkpoints) if uri}
+            folders = {uri for job in info.jobs for uri in (job.output, job.checkpoints) if uri}
             is_whole = info.status == "completed" and not contents.read(run).damage
             (ended if is_whole else waiting).update(folders)
     return ended, waiting

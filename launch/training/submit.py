@@ -4,7 +4,7 @@ import shutil
 from dataclasses import replace
 
 from imdb_cls.errors import UserError
-from imdb_cls.runs.info import JobInfo
+from imdb_cls.runs.info import JobInfo, plain_values
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.terminal import Screen, show_plan
@@ -68,7 +68,7 @@ class Submitter:
             except UserError:
                 if before:
                     write_text(run.config_file, config)
-                    write_json(run.record_file, before.as_json())
+                    write_json(run.record_file, plain_values(before))
                 else:
                     reconcile.release(run)
                 raise

@@ -147,7 +147,7 @@ def test_a_batch_is_padded_to_its_longest_and_masked() -> None:
         *([True, True, True, False], [True, True, False, False], [True, True, True, True]),
     ]
     assert batch.labels.tolist() == [1, 0, 1]
-    assert (len(batch), batch.share) == (3, 0.5)
+    assert batch.share == 0.5
 
 
 def test_a_batch_of_one_length_needs_no_mask() -> None:
@@ -195,7 +195,7 @@ def test_validation_reads_every_review_once(tokenized: Tokens) -> None:
     config = DataConfig(batch_size=16, eval_batch_size=32)
     module = ReviewsDataModule(crops(tokenized), tokenized, config, seed=1, pad_id=0)
     batches = list(module.val_dataloader())
-    assert [len(batch) for batch in batches] == [32, 32, 32, 4]
+    assert [len(batch.labels) for batch in batches] == [32, 32, 32, 4]
     given = sorted(tuple(row) for b in batches for row in _unpadded(b))
     assert given == sorted(tuple(ids.tolist()) for ids in tokenized.ids(np.arange(100)))
 

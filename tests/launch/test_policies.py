@@ -174,7 +174,7 @@ class Answering:
         pass
 
 
-def failing(archive: Path) -> server.Running:
+def failing(archive: Path) -> server.Server:
     raise server.NotStarted("no module named torch")
 
 

@@ -14,11 +14,11 @@ from imdb_cls.reports.run import attribution
 from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run.attribution import attribute, kept_offsets, words
 from imdb_cls.reports.run.baseline import Baseline, baseline
+from imdb_cls.reports.run.difference import Paired, holm, paired
+from imdb_cls.reports.run.examples import Pool, suspects
 from imdb_cls.reports.run.intervals import intervals
-from imdb_cls.reports.run.label_errors import Pool, suspects
-from imdb_cls.reports.run.mcnemar import Paired, holm, paired
 from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
-from imdb_cls.reports.run.results import RunResults, read_with_reviews
+from imdb_cls.reports.run.results import RunResults, read, with_reviews
 from imdb_cls.reports.run.texts import spans
 from imdb_cls.runs.predictions import Predictions
 from imdb_cls.runs.run import Run
@@ -189,7 +189,7 @@ def test_mislabelled_reviews_are_found() -> None:
 
 @pytest.fixture(scope="module")
 def results(reported: Run) -> RunResults:
-    return read_with_reviews(reported)
+    return with_reviews(read(reported), None)
 
 
 @pytest.fixture(scope="module")
@@ -227,8 +227,9 @@ def test_the_baseline_is_trained_once(
 
 
 def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> None:
-    assert results.texts is not None
-    texts = [max(results.texts, key=len), min(results.texts, key=len)]
+    assert results.reviews is not None
+    texts = sorted(results.reviews.texts(), key=len)
+    texts = [texts[-1], texts[0]]
     for text, found in zip(
         texts, attribute(texts, results.run.model_dir, results.tokenizer), strict=True
     ):
@@ -246,10 +247,11 @@ def test_the_words_add_up_to_the_difference_in_log_odds(results: RunResults) -> 
 def test_a_cpu_explains_no_more_than_one_waits_for(
     results: RunResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert results.texts is not None
+    assert results.reviews is not None
+    texts = results.reviews.texts()[:4]
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(attribution, "_BUDGET", 0.0)
-    found = attribute(results.texts[:4], results.run.model_dir, results.tokenizer)
+    found = attribute(texts, results.run.model_dir, results.tokenizer)
     assert [explained is not None for explained in found] == [True, True, False, False]
 
 

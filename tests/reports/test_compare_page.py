@@ -12,8 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from imdb_cls import report
-from imdb_cls.reports.compare.comparison import read
-from imdb_cls.reports.compare.page import write
+from imdb_cls.reports.compare.page import groups_of, read, write
 from imdb_cls.reports.compare.significance import right_by
 from imdb_cls.runs.run import Run
 from tests.support.browser import look, needs_chromium
@@ -73,7 +72,7 @@ def test_the_page_compares_in_the_order_of_the_questions(page: Page) -> None:
 def test_runs_on_the_same_reviews_are_tested_in_pairs_the_others_are_not(
     page: Page, runs: list[Path]
 ) -> None:
-    groups = read(runs).groups
+    groups = groups_of(read(runs)[0])
     assert [[name[-1] for name in group] for group in groups] == [["a", "b"], ["c"]]
     assert "Not all were tested on the same reviews" in page.words
     assert page.words.count(" − compared/") == 1

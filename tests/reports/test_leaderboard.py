@@ -12,10 +12,10 @@ import pytest
 from scipy import stats
 
 from imdb_cls import sweep
+from imdb_cls.reports.sweep.conclude import write_csv
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, ranges
 from imdb_cls.reports.sweep.paired import PairedTest, paired_test
 from imdb_cls.reports.sweep.summary import show
-from imdb_cls.reports.sweep.trials_csv import write_csv
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.results import read
 from imdb_cls.terminal import Screen

@@ -15,7 +15,7 @@ from imdb_cls.data.splits import whole
 from imdb_cls.evaluate import Arguments, evaluate
 from imdb_cls.reports.run.page import write, write_evaluation
 from imdb_cls.reports.run.provenance import cost, fast
-from imdb_cls.reports.run.results import read_with_reviews
+from imdb_cls.reports.run.results import read, with_reviews
 from imdb_cls.runs.run import Run
 from tests.support.browser import look, needs_chromium
 from tests.support.called import call
@@ -200,7 +200,7 @@ def test_a_rehearsal_is_not_said_to_have_cost_anything(copy: Run) -> None:
 
 
 def test_reviews_handed_in_are_not_read_again(copy: Run) -> None:
-    splits = read_with_reviews(copy).splits
+    splits = with_reviews(read(copy), None).splits
     assert splits is not None
     config = yaml.safe_load(copy.config_file.read_text())
     config["data"]["sha256"] = "0" * 64

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.shape import Shape
 from imdb_cls.runs import predictions, results
-from imdb_cls.runs.curves import read_curves
-from imdb_cls.runs.info import RunInfo
-from imdb_cls.runs.metrics import read_metrics
+from imdb_cls.runs.info import RunInfo, plain_values
+from imdb_cls.runs.metrics import read_curves, read_metrics
 from imdb_cls.runs.outcome import outcome_of
-from imdb_cls.runs.records import metrics_of, seconds_of, status_of
+from imdb_cls.runs.records import metrics_of, read_sweep, seconds_of, status_of
 from imdb_cls.runs.run import Run
-from imdb_cls.runs.sweep_record import read_sweep
 from imdb_cls.runs.yaml_files import read_yaml
 from imdb_cls.training.loggers.table import TableLogger
 from tests.support.anything import JSON, TEXTS, changed, dumped, few, harmed, refusal
@@ -68,7 +66,7 @@ def use(run: Run) -> None:
     outcome_of(run, "val/loss")
     metrics_of(run, info)
     run.how_to_go_on()
-    assert RunInfo.of(info.as_json(), run.record_file) == info
+    assert RunInfo.of(plain_values(info), run.record_file) == info
 
 
 @given(changed(INFO), changed(METRICS))

@@ -16,7 +16,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs import predictions
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.metrics import read_metrics
-from imdb_cls.runs.sweep_record import read_sweep
+from imdb_cls.runs.records import read_sweep
 from imdb_cls.runs.yaml_files import read_yaml
 from tests.support.records import INFO, METRICS, SWEEP
 

@@ -32,6 +32,8 @@ def trial(sweep: Path, name: str, losses: list[float]) -> Path:
         (0.45, [0.4, 0.5, 0.6, 0.7, 0.8], False),
         (0.55, [0.4, 0.5, 0.6, 0.7, 0.8], True),
         (float("nan"), [0.4, 0.5], True),
+        (0.30, [float("nan"), 0.5, 0.6], False),
+        (0.70, [float("nan"), 0.5, 0.6], True),
     ],
 )
 def test_the_best_third_goes_on(ours: float, others: list[float], pruned: bool) -> None:

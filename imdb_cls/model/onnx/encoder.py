@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from transformers import DistilBertForSequenceClassification
-from transformers.activations import get_activation
 
 
 class Encoder(nn.Module):
@@ -18,12 +17,10 @@ class Encoder(nn.Module):
 
     def __init__(self, network: DistilBertForSequenceClassification) -> None:
         super().__init__()
-        config = network.config
         self.embeddings = network.distilbert.embeddings
         blocks = list(network.distilbert.transformer.layer)
         self.layers = nn.ModuleList(
-            _Layer(block, config.n_heads, config.activation, last=block is blocks[-1])
-            for block in blocks
+            _Layer(block, network.config.n_heads, last=block is blocks[-1]) for block in blocks
         )
         self.pre_classifier, self.classifier = network.pre_classifier, network.classifier
         self.train(False)
@@ -38,7 +35,7 @@ class Encoder(nn.Module):
 
 
 class _Layer(nn.Module):
-    def __init__(self, block: Any, heads: int, activation: str, last: bool) -> None:
+    def __init__(self, block: Any, heads: int, last: bool) -> None:
         super().__init__()
         given = block.attention
         self.heads, self.last = heads, last
@@ -51,7 +48,7 @@ class _Layer(nn.Module):
             self.qkv.bias.copy_(torch.cat([linear.bias / by for linear, by in parts]))
         self.out, self.attention_norm = given.out_lin, block.sa_layer_norm
         self.lin1, self.lin2 = block.ffn.lin1, block.ffn.lin2
-        self.activation: Any = get_activation(activation)  # type: ignore[no-untyped-call]
+        self.activation = block.ffn.activation
         self.norm = block.output_layer_norm
 
     def forward(self, hidden: Tensor) -> Tensor:

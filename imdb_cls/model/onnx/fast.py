@@ -16,7 +16,6 @@ from imdb_cls.errors import UserError
 from imdb_cls.inference.engine import OnnxEngine
 from imdb_cls.inference.labeller import probability
 from imdb_cls.inference.network import load_trained
-from imdb_cls.inference.settings import Settings
 from imdb_cls.inference.tokenizer import HeadTailTokenizer
 from imdb_cls.model.onnx import graph
 from imdb_cls.model.onnx.encoder import Encoder
@@ -35,18 +34,13 @@ _SAMPLE = 64
 
 def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
     """Makes the fast model of a run: in int8 if that labels val like the trained one, else in fp32.
-    Returns what metrics.json says of it.
-
-    Raises:
-        UserError: the model is damaged.
-    """
+    Returns what metrics.json says of it. Raises UserError if the model is damaged."""
     settings = settings_of(run)
     tokenizer = HeadTailTokenizer.load(run.model_dir, settings.max_length, settings.head_fraction)
     tokens = tokenize(val, tokenizer, cache)
     known = predictions.read(run.whole(run.val_predictions_file))
     if known is None or not known.is_of(val):
         raise UserError(f"{run.val_predictions_file} is not of the run's val reviews")
-    trained = known.probability
     encoder = Encoder(load_trained(run.model_dir))
     some = tokens.ids(np.linspace(0, len(tokens) - 1, min(_SAMPLE, len(tokens))).astype(np.int64))
     sample = [torch.from_numpy(ids.astype(np.int64))[None] for ids in some]
@@ -61,21 +55,19 @@ def export(run: Run, val: Split, cache: Path, screen: Screen) -> dict[str, Any]:
                 graph.write(encoder, file)
             with screen.counted(f"checking {kind}", len(tokens)) as advance:
                 found = OnnxEngine(file).log_odds(tokens.lengths, tokens.ids, advance)
-            compared = _compared(trained, probability(found), tokens.labels)
+            compared = _compared(known.probability, probability(found), tokens.labels)
             tried[kind] = compared["val_agreement"]
             if tried[kind] >= AGREEMENT:
-                _delete_earlier(run.model_dir, settings)
-                file.replace(run.model_dir / file.name)
-                replace(settings, fast=file.name).write(run.model_dir)
-                return {"kind": kind, "file": file.name, **compared, "tried": tried}
-    _delete_earlier(run.model_dir, settings)
-    return {"kind": None, "tried": tried}
-
-
-def _delete_earlier(model: Path, settings: Settings) -> None:
-    replace(settings, fast=None).write(model)
-    for old in model.glob("*.onnx"):
-        old.unlink()
+                break
+        # That of an earlier export goes, whether another takes its place or not.
+        replace(settings, fast=None).write(run.model_dir)
+        for old in run.model_dir.glob("*.onnx"):
+            old.unlink()
+        if tried[kind] < AGREEMENT:
+            return {"kind": None, "tried": tried}
+        file.replace(run.model_dir / file.name)
+        replace(settings, fast=file.name).write(run.model_dir)
+        return {"kind": kind, "file": file.name, **compared, "tried": tried}
 
 
 def _compared(

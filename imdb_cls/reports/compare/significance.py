@@ -1,43 +1,21 @@
 """Which differences between runs are real: McNemar's test of every pair, and what they share."""
 
 import itertools
-from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
 from imdb_cls.reports.formats import p_value, percent, signed
-from imdb_cls.reports.page import Column, Content, Table
-from imdb_cls.reports.run.mcnemar import LEVEL, Paired, holm, paired
+from imdb_cls.reports.page import Column, Content, Table, text_columns
+from imdb_cls.reports.run.difference import LEVEL, holm, paired
 from imdb_cls.runs.predictions import Bools
 
 # Nobody reads more pairs.
 _MOST = 45
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two runs on the same reviews."""
-
-    names: tuple[str, str]
-    paired: Paired
-    holm: float
-    """The p-value, adjusted for the number of pairs."""
-
-    @property
-    def difference(self) -> str:
-        low, high = (signed(100 * end, 1) for end in self.paired.interval)
-        return f"{signed(100 * self.paired.difference, 1)} [{low}, {high}]"
-
-
-_COLUMNS: list[Column[Pair]] = [
-    Column("pair", lambda pair: " − ".join(pair.names), "words"),
-    Column("difference in accuracy (points)", lambda pair: pair.difference),
-    Column(
-        "only one right", lambda pair: f"{pair.paired.first_only:,} : {pair.paired.second_only:,}"
-    ),
-    Column("p", lambda pair: _bare(pair.paired.p)),
-    Column("p, Holm", lambda pair: _bare(pair.holm)),
-    Column("", lambda pair: "differ" if pair.holm < LEVEL else "not told apart", "words"),
+_COLUMNS: list[Column[Any]] = [
+    *text_columns("pair", "difference in accuracy (points)", "only one right", "p", "p, Holm"),
+    Column("", itemgetter(5), "words"),
 ]
 
 
@@ -49,33 +27,41 @@ def pairwise(group: dict[str, Bools]) -> Content:
         group: for each run, by its name, whether its labels are right: [reviews].
     """
     names = list(itertools.combinations(group, 2))
-    found = [paired(group[first], group[second]) for first, second in names]
-    adjusted = holm([result.p for result in found])
-    pairs = [Pair(*pair) for pair in zip(names, found, adjusted, strict=True)]
-    pairs.sort(key=lambda pair: pair.holm)
+    tests = [paired(group[first], group[second]) for first, second in names]
+    adjusted = holm([test.p for test in tests])
+    pairs = sorted(zip(names, tests, adjusted, strict=True), key=itemgetter(2))
+    rows = []
+    for pair, test, p in pairs[:_MOST]:
+        difference, low, high = (signed(100 * x, 1) for x in (test.difference, *test.interval))
+        rows.append(
+            (
+                " − ".join(pair),
+                f"{difference} [{low}, {high}]",
+                f"{test.first_only:,} : {test.second_only:,}",
+                *map(_bare, (test.p, p)),
+                "differ" if p < LEVEL else "not told apart",
+            )
+        )
+    wrong, *some, right = right_by(group)
+    n = wrong + sum(some) + right
     return {
         "names": ", ".join(group),
-        "pairs": Table(pairs[:_MOST], _COLUMNS),
+        "reviews": n,
+        "agreement": (
+            f"All {len(group)} runs are right on {right:,} of {n:,} reviews"
+            f" ({percent(right / n)}), all are wrong on {wrong:,} ({percent(wrong / n)}),"
+            f" and they disagree on {sum(some):,} ({percent(sum(some) / n)})."
+        ),
+        "pairs": Table(rows, _COLUMNS),
         "more": len(pairs[_MOST:]),
-        **_agreement(group),
     }
 
 
 def right_by(group: dict[str, Bools]) -> list[int]:
     """[runs + 1]: how many reviews no run of a group gets right, one of them, …, all of them."""
     times = np.sum(list(group.values()), axis=0)
-    return [int(n) for n in np.bincount(times, minlength=len(group) + 1)]
-
-
-def _agreement(group: dict[str, Bools]) -> Content:
-    wrong, *some, right = right_by(group)
-    n = wrong + sum(some) + right
-    said = (
-        f"All {len(group)} runs are right on {right:,} of {n:,} reviews"
-        f" ({percent(right / n)}), all are wrong on {wrong:,} ({percent(wrong / n)}),"
-        f" and they disagree on {sum(some):,} ({percent(sum(some) / n)})."
-    )
-    return {"reviews": n, "agreement": said}
+    counts: list[int] = np.bincount(times, minlength=len(group) + 1).tolist()
+    return counts
 
 
 def _bare(p: float) -> str:

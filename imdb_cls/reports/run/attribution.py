@@ -3,6 +3,7 @@
 import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,8 @@ class Attribution:
     """The sum over all tokens less (log_odds - reference): how exact the integral is."""
     steps: int
 
-    def top(self, text: str, most: int = 5) -> list[tuple[str, float]]:
-        """The words that speak most for the predicted label, each with the sum of what it adds
+    def top(self, text: str) -> list[tuple[str, float]]:
+        """The five words that speak most for the predicted label, each with the sum of what it adds
         wherever it stands."""
         sign = 1 if self.log_odds > 0 else -1
         sums: dict[str, float] = {}
@@ -47,7 +48,7 @@ class Attribution:
             if re.search(r"[^\W\d_]", word) and word != "br":
                 sums[word] = sums.get(word, 0.0) + weight
         ranked = sorted(sums.items(), key=lambda item: -sign * item[1])
-        return [(word, weight) for word, weight in ranked[:most] if sign * weight > 0]
+        return [(word, weight) for word, weight in ranked[:5] if sign * weight > 0]
 
 
 def attribute(
@@ -103,14 +104,9 @@ def _integrated(
     padding[0, 0], padding[0, -1] = given[0, 0], given[0, -1]
     with torch.no_grad():
         log_odds, reference = float(forward(given)), float(forward(padding))
+    integrate = partial(gradients.attribute, given, padding, return_convergence_delta=True)
     for steps in _STEPS:
-        values, delta = gradients.attribute(
-            given,
-            padding,
-            n_steps=steps,
-            internal_batch_size=_AT_ONCE,
-            return_convergence_delta=True,
-        )
+        values, delta = integrate(n_steps=steps, internal_batch_size=_AT_ONCE)
         if abs(float(delta)) <= _TOLERANCE * max(abs(log_odds - reference), 1.0):
             break
     by_token = values[0].sum(-1).double().tolist()

@@ -70,7 +70,7 @@ def train(train: Split, val: Split, scored: Split) -> Baseline:
     )
     seen = words.fit_transform(train.texts())
     held_out = words.transform(val.texts())
-    label, val_label = (np.asarray(part.reviews["label"][:]) for part in (train, val))
+    label, val_label = train.labels, val.labels
     # liblinear's primal solver draws nothing at random.
     models = [
         LogisticRegression(C=strength, solver="liblinear").fit(seen, label)

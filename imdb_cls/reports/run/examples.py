@@ -1,5 +1,7 @@
 """Reviews to look at: the most confident mistakes, and labels that may be wrong."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from imdb_cls.errors import UserError, one_line
@@ -7,23 +9,41 @@ from imdb_cls.names import LABELS
 from imdb_cls.reports.formats import percent, signed
 from imdb_cls.reports.page import Content
 from imdb_cls.reports.run.attribution import Attribution, attribute
-from imdb_cls.reports.run.label_errors import Pool, pools_of, suspects
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.texts import spans
+from imdb_cls.runs.predictions import Floats, Predictions
 
 _MISTAKES, _SUSPECTS = 8, 8
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Reviews that neither the network nor the baseline was trained on."""
+
+    split: str
+    network: Predictions
+    baseline: Floats | None
+    """[reviews]: probability of POSITIVE."""
+    texts: list[str]
+
+    @property
+    def probability(self) -> Floats:
+        """The mean of both models: a label that both doubt is the more doubtful."""
+        network = self.network.probability
+        return network if self.baseline is None else (network + self.baseline) / 2
+
+
 def examples(results: RunResults) -> Content:
     """The texts of reviews to look at; or `why_not`, if there are none."""
-    if results.scored is None or results.texts is None:
+    if results.scored is None or results.reviews is None:
         return {"why_not": results.no_reviews or "nothing was scored"}
+    texts = results.reviews.texts()
     try:
-        pools = pools_of(results)
+        pools = _pools(results, results.scored, texts)
         sure = np.abs(results.scored.log_odds)
         wrong = np.flatnonzero(~results.scored.correct)
         mistakes = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
-        found, no_words = _attributions(results, [results.texts[row] for row in mistakes])
+        found, no_words = _attributions(results, [texts[row] for row in mistakes])
         shown = [_example(results, pools[0], *pair) for pair in zip(mistakes, found, strict=True)]
         doubted, summary = _suspects(results, pools, mistakes)
     except (UserError, OSError, KeyError) as error:
@@ -35,6 +55,18 @@ def examples(results: RunResults) -> Content:
         "suspects": doubted,
         "suspects_summary": summary,
     }
+
+
+def _pools(results: RunResults, scored: Predictions, texts: list[str]) -> list[Pool]:
+    """The scored reviews of a run, and behind them those of val, if they are at hand."""
+    baseline: tuple[Floats | None, Floats | None] = (None, None)
+    if not isinstance(results.baseline, str):
+        baseline = results.baseline.probability, results.baseline.val_probability
+    own, val, splits = results.evaluation is None, results.val, results.splits
+    pools = [Pool("test" if own else "evaluated", scored, baseline[0], texts)]
+    if own and val is not None and splits is not None and val.is_of(splits.val):
+        pools.append(Pool("val", val, baseline[1], splits.val.texts()))
+    return pools
 
 
 def _attributions(results: RunResults, texts: list[str]) -> tuple[list[Attribution | None], str]:
@@ -55,24 +87,16 @@ def _attributions(results: RunResults, texts: list[str]) -> tuple[list[Attributi
     )
 
 
-def _example(
-    results: RunResults,
-    pool: Pool,
-    row: int,
-    attribution: Attribution | None = None,
-    above: int | None = None,
-) -> Content:
-    """A review and what is known of it.
-
-    Args:
-        attribution: colours its words, and names those that speak most for the predicted label.
-        above: the place in the list of mistakes where its text stands already.
-    """
+def _example(results: RunResults, pool: Pool, row: int, attribution: Attribution | None) -> Content:
+    """A review and what is known of it. The attribution colours its words, and names those that
+    speak most for the predicted label."""
     text, network = pool.texts[row], pool.network
     words, exactness = [], ""
     if attribution:
-        for word, weight in attribution.top(text):
-            words.append((word, "positive" if weight > 0 else "negative", signed(weight, 2)))
+        words = [
+            (word, "positive" if weight > 0 else "negative", signed(weight, 2))
+            for word, weight in attribution.top(text)
+        ]
         exactness = (
             f"log-odds {signed(attribution.log_odds, 2)}, of padding alone"
             f" {signed(attribution.reference, 2)}; the tokens' sum is off the difference by"
@@ -87,8 +111,8 @@ def _example(
         "length": f"{network.tokens[row]:,} tokens" + ", truncated" * bool(network.truncated[row]),
         "words": words,
         "exactness": exactness,
-        "text": [] if above else spans(text, results.tokenizer, attribution),
-        "above": above,
+        "text": spans(text, results.tokenizer, attribution),
+        "above": None,
     }
 
 
@@ -106,10 +130,14 @@ def _suspects(
         return [], f"Label errors were not looked for: {found}."
     shown = []
     for pool, row in found[:_SUSPECTS]:
-        above = mistakes.index(row) + 1 if pool is pools[0] and row in mistakes else None
-        baseline = "" if pool.baseline is None else _predicted(float(pool.baseline[row]))
-        shown.append(_example(results, pool, row, above=above) | {"baseline": baseline})
-    by = "the network and the baseline, averaged" if results.baseline else "the network"
+        example = _example(results, pool, row, None)
+        if pool.baseline is not None:
+            example["baseline"] = _predicted(float(pool.baseline[row]))
+        if pool is pools[0] and row in mistakes:
+            # Where its text stands already.
+            example["above"] = mistakes.index(row) + 1
+        shown.append(example)
+    by = "the network" + " and the baseline, averaged" * (pools[0].baseline is not None)
     where = " and ".join(f"{len(pool.network):,} {pool.split}" for pool in pools)
     share = percent(len(found) / sum(len(pool.network) for pool in pools))
     return shown, (
@@ -117,3 +145,21 @@ def _suspects(
         f" neither was trained on: {len(found):,} candidates, {share}. These are candidates, not"
         " verdicts: most are likely reviews that are hard, or that the models get wrong. Read them."
     )
+
+
+def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
+    """The pool and row of each review whose label the estimated joint distribution of given and
+    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate),
+    the least probable label first; or why that cannot be said."""
+    try:
+        from cleanlab.filter import find_label_issues
+    except ImportError as error:
+        return f"it takes cleanlab, which is not installed ({error})"
+    probability = np.concatenate([pool.probability for pool in pools])
+    label = np.concatenate([pool.network.label for pool in pools])
+    if len(np.unique(label)) < 2:
+        return "it takes reviews of both labels"
+    both = np.stack([1 - probability, probability], axis=1)
+    ranked = find_label_issues(label, both, return_indices_ranked_by="self_confidence", n_jobs=1)
+    reviews = [(pool, row) for pool in pools for row in range(len(pool.network))]
+    return [reviews[number] for number in ranked]

@@ -5,10 +5,11 @@ import numpy as np
 from imdb_cls.model.calibration import cross_entropy
 from imdb_cls.names import LABELS
 from imdb_cls.reports.formats import percent
-from imdb_cls.reports.page import Content, Picture
+from imdb_cls.reports.page import Content
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
+from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation
 from imdb_cls.reports.run.results import RunResults
+from imdb_cls.reports.svg import Plot
 from imdb_cls.runs.predictions import Predictions
 
 
@@ -33,11 +34,8 @@ def failures(results: RunResults) -> Content | None:
 
 def _shares(counts: list[int]) -> list[tuple[str, str, int]]:
     """Each count as text, its share of the sum as text, and that share in whole per cent."""
-    shares = [n / (sum(counts) or 1) for n in counts]
-    return [
-        (f"{n:,}", percent(share), round(100 * share))
-        for n, share in zip(counts, shares, strict=True)
-    ]
+    whole = sum(counts) or 1
+    return [(f"{n:,}", percent(n / whole), round(100 * (n / whole))) for n in counts]
 
 
 def _mistakes(counts: list[list[int]]) -> str:
@@ -53,25 +51,19 @@ def _mistakes(counts: list[list[int]]) -> str:
     )
 
 
-def _parts(scored: Predictions, max_length: int) -> list[Picture]:
-    whole = float(scored.correct.mean())
-    lengths = plots.parts(
-        "by-length",
-        "review length (tokens)",
-        by_length(scored),
-        whole,
+def _parts(scored: Predictions, max_length: int) -> list[Plot | None]:
+    of_lengths = (
         "Share of right labels in parts of about equal size, by length in tokens; a line is the"
-        " 95 % interval.",
+        " 95 % interval."
     )
-    truncation = plots.parts(
-        "by-truncation",
-        "review",
-        by_truncation(scored),
-        whole,
+    of_truncation = (
         f"Share of right labels among reviews that fit in {max_length} tokens, and among those"
-        " of which only the beginning and the end were read; a line is the 95 % interval.",
+        " of which only the beginning and the end were read; a line is the 95 % interval."
     )
-    return [picture for picture in (lengths, truncation) if picture]
+    return [
+        plots.parts("by-length", "review length (tokens)", by_length(scored), of_lengths),
+        plots.parts("by-truncation", "review", by_truncation(scored), of_truncation),
+    ]
 
 
 def _calibration(temperature: float | None, scored: Predictions) -> Content:
@@ -89,7 +81,6 @@ def _calibration(temperature: float | None, scored: Predictions) -> Content:
             " by it, which changes confidence and no label."
             f" Loss goes from {before:.4f} to {after:.4f} on these {len(scored):,} reviews."
         )
-    shown = [(f"{label}, ECE {ece(found):.3f}", found) for label, found in shown]
     reliability = plots.reliability(
         shown,
         "Share of right labels among reviews of like confidence, with 95 % intervals. Below the"

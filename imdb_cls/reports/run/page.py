@@ -5,14 +5,12 @@ from pathlib import Path
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.reports import page
 from imdb_cls.reports.formats import p_value, percent, points
-from imdb_cls.reports.page import Content
-from imdb_cls.reports.run.difference import against_baseline, difference
+from imdb_cls.reports.run.difference import LEVEL, against_baseline, difference
 from imdb_cls.reports.run.examples import examples
 from imdb_cls.reports.run.failures import failures
-from imdb_cls.reports.run.mcnemar import LEVEL
 from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
-from imdb_cls.reports.run.results import RunResults, read_evaluation, read_with_reviews
+from imdb_cls.reports.run.results import RunResults, read, read_evaluation, with_reviews
 from imdb_cls.reports.run.training import training
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import quiet_loaded_libraries
@@ -22,22 +20,18 @@ def write(run: Run, splits: Splits | None = None, output: Path | None = None) ->
     """Writes RUN/report.html, or `output`. The run's reviews are read again unless they are given
     as `splits`. What cannot be had is left out, and the page says why."""
     quiet_loaded_libraries(bars=False)
-    path = output or run.report_file
-    page.write(path, Path(__file__).parent, _content(read_with_reviews(run, splits)))
-    return path
+    return _write(output or run.report_file, with_reviews(read(run), splits))
 
 
 def write_evaluation(directory: Path, run: Run, reviews: Split) -> Path:
     """Writes report.html beside the metrics.json and predictions.parquet that evaluating these
     reviews gave."""
     quiet_loaded_libraries(bars=False)
-    path = directory / run.report_file.name
-    page.write(path, Path(__file__).parent, _content(read_evaluation(directory, run, reviews)))
-    return path
+    return _write(directory / run.report_file.name, read_evaluation(directory, run, reviews))
 
 
-def _content(results: RunResults) -> Content:
-    return {
+def _write(path: Path, results: RunResults) -> Path:
+    content = {
         "results": results,
         "verdict": _verdict(results),
         "facts": _key_figures(results),
@@ -48,6 +42,8 @@ def _content(results: RunResults) -> Content:
         "examples": examples(results),
         "provenance": provenance(results),
     }
+    page.write(path, Path(__file__).parent, content)
+    return path
 
 
 def _verdict(results: RunResults) -> str:

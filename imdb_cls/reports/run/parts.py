@@ -4,15 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.runs.predictions import (
-    BINS,
-    Bools,
-    Floats,
-    Interval,
-    Ints,
-    Predictions,
-    wilson_interval,
-)
+from imdb_cls.runs.predictions import BINS, Bools, Floats, Ints, Predictions, wilson_interval
 
 # A part of fewer reviews says nothing.
 _FEWEST = 10
@@ -32,7 +24,7 @@ class Part:
         return self.correct / self.n
 
     @property
-    def interval(self) -> Interval:
+    def interval(self) -> tuple[float, float]:
         """The 95 % interval of the accuracy (Wilson 1927)."""
         return wilson_interval(self.correct, self.n)
 

@@ -4,18 +4,34 @@ import shlex
 from typing import Any
 
 import yaml
+from omegaconf import OmegaConf
 
-from imdb_cls.reports.configs import from_defaults
+from imdb_cls.config import CONF_DIR
 from imdb_cls.reports.formats import dollars, duration, moment, percent, predict_command
 from imdb_cls.reports.page import Content, Table, text_columns
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.runs.info import Resolved, RunInfo
-from imdb_cls.runs.overrides import shown
+from imdb_cls.runs.overrides import (
+    WITHOUT_EFFECT,
+    Overrides,
+    comparable,
+    flat,
+    is_within,
+    shown,
+)
+
+# These keys follow from the name of the weights or of the reviews.
+_FOLLOW = ("sha256", "revision")
 
 
 def provenance(results: RunResults) -> Content:
     parts = [(name, duration(value)) for name, value in (results.info.parts or {}).items()]
-    differences = [(key, *map(shown, values)) for key, *values in from_defaults(results.config)]
+    defaults = effective(_defaults())
+    differences = [
+        (key, shown(value), shown(defaults[key]))
+        for key, value in effective(results.config).items()
+        if key in defaults and comparable(value) != comparable(defaults[key])
+    ]
     return {
         "facts": [(name, value) for name, value in _facts(results) if value],
         "parts": Table(parts, text_columns("part", "took")),
@@ -28,7 +44,8 @@ def provenance(results: RunResults) -> Content:
 
 def _facts(results: RunResults) -> list[tuple[str, str]]:
     """Names and values, in the order of a reader's questions; empty if they are not known."""
-    info = results.info
+    info, job = results.info, results.info.job
+    billed, hourly = (job.seconds_billed, job.price_per_hour) if job else (None, None)
     return [
         *(_resolved(info.resolved) if info.resolved else []),
         ("device", info.device or ""),
@@ -37,7 +54,12 @@ def _facts(results: RunResults) -> list[tuple[str, str]]:
         ("started", moment(info.started)),
         ("finished", moment(info.finished)),
         ("took", results.took),
-        *_job(info),
+        ("backend", info.backend or "local"),
+        ("job", info.job_name or ""),
+        ("instance", job.instance_type if job else ""),
+        ("billed", "" if billed is None else duration(billed)),
+        ("saved by spot", dollars(info.saved_usd) if job else ""),
+        ("price", "" if hourly is None else f"${hourly:g} an hour"),
         ("cost", cost(info)),
         ("sweep", info.sweep or ""),
         ("git commit", info.git_commit or ""),
@@ -61,16 +83,30 @@ def _resolved(resolved: Resolved) -> list[tuple[str, str]]:
     ]
 
 
-def _job(info: RunInfo) -> list[tuple[str, str]]:
-    found = [("backend", info.backend or "local"), ("job", info.job_name or "")]
-    if job := info.job:
-        found += [
-            ("instance", job.instance_type),
-            ("billed", "" if job.seconds_billed is None else duration(job.seconds_billed)),
-            ("saved by spot", dollars(info.saved_usd)),
-            ("price", "" if job.price_per_hour is None else f"${job.price_per_hour:g} an hour"),
-        ]
-    return found
+def effective(config: dict[str, Any]) -> Overrides:
+    """The keys of a config.yaml that can change a result, with their values. Hashes of what
+    another key names are left out."""
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if not key.endswith(_FOLLOW) and not is_within(key, WITHOUT_EFFECT)
+    }
+
+
+def _defaults() -> dict[str, Any]:
+    """The config of `python -m imdb_cls.train` without any words behind it."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    # Only one Hydra can be initialized at a time, and at the end of a run one still is.
+    instance = GlobalHydra.instance()
+    running, instance.hydra = instance.hydra, None
+    try:
+        with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+            composed: Any = OmegaConf.to_container(compose("train"), resolve=True)
+    finally:
+        instance.hydra = running
+    return dict(composed)
 
 
 def cost(info: RunInfo) -> str:

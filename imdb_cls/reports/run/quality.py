@@ -2,16 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from imdb_cls.config import CONF_DIR
 from imdb_cls.names import SCALARS
 from imdb_cls.reports.formats import duration, with_interval
 from imdb_cls.reports.page import Column, Content, Table
 from imdb_cls.reports.run import plots
 from imdb_cls.reports.run.intervals import intervals
-from imdb_cls.reports.run.reference import interval, original
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.svg import series
-from imdb_cls.runs.predictions import Interval
+from imdb_cls.runs.predictions import Interval, wilson_interval
+from imdb_cls.runs.records import yaml_of
 
 
 @dataclass(frozen=True)
@@ -51,16 +53,15 @@ def quality(results: RunResults) -> Content | None:
     )
     return {
         "table": Table(metrics, columns),
-        "picture": plots.dots("accuracy", "accuracy", dots, caption) if dots else None,
+        "picture": plots.dots(dots, caption),
         "notes": list(_notes(results, models)),
     }
 
 
 def _own(results: RunResults) -> Scores:
     values = {name: float(results.scores[name]) for name in SCALARS if name in results.scores}
-    known = results.intervals
-    if not known and (ends := results.scores.get("accuracy_ci95")):
-        known = {"accuracy": (float(ends[0]), float(ends[1]))}
+    ends = results.scores.get("accuracy_ci95")
+    known = results.intervals or ({"accuracy": (ends[0], ends[1])} if ends else {})
     return Scores("this run", values, known)
 
 
@@ -86,13 +87,27 @@ def _reference(results: RunResults) -> list[Scores]:
         return []
     name, known = str(reference.get("name", "reference")), dict[str, Interval]()
     if name == theirs.get("name") and "accuracy" in values:
-        known = {"accuracy": interval(values["accuracy"])}
+        known = {"accuracy": original_interval(values["accuracy"])}
     return [Scores(f"the {name}" if name == "original" else name, values, known)]
+
+
+def original() -> dict[str, Any]:
+    """`reference` of conf/train.yaml, the project that this one re-implements; empty if it has
+    none."""
+    return (yaml_of(CONF_DIR / "train.yaml") or {}).get("reference") or {}
+
+
+def original_interval(accuracy: float) -> Interval:
+    """The 95 % interval of the original's accuracy, on its 5,000 test reviews."""
+    return wilson_interval(round(accuracy * 5000), 5000)
 
 
 def _notes(results: RunResults, models: list[Scores]) -> Iterator[str]:
     yield "In brackets: 95 % intervals. Of loss and ece, the less the better."
-    if found := results.baseline:
+    if isinstance(results.baseline, str):
+        yield f"No baseline: {results.baseline}."
+    else:
+        found = results.baseline
         train = results.info.resolved.sizes["train"] if results.info.resolved else 0
         yield (
             "Baseline: logistic regression on TF-IDF of words and pairs of words"
@@ -100,8 +115,6 @@ def _notes(results: RunResults, models: list[Scores]) -> Iterator[str]:
             f" chosen on the same val reviews (C = {found.strength:g}), in"
             f" {duration(found.seconds)} on a CPU."
         )
-    else:
-        yield f"No baseline: {results.no_baseline}."
     if any(model.name == "the original" for model in models):
         yield (
             "The original: the SageMaker notebook that this project re-implements, DistilBERT on"

@@ -15,11 +15,9 @@ from imdb_cls.model.open import settings_of
 from imdb_cls.names import lower_is_better
 from imdb_cls.reports.curves import logged
 from imdb_cls.reports.formats import duration
-from imdb_cls.reports.run import baseline as baselines
-from imdb_cls.reports.run.baseline import Baseline
+from imdb_cls.reports.run.baseline import Baseline, baseline
 from imdb_cls.reports.run.intervals import intervals
 from imdb_cls.runs import predictions
-from imdb_cls.runs.curves import Curves
 from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.predictions import Interval, Predictions
 from imdb_cls.runs.records import status_of
@@ -28,29 +26,20 @@ from imdb_cls.runs.run import Run
 from imdb_cls.typed import read_object
 
 
-@dataclass(frozen=True)
-class RunResults:
-    """A run, and the reviews that its model was scored on."""
+@dataclass(frozen=True, kw_only=True)
+class RunResults(contents.Contents):
+    """A run, and the reviews that its model was scored on: those of test, or what evaluate was
+    given."""
 
     run: Run
     info: RunInfo
     config: dict[str, Any]
     """config.yaml, without Hydra's part."""
-    metrics: dict[str, Any]
-    """metrics.json."""
     scores: dict[str, Any]
     """The metrics of the scored reviews."""
-    scored: Predictions | None
-    """The predictions on test, or on the reviews that evaluate was given."""
-    val: Predictions | None
-    curves: Curves
-    """metrics.csv."""
-    cache: Path
-    damage: list[str]
-    """What is wrong with files of the run, which are left out."""
     splits: Splits | None = None
     reviews: Split | None = None
-    """The texts of `scored`."""
+    """Those of `scored`, in their order."""
     no_reviews: str = "its reviews were not read"
     """Why `splits` or `reviews` is None."""
     evaluation: str | None = None
@@ -88,37 +77,23 @@ class RunResults:
         return "test reviews" if self.evaluation is None else "reviews"
 
     @property
-    def baseline(self) -> Baseline | None:
-        """The baseline that was trained on the run's train reviews."""
-        return None if isinstance(self._baseline, str) else self._baseline
-
-    @property
-    def no_baseline(self) -> str:
-        """Why `baseline` is None."""
-        return self._baseline if isinstance(self._baseline, str) else ""
-
-    @property
     def baseline_scored(self) -> Predictions | None:
         """What the baseline says of the scored reviews."""
-        if self.baseline is None or self.scored is None:
+        if isinstance(self.baseline, str) or self.scored is None:
             return None
         return replace(self.scored, probability=self.baseline.probability)
 
     @cached_property
-    def _baseline(self) -> Baseline | str:
+    def baseline(self) -> Baseline | str:
+        """What was trained on the run's train reviews, or why there is none."""
         if self.splits is None or self.reviews is None:
             return self.no_reviews
-        return baselines.baseline(self.splits, self.reviews, self.cache)
+        return baseline(self.splits, self.reviews, cache_of(self.run.config()))
 
     @cached_property
     def intervals(self) -> dict[str, Interval]:
         """The 95 % intervals of `scores`; empty without predictions."""
         return intervals(self.scored) if self.scored else {}
-
-    @cached_property
-    def texts(self) -> list[str] | None:
-        """The texts of the scored reviews, in their order."""
-        return None if self.reviews is None else self.reviews.texts()
 
     @cached_property
     def tokenizer(self) -> HeadTailTokenizer:
@@ -132,22 +107,12 @@ def read(run: Run) -> RunResults:
     """Reads a run without its reviews. Raises UserError if run.json or config.yaml is damaged."""
     found = contents.read(run)
     return RunResults(
+        **vars(found),
         run=run,
         info=run.info(),
         config=dict(OmegaConf.to_container(run.raw_config())),  # type: ignore[arg-type]
-        metrics=found.metrics,
         scores=found.metrics.get("test") or {},
-        scored=found.scored,
-        val=found.val,
-        curves=found.curves,
-        cache=cache_of(run.config()),
-        damage=found.damage,
     )
-
-
-def read_with_reviews(run: Run, splits: Splits | None = None) -> RunResults:
-    """Reads a run, and its reviews unless they are at hand as `splits`."""
-    return _with_reviews(read(run), splits)
 
 
 def read_evaluation(directory: Path, run: Run, reviews: Split) -> RunResults:
@@ -159,16 +124,17 @@ def read_evaluation(directory: Path, run: Run, reviews: Split) -> RunResults:
         scored=predictions.read(directory / "predictions.parquet"),
         evaluation=str(scores.get("input") or "the run's own test split"),
     )
-    return _with_reviews(evaluated, None, reviews)
+    return with_reviews(evaluated, None, reviews)
 
 
-def _with_reviews(
-    results: RunResults, splits: Splits | None = None, reviews: Split | None = None
+def with_reviews(
+    results: RunResults, splits: Splits | None, reviews: Split | None = None
 ) -> RunResults:
-    """Adds the run's splits, and the reviews that were scored: those of test if none are given."""
+    """Adds the run's splits, which are read unless they are at hand, and the reviews that were
+    scored: those of test if none are given."""
     no_reviews = ""
     try:
-        splits = splits or splits_of(results.run, results.cache)
+        splits = splits or splits_of(results.run)
         reviews = splits.test if reviews is None else reviews
     except UserError as error:
         no_reviews = one_line(error)

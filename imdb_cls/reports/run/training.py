@@ -1,14 +1,19 @@
 """How did training go? Loss, learning rate and validation metrics by step."""
 
 from imdb_cls.names import SCALARS
+from imdb_cls.reports.curves import smoothed
 from imdb_cls.reports.page import Content
 from imdb_cls.reports.run import plots
-from imdb_cls.reports.run.plots import Curve
 from imdb_cls.reports.run.results import RunResults
-from imdb_cls.reports.svg import series
+from imdb_cls.reports.svg import FAINT, series
 
 # Metrics of val that are shares.
 _SHARES = ("val/accuracy", "val/f1", "val/auroc", "val/mcc")
+_OF_LOSS = (
+    "Loss of the batches that were trained on, and of the val split. Of two labels, a guess costs"
+    " 0.69."
+)
+_OF_RATE = "Of the last layer: a layer below has less where model.layer_decay is below 1."
 _OF_SHARES = "Metrics of the val split; 1 is perfect."
 _OF_ERROR = "Expected calibration error of the val split: how far confidence is from accuracy."
 
@@ -17,26 +22,19 @@ def training(results: RunResults) -> Content | None:
     """None if nothing was logged."""
     mark = results.chosen[0] if results.chosen else None
 
-    def curve(name: str, number: int, smooth: bool = False) -> Curve:
-        return Curve(name, results.curve(name), series(number), smooth)
+    def curve(name: str, number: int) -> plots.Curve:
+        return plots.Curve(name, results.curve(name), series(number))
 
+    batches = results.curve("train/loss")
+    loss = [
+        plots.Curve("train/loss, raw", batches, FAINT, 1, 0),
+        plots.Curve("train/loss, moving average", smoothed(batches), series(0), 1.6, 0),
+        curve("val/loss", 1),
+    ]
+    rate = [curve("train/learning_rate", 2)]
     pictures = [
-        plots.curves(
-            "loss",
-            "cross-entropy",
-            "nats a review",
-            [curve("train/loss", 0, smooth=True), curve("val/loss", 1)],
-            "Loss of the batches that were trained on, and of the val split. Of two labels, a"
-            " guess costs 0.69.",
-            mark,
-        ),
-        plots.curves(
-            "rate",
-            "train/learning_rate",
-            "",
-            [curve("train/learning_rate", 2)],
-            "Of the last layer: a layer below has less where model.layer_decay is below 1.",
-        ),
+        plots.curves("loss", "cross-entropy", "nats a review", loss, _OF_LOSS, mark),
+        plots.curves("rate", "train/learning_rate", "", rate, _OF_RATE),
     ]
     # A single validation is no curve.
     if len(results.curve(results.metric)) > 1:

@@ -24,10 +24,10 @@ def importances(results: SweepResults) -> dict[str, float] | str:
     columns = {key: told for key, told in columns.items() if len({shown(v) for v in told}) > 1}
     if not columns:
         return "The completed trials differ in nothing."
-    return _shares(columns, values, results.lower_is_better)
+    return _shares(columns, values)
 
 
-def _shares(columns: dict[str, list[Value]], values: list[float], lower: bool) -> dict[str, float]:
+def _shares(columns: dict[str, list[Value]], values: list[float]) -> dict[str, float]:
     import optuna
     from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
     from optuna.trial import create_trial
@@ -43,7 +43,7 @@ def _shares(columns: dict[str, list[Value]], values: list[float], lower: bool) -
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        study = optuna.create_study(direction="minimize" if lower else "maximize")
+        study = optuna.create_study()
         for number, value in enumerate(values):
             params = {key: told[number] for key, told in columns.items()}
             study.add_trial(create_trial(params=params, distributions=spaces, value=value))

@@ -41,11 +41,11 @@ class Row:
     @cached_property
     def metrics(self) -> dict[str, Aggregate]:
         """The metrics that its completed trials have."""
-        names = dict.fromkeys(name for trial in self.completed for name in trial.metrics)
-        return {
-            name: Aggregate.of([t.metrics[name] for t in self.completed if name in t.metrics])
-            for name in names
-        }
+        values: dict[str, list[float]] = {}
+        for trial in self.completed:
+            for name, value in trial.metrics.items():
+                values.setdefault(name, []).append(value)
+        return {name: Aggregate.of(values[name]) for name in values}
 
     def mean(self, metric: str) -> float | None:
         return self.metrics[metric].mean if metric in self.metrics else None
@@ -53,9 +53,8 @@ class Row:
     @cached_property
     def differs(self) -> Overrides:
         """What tells it from other rows: the values that all its trials share."""
-        keys = dict.fromkeys(key for trial in self.trials for key in trial.differs)
         shared: Overrides = {}
-        for key in keys:
+        for key in dict.fromkeys(key for trial in self.trials for key in trial.differs):
             values = [trial.differs[key] for trial in self.trials if key in trial.differs]
             if key != "seed" and len({comparable(value) for value in values}) == 1:
                 shared[key] = values[0]
@@ -98,14 +97,9 @@ class Leaderboard:
             by_recipe.setdefault(trial.recipe, []).append(trial)
         rows = map(Row, by_recipe.values())
         self.rows = sorted(rows, key=lambda row: self._rank(row.mean(results.metric)))
-
-    @cached_property
-    def keys(self) -> dict[str, str]:
-        """The keys in which rows differ, with their short names."""
-        names = self.results.names
-        return {
-            k: names[k] for k in self.results.keys if any(k in row.differs for row in self.rows)
-        }
+        differing = {key for row in self.rows for key in row.differs}
+        # The keys in which rows differ, with their short names.
+        self.keys = {key: name for key, name in results.names.items() if key in differing}
 
     @property
     def test_metric(self) -> str:
@@ -123,7 +117,7 @@ class Leaderboard:
         if self.results.metric in row.metrics:
             return str(row.metrics[self.results.metric])
         reached = [trial.best for trial in row.trials if trial.best is not None]
-        best = (min if self.results.lower_is_better else max)(reached, default=None)
+        best = min(reached, key=self._rank, default=None)
         return "" if best is None else f"{best:.4f} so far"
 
     def test_value(self, row: Row) -> str:

@@ -2,26 +2,21 @@
 
 import os
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from imdb_cls.reports import page
-from imdb_cls.reports.formats import (
-    dollars,
-    duration,
-    moment,
-    predict_command,
-    setting,
-    whole_seconds,
-)
-from imdb_cls.reports.page import Column, Content, Table, setting_column
+from imdb_cls.reports.formats import dollars, duration, moment, predict_command, whole_seconds
+from imdb_cls.reports.page import Column, Table, setting_column
 from imdb_cls.reports.svg import FAINT, series
 from imdb_cls.reports.sweep import plots
 from imdb_cls.reports.sweep.importance import importances
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row, counted, total
 from imdb_cls.reports.sweep.paired import paired_test
 from imdb_cls.reports.sweep.summary import endings
+from imdb_cls.runs.overrides import shown
 from imdb_cls.runs.results import SweepResults, TrialResult
 from imdb_cls.runs.run import Run
 
@@ -37,24 +32,20 @@ _SPENT: list[Column[Any]] = [
 
 def write_page(board: Leaderboard, path: Path) -> None:
     """Writes the page, whole or not at all."""
-    page.write(path, Path(__file__).parent, _content(board))
-
-
-def _content(board: Leaderboard) -> Content:
     results = board.results
     test, best = paired_test(board), board.best_trial
     shares = importances(results)
     parameters = [plots.parameter(results, key) for key in results.keys[-_MOST_PLOTS:]]
     metrics = dict.fromkeys((results.metric, "val/loss", "train/loss"))
     curves = [plots.curves(board.rows, metric) for metric in metrics]
-    return {
+    content = {
         "results": results,
         "facts": [(name, value) for name, value in _facts(results) if value],
         "any_pruned": any(trial.status == "pruned" for trial in results.trials),
         "board": _board(board),
         "best": predict_command(best.path) if best and best.path else "",
-        "tested": test is not None,
-        "verdict": str(test) if test else _why_no_test(board),
+        "test": str(test) if test else "",
+        "valued": sum(results.metric in row.metrics for row in board.rows),
         "by_parameter": [plot for plot in parameters if plot],
         "parallel": plots.parallel(results),
         "curves": [plot for plot in curves if plot],
@@ -64,6 +55,7 @@ def _content(board: Leaderboard) -> Content:
         "reasons": endings(results, ("failed", "pruned", "stopped", "interrupted", "damaged")),
         "trials": _trials(board),
     }
+    page.write(path, Path(__file__).parent, content)
 
 
 def _facts(results: SweepResults) -> list[tuple[str, str]]:
@@ -87,15 +79,6 @@ def _facts(results: SweepResults) -> list[tuple[str, str]]:
     ]
 
 
-def _why_no_test(board: Leaderboard) -> str:
-    if sum(board.results.metric in row.metrics for row in board.rows) < 2:
-        return "There are no two rows with completed trials to compare."
-    return (
-        "The best two rows do not share two seeds, so there is no telling whether their difference"
-        " is more than noise: add seed=1,2,3 to the sweep."
-    )
-
-
 def _board(board: Leaderboard) -> Table[Row]:
     columns: list[Column[Row]] = [
         Column("trials", lambda row: row.label, "words"),
@@ -115,7 +98,7 @@ def _trials(board: Leaderboard) -> Table[TrialResult]:
     trials = [trial for row in board.rows for trial in row.trials]
     columns: list[Column[TrialResult]] = [
         Column("trial", lambda trial: trial.name, "words", link=_link),
-        *(_metric(name) for name in metrics),
+        *(Column(m, partial(_metric, m), "test" * m.startswith("test/")) for m in metrics),
         *(setting_column(key, results.names[key]) for key in results.keys),
         *_SPENT,
         Column("status", lambda trial: trial.status + ", rehearsed" * trial.rehearsed, "words"),
@@ -123,12 +106,8 @@ def _trials(board: Leaderboard) -> Table[TrialResult]:
     return Table(trials, columns)
 
 
-def _metric(name: str) -> Column[TrialResult]:
-    return Column(
-        name,
-        lambda trial: f"{trial.metrics[name]:.4f}" if name in trial.metrics else "",
-        "test" if name.startswith("test/") else "",
-    )
+def _metric(name: str, trial: TrialResult) -> str:
+    return f"{trial.metrics[name]:.4f}" if name in trial.metrics else ""
 
 
 def _link(trial: TrialResult) -> str | None:
@@ -143,7 +122,7 @@ def _legend(board: Leaderboard) -> list[tuple[str, str]]:
     """The rows whose curves have a colour."""
     legend, names = [], board.results.names
     for place, row in enumerate(board.rows[: plots.HIGHLIGHTED]):
-        told = " ".join(f"{names[key]}={setting(row.differs, key)}" for key in row.differs)
+        told = " ".join(f"{names[key]}={shown(value)}" for key, value in row.differs.items())
         label = f"trial{'s' * (len(row.trials) > 1)} {row.label}"
         legend.append((f"{label}: {told}" if told else label, series(place)))
     if len(board.rows) > plots.HIGHLIGHTED:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from statistics import fmean
 
 from imdb_cls.reports.sweep.leaderboard import Leaderboard, Row
 
@@ -42,19 +43,17 @@ def paired_test(board: Leaderboard) -> PairedTest | None:
         return None
     metric, (first, other) = board.results.metric, board.rows[:2]
     best, second = _by_seed(first, metric), _by_seed(other, metric)
-    seeds = [seed for seed in best if seed in second]
-    if len(seeds) < 2:
+    differences = [best[seed] - second[seed] for seed in best if seed in second]
+    if len(differences) < 2:
         return None
-    differences = [best[seed] - second[seed] for seed in seeds]
-    mean = math.fsum(differences) / len(differences)
-    rows = (metric, first.label, other.label)
+    shared = (metric, first.label, other.label, len(differences), fmean(differences))
     if max(differences) - min(differences) < _NO_SPREAD:
-        return PairedTest(*rows, len(seeds), mean)
-    from scipy.stats import ttest_rel
+        return PairedTest(*shared)
+    from scipy.stats import ttest_1samp
 
-    test = ttest_rel([best[seed] for seed in seeds], [second[seed] for seed in seeds])
+    test = ttest_1samp(differences, 0)
     low, high = test.confidence_interval(0.95)
-    return PairedTest(*rows, len(seeds), mean, (float(low), float(high)), float(test.pvalue))
+    return PairedTest(*shared, (float(low), float(high)), float(test.pvalue))
 
 
 def _by_seed(row: Row, metric: str) -> dict[int, float]:

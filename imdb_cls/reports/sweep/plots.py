@@ -2,6 +2,8 @@
 
 import math
 from collections.abc import Iterable
+from operator import itemgetter
+from statistics import fmean
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -75,8 +77,7 @@ def _means(axes: Axes, axis: Scale, reached: list[tuple[TrialResult, float]]) ->
     width = min(0.06, 0.3 / len(axis.values)) if axis.kind == "words" else 0.035
     for x, values in by_place.items():
         if len(values) > 1:
-            mean = math.fsum(values) / len(values)
-            axes.plot([x - width, x + width], [mean, mean], color=INK, linewidth=1.6)
+            axes.plot([x - width, x + width], [fmean(values)] * 2, color=INK, linewidth=1.6)
 
 
 def parallel(results: SweepResults) -> Markup:
@@ -87,34 +88,22 @@ def parallel(results: SweepResults) -> Markup:
     if len(keys) < 2:
         return Markup()
     scales = [scale(key, [trial.differs[key] for trial, _ in reached]) for key in keys]
-    values = [best for _, best in reached]
-    last = scale(results.metric, values)
-    worst, best = min(values), max(values)
-    if results.lower_is_better:
-        worst, best = best, worst
-
-    def share(value: float) -> float:
-        """0 for the worst value, 1 for the best."""
-        return 1.0 if worst == best else (value - worst) / (best - worst)
-
+    last = scale(results.metric, [value for _, value in reached])
     # The best are drawn last, on top of the others.
-    reached.sort(key=lambda pair: share(pair[1]))
-    plot = Plot(
-        "parallel",
-        max(8.0, 1.5 * (len(scales) + 1)),
-        3.3,
-        f"{results.metric} of all trials by all parameters",
-    )
+    reached.sort(key=itemgetter(1), reverse=results.lower_is_better)
+    worst, best = reached[0][1], reached[-1][1]
+    width = max(8.0, 1.5 * (len(scales) + 1))
+    plot = Plot("parallel", width, 3.3, f"{results.metric} of all trials by all parameters")
     with plot.drawn() as axes:
         for number, (trial, value) in enumerate(reached):
             ys = [s.place(trial.differs[s.key]) + _aside(number, s) for s in scales]
             ys.append(last.place(value))
-            axes.plot(range(len(ys)), ys, color=level(share(value)), linewidth=1.3)
+            share = 1.0 if worst == best else (value - worst) / (best - worst)
+            axes.plot(range(len(ys)), ys, color=level(share), linewidth=1.3)
         for x, axis in enumerate([*scales, last]):
             _upright(axes, x, axis, results.names.get(axis.key, axis.key))
         _colour_bar(axes, len(scales) + 0.42, worst, best)
-        axes.set_xlim(-0.15, len(scales) + 0.82)
-        axes.set_ylim(-0.02, 1.02)
+        axes.set(xlim=(-0.15, len(scales) + 0.82), ylim=(-0.02, 1.02))
         axes.set_axis_off()
     return plot.svg
 
@@ -139,15 +128,12 @@ def _colour_bar(axes: Axes, x: float, worst: float, best: float) -> None:
 
 def curves(rows: list[Row], metric: str) -> Markup:
     """A metric by step, of all trials: the best rows in colour and on top."""
-    shown = [
-        (
-            series(place) if place < HIGHLIGHTED else FAINT,
-            logged(curves_of(Run(trial.path)), metric),
-        )
-        for place, row in reversed(list(enumerate(rows)))
-        for trial in row.trials
-        if trial.path and trial.status != "damaged"
-    ]
+    shown = []
+    for place, row in reversed(list(enumerate(rows))):
+        colour = series(place) if place < HIGHLIGHTED else FAINT
+        for trial in row.trials:
+            if trial.path and trial.status != "damaged":
+                shown.append((colour, logged(curves_of(Run(trial.path)), metric)))
     if not any(points for _, points in shown):
         return Markup()
     plot = Plot(f"curve-{metric.replace('/', '-')}", *SMALL, f"{metric} by step")
@@ -166,8 +152,7 @@ def importances(shares: dict[str, float]) -> Markup:
     with plot.drawn() as axes:
         axes.barh(range(len(names)), [shares[name] for name in names], color=series(0), height=0.6)
         axes.set_yticks(range(len(names)), names, parse_math=False)
-        axes.set_xlabel("share of the variance that it explains")
-        axes.set_xlim(0, 1)
+        axes.set(xlabel="share of the variance that it explains", xlim=(0, 1))
         axes.grid(visible=False)
     return plot.svg
 

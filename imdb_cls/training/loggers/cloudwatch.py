@@ -25,8 +25,6 @@ _GREATEST = 2.0**360
 # Seconds that the end of a run may take until the last values are sent.
 _LAST_CALL_S = 20.0
 
-Datum = dict[str, Any]
-
 
 class CloudWatchLogger(ScalarLogger):
     """Sends every value under its own name, in a namespace and with dimensions.
@@ -46,8 +44,7 @@ class CloudWatchLogger(ScalarLogger):
             self.client = session.client("cloudwatch", config=patience)
         except (BotoCoreError, ValueError) as error:
             raise UserError(f"logger=cloudwatch: {one_line(error)}") from None
-        self.log = logging.getLogger("imdb_cls")
-        self._queue: queue.SimpleQueue[Datum | threading.Event] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[dict[str, Any] | threading.Event] = queue.SimpleQueue()
         self._failed = False
         threading.Thread(target=self._send_forever, name="cloudwatch", daemon=True).start()
 
@@ -69,7 +66,7 @@ class CloudWatchLogger(ScalarLogger):
         while True:
             item = self._queue.get()
             until = time.monotonic() + self.settings.flush_seconds
-            batch: list[Datum] = []
+            batch: list[dict[str, Any]] = []
             with contextlib.suppress(queue.Empty):
                 while not isinstance(item, threading.Event):
                     batch.append(item)
@@ -79,7 +76,7 @@ class CloudWatchLogger(ScalarLogger):
             if isinstance(item, threading.Event):
                 item.set()
 
-    def _send(self, batch: list[Datum]) -> None:
+    def _send(self, batch: list[dict[str, Any]]) -> None:
         try:
             self.client.put_metric_data(Namespace=self.settings.namespace, MetricData=batch)
         except (BotoCoreError, ClientError) as error:
@@ -89,5 +86,5 @@ class CloudWatchLogger(ScalarLogger):
         if not self._failed:
             self._failed = True
             said = f"CloudWatch does not take metrics (training goes on): {what}"
-            self.log.warning(said)
+            logging.getLogger("imdb_cls").warning(said)
             print(f"WARNING {said}", flush=True)

@@ -48,10 +48,7 @@ class MlflowLogger(MLFlowLogger):
 
 def start(settings: MlflowConfig, config: Config, run: Run, logger_id: str) -> MlflowLogger | None:
     """Begins an MLflow run, or goes on with the one that a resumed run began. None where that
-    cannot be reached any more, which is said; a run that only begins is refused.
-
-    Raises:
-        UserError: MLflow cannot begin.
+    cannot be reached any more, which is said. A run that only begins is refused: raises UserError.
     """
     for variable, value in _PATIENCE.items():
         os.environ.setdefault(variable, value)

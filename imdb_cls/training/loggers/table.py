@@ -7,11 +7,9 @@ from pathlib import Path
 
 from pytorch_lightning import Trainer
 
-from imdb_cls.runs.curves import COLUMNS, is_row
+from imdb_cls.runs.metrics import COLUMNS, is_row
 from imdb_cls.storage import replacing
 from imdb_cls.training.loggers.base import ScalarLogger
-
-Row = list[str]
 
 
 class TableLogger(ScalarLogger):
@@ -21,7 +19,7 @@ class TableLogger(ScalarLogger):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.path = path
-        self.rows: list[Row] = []
+        self.rows: list[list[str]] = []
         """All that was logged, whatever becomes of the file. last.ckpt has them too."""
 
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
@@ -34,11 +32,8 @@ class TableLogger(ScalarLogger):
 
     def go_on(self, step: int, saved: Iterable[Sequence[str]] | None) -> None:
         """Makes the file anew with the rows up to `step`: a resumed run logs the later ones again.
-
-        Args:
-            saved: the rows that the checkpoint has. A checkpoint of an older version has none:
-                those of the file are taken, as far as they are rows.
-        """
+        `saved` are the rows that the checkpoint has. A checkpoint of an older version has none:
+        those of the file are taken, as far as they are rows."""
         if saved is None:
             text = self.path.read_text("utf-8", "replace") if self.path.exists() else ""
             saved = [line.split(",") for line in text.splitlines()]

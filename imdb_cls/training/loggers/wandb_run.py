@@ -17,7 +17,6 @@ from imdb_cls.training.loggers.base import ScalarLogger
 if TYPE_CHECKING:
     import wandb
 
-_PROJECT = "imdb_cls"
 # Seconds that wandb may take, unless its own variables say otherwise. Its defaults are minutes for
 # the begin of a run, and no limit at all for its end.
 _PATIENCE: dict[str, Any] = {"init_timeout": 12.0, "finish_timeout": 12.0}
@@ -25,47 +24,30 @@ _log = logging.getLogger("imdb_cls")
 
 
 class WandbLogger(ScalarLogger):
-    """Logs to the wandb run of this process. The first thing that goes wrong is said, with what to
-    do about it; it neither ends the training nor holds it up."""
+    """Logs to the wandb run of this process, and takes what wandb would print. The first thing that
+    goes wrong is said, with what to do about it; it neither ends the training nor holds it up."""
 
     current: "WandbLogger | None" = None
-
-    def __init__(self, run: "wandb.Run", messages: "_Messages") -> None:
-        super().__init__()
-        self.run, self._messages = run, messages
-        messages.place = run.settings.sync_dir
-
-    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
-        # All metrics share one axis of steps, so that a resumed run logs on where it stopped.
-        with self._errors_told():
-            self.run.log({**metrics, "epoch": epoch, "trainer/global_step": step})
-
-    def finish(self, is_as_wanted: bool) -> None:
-        """Ends the wandb run, and waits for its last values and for the end of wandb's process,
-        which would otherwise be awaited when Python ends."""
-        import wandb
-
-        with self._errors_told():
-            self.run.finish(exit_code=0 if is_as_wanted else 1)
-        with self._errors_told():
-            wandb.teardown()
-
-    @contextmanager
-    def _errors_told(self) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # there is no narrower one: wandb's process may be gone
-            self._messages.warning(str(error) or type(error).__name__)
-
-
-class _Messages:
-    """Takes what wandb would print."""
+    run: "wandb.Run"
 
     def __init__(self) -> None:
+        super().__init__()
         self.place: str | None = None
         """Where the values are kept, once that is known."""
         self._problems: list[str] = []
         self._is_told = False
+
+    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
+        # All metrics share one axis of steps, so that a resumed run logs on where it stopped.
+        with self.errors_told():
+            self.run.log({**metrics, "epoch": epoch, "trainer/global_step": step})
+
+    @contextmanager
+    def errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # there is no narrower one: wandb's process may be gone
+            self.warning(str(error) or type(error).__name__)
 
     def info(self, text: str) -> None:
         _log.info(text)
@@ -98,9 +80,9 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
 
     def begin(mode: str) -> "wandb.Run":
         theirs = wandb.setup().settings  # of its variables, and of the files of `wandb init`
-        wandb.termsetup(wandb.Settings(silent=True), messages)
+        wandb.termsetup(wandb.Settings(silent=True), logger)
         return wandb.init(
-            project=settings.project or theirs.project or _PROJECT,
+            project=settings.project or theirs.project or "imdb_cls",
             entity=settings.entity,
             name=settings.name or theirs.run_name or run.name,
             group=settings.group,
@@ -120,32 +102,38 @@ def start(settings: WandbConfig, config: Config, run: Run, wandb_id: str) -> Wan
             ),
         )
 
-    messages = _Messages()
+    logger = WandbLogger()
     before = set(directory.glob(f"wandb/run-*-{wandb_id}"))
     try:
         try:
-            begun = begin(wandb_key.mode(settings))
+            logger.run = begin(wandb_key.mode(settings))
         except wandb.errors.UsageError:
             raise
         except (wandb.Error, TimeoutError) as error:
-            messages = _Messages()
-            messages.warning(str(error))
+            logger = WandbLogger()
+            logger.warning(str(error))
             wandb.teardown()  # its process holds the id
             for empty in set(directory.glob(f"wandb/run-*-{wandb_id}")) - before:
                 shutil.rmtree(empty)
-            begun = begin("offline")
+            logger.run = begin("offline")
     except (wandb.Error, OSError, ValueError) as error:
         raise UserError(
             f"wandb cannot start: {one_line(error)}; train without it with logger=none, or offline"
             " with logger.wandb.mode=offline"
         ) from None
-    logger = WandbLogger.current = WandbLogger(begun, messages)
-    messages.tell()
+    WandbLogger.current, logger.place = logger, logger.run.settings.sync_dir
+    logger.tell()
     return logger
 
 
 def finish(is_as_wanted: bool) -> None:
-    """Ends the wandb run of this process, if there is one."""
-    if WandbLogger.current:
-        WandbLogger.current.finish(is_as_wanted)
+    """Ends the wandb run of this process, if there is one, and waits for its last values and for
+    the end of wandb's process, which would otherwise be awaited when Python ends."""
+    if logger := WandbLogger.current:
+        import wandb
+
+        with logger.errors_told():
+            logger.run.finish(exit_code=0 if is_as_wanted else 1)
+        with logger.errors_told():
+            wandb.teardown()
         WandbLogger.current = None

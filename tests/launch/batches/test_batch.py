@@ -10,7 +10,7 @@ from imdb_cls.errors import UserError
 from launch.aws.s3 import split_uri
 from launch.batches import options
 from launch.batches import reviews as written
-from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.server import NotStarted, Server
 from launch.rehearsal.transform_jobs import TransformJob
 from tests.support.doubles import Door
 from tests.support.hosted import IMAGE, Account
@@ -98,7 +98,7 @@ def test_the_answers_are_those_of_predict_in_the_reviews_order(
 def test_a_job_that_failed_says_why_and_is_tried_anew(answering: Account, reviews: Path) -> None:
     works = answering.aws.endpoints.starter
 
-    def fails(archive: Path) -> Running:
+    def fails(archive: Path) -> Server:
         raise NotStarted("no module named torch")
 
     answering.aws.endpoints.starter = fails

@@ -1,11 +1,12 @@
 """Endpoints that are made, changed, interrupted, refused and taken away."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from launch.rehearsal.server import NotStarted, Running
+from launch.rehearsal.server import NotStarted, Server
 from tests.support.doubles import Door
 from tests.support.hosted import ACCOUNT, Account, Killed, Shared, kill
 from tests.support.local_aws import REGION
@@ -15,7 +16,7 @@ SCALED = ("min_instances=1", "max_instances=3")
 NOTHING: dict[str, list[str]] = {"endpoints": [], "configs": [], "models": []}
 
 
-def failing(archive: Path) -> Running:
+def failing(archive: Path) -> Server:
     raise NotStarted("no module named torch")
 
 
@@ -111,6 +112,20 @@ def test_a_deploy_that_is_killed_anywhere_is_finished_by_the_next(account: Accou
     assert account.record() is not None
 
 
+@pytest.mark.parametrize("policies", [1, 2])
+def test_a_queue_that_is_killed_before_its_alarm_gets_it_from_the_next(
+    account: Account, policies: int
+) -> None:
+    words = ["deploy", str(account.run), *ACCOUNT, "kind=async", "max_instances=3"]
+    kill_next = partial(account.after.update, PutScalingPolicy=kill)
+    account.after["PutScalingPolicy"] = kill if policies == 1 else kill_next
+    with pytest.raises(Killed):
+        account.endpoint(*words)
+    assert account.endpoint(*words).code == 0
+    (alarm,) = account.aws.client("cloudwatch", REGION).describe_alarms()["MetricAlarms"]
+    assert alarm["MetricName"] == "HasBacklogWithoutCapacity"
+
+
 def test_an_update_that_is_killed_anywhere_is_finished_by_the_next(account: Account) -> None:
     assert account.deploy(*SCALED).code == 0
     words = ["deploy", str(account.run), *ACCOUNT, *SCALED, "instance_type=ml.m5.2xlarge"]
@@ -158,7 +173,7 @@ def test_an_endpoint_that_is_being_made_is_deleted_once_it_is(
 ) -> None:
     may_go = threading.Event()
 
-    def slow(archive: Path) -> Running:
+    def slow(archive: Path) -> Server:
         assert may_go.wait(60)
         return server
 
@@ -277,7 +292,7 @@ def test_who_scales_nothing_needs_no_rights_for_it(account: Account, door: Door)
 def test_ctrl_c_leaves_the_endpoint_being_made(account: Account, server: Shared) -> None:
     may_go = threading.Event()
 
-    def slow(archive: Path) -> Running:
+    def slow(archive: Path) -> Server:
         assert may_go.wait(60)
         return server
 

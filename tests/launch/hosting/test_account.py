@@ -1,5 +1,7 @@
 """Region, role and bucket of a job or an endpoint, and what is wrong with them."""
 
+from dataclasses import replace
+
 import pytest
 
 from imdb_cls.config import AwsConfig, BackendConfig
@@ -16,9 +18,9 @@ from tests.support.local_aws import BUCKET, REGION
 )
 def test_a_key_is_called_as_its_user_writes_it(aws: LocalAWS, config: AwsConfig, said: str) -> None:
     with pytest.raises(UserError) as error:
-        account_of(config, AWS(REGION))
+        account_of(config)
     assert str(error.value).startswith(said)
-    dry = account_of(config, None)
+    dry = account_of(replace(config, dry_run=True))
     assert dry.role.endswith(f":role/{config.key('role')}-is-not-set")
 
 

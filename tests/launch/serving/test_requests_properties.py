@@ -18,7 +18,7 @@ from imdb_cls.inference.faults import BadRequest
 from imdb_cls.inference.labeller import Labeller
 from launch.serving import app
 from launch.serving.options import ServingOptions
-from launch.serving.requests import Connection
+from launch.serving.protocol import Connection
 from tests.support.anything import JSON, TEXTS, changed, dumped, few, harmed
 from tests.support.served import MODEL, OF_JSON, head
 

@@ -158,7 +158,7 @@ def test_who_attaches_later_is_told_how_to_take_the_next_one(
 def test_a_service_that_takes_no_list_gets_one_after_another(
     door: Door, submit: Submit, actor: Actor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    create = door.aws.training.operations["CreateTrainingJob"]
+    create = door.aws._operations["CreateTrainingJob"]
 
     def older(request: Request, region: str) -> Request:
         if "InstancePreferences" in request["ResourceConfig"]:

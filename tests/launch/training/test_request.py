@@ -58,13 +58,14 @@ def a_job(
     config = parsed(*overrides)
     assert config.backend is not None
     uri = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-training:2.5.1"
+    place: Any = {"role": ROLE, "bucket": BUCKET, "region": REGION, "dry_run": True}
     resolved: Any = SimpleNamespace(config=config, fingerprint="0123456789abcdef")
     return Job(
         name=config.backend.job_name or "job-1",
         run=Run("outputs/2026-11-22/22-41-00"),
         resolved=resolved,
         backend=config.backend,
-        account=account_of(replace(config.backend, role=ROLE, bucket=BUCKET, region=REGION), None),
+        account=account_of(replace(config.backend, **place)),
         image=Image(uri, "as given", "3.11"),
         max_seconds=config.backend.max_seconds,
         processes=processes,

@@ -13,6 +13,7 @@ import pytest
 
 from imdb_cls.config import Config, parse
 from imdb_cls.runs.fingerprint import fingerprint
+from imdb_cls.runs.info import plain_values
 from imdb_cls.training.resolve import resolve
 from launch.aws import limits
 from tests.support.configs import composed
@@ -185,7 +186,7 @@ def test_the_fingerprint_is_that_of_the_same_run_on_this_machine(submitted: Subm
     resolved = resolve(config, lambda stand_ins: config)
     record = json.loads((submitted.run / "run.json").read_text())
     assert record["fingerprint"] == fingerprint(resolved.config, resolved.record)
-    assert record["resolved"] == resolved.record.as_json()
+    assert record["resolved"] == plain_values(resolved.record)
 
 
 def test_the_run_directory_knows_its_job(submitted: Submitted) -> None:

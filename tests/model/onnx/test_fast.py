@@ -20,7 +20,6 @@ from imdb_cls.inference.labeller import Labeller
 from imdb_cls.inference.network import load_trained
 from imdb_cls.model.onnx import graph
 from imdb_cls.model.onnx.encoder import Encoder
-from imdb_cls.model.onnx.evened import evened
 from imdb_cls.model.open import open_labeller
 from imdb_cls.runs.run import Run
 from tests.support.once import once
@@ -89,7 +88,7 @@ def sample_of(run: Path) -> list[torch.Tensor]:
 
 def test_dividing_by_channel_and_token_changes_nothing_in_exact_numbers(exported: Path) -> None:
     network, sample = load_trained(exported / "model"), sample_of(exported)
-    scaled = evened(Encoder(network), sample)
+    scaled = graph.evened(Encoder(network), sample)
     with torch.no_grad():
         for given in sample:
             assert torch.allclose(scaled(given), network(given).logits, atol=1e-4)
