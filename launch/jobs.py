@@ -75,8 +75,7 @@ def run(given: Arguments) -> None:
 def _on_run(command: str, path: str) -> None:
     from launch.training import attach, fetch, follow, reconcile
 
-    found = attach.open_remote(path)
-    aws, screen = attach.aws_of(found), Screen()
+    (found, aws), screen = attach.open_remote(path), Screen()
     if command == "attach":
         attach.attach(found, aws, screen, poll_seconds=_POLL_S)
     elif command == "stop":
@@ -137,7 +136,7 @@ def _metrics(path: str, given: Arguments) -> None:
     found, screen = Run.open(path), Screen()
     job, settings = found.info().job_name, found.config().logger.cloudwatch
     if job:
-        aws = attach.aws_of(attach.open_remote(path))
+        _, aws = attach.open_remote(path)
         rows = metrics.read(aws, job, follow.describe(aws, job))
     elif settings:
         rows = metrics.read_logged(connect(settings.region), found, settings)

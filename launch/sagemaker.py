@@ -20,7 +20,7 @@ from launch.training import resume
 from launch.training.attach import NoMachine, attach
 from launch.training.instance_types import after
 from launch.training.reconcile import reconcile
-from launch.training.submission import check_early, check_for_all
+from launch.training.submission import assembled, check_early, check_for_all
 from launch.training.submit import Submitter
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def train(config: Config, path: Path, recompose: Recompose, overrides: list[str]
         elif around and not backend.dry_run:
             sent = _join(config, path, recompose, overrides, submitter)
         else:
-            sent = _send(config, run, recompose, overrides, submitter)
+            with assembled(opened, resolve(config, recompose), run, overrides) as submission:
+                sent = submitter.submit(submission)
         if not isinstance(sent, Run):
             return sent
         if not backend.wait:
@@ -89,21 +90,6 @@ def _is_unsettled(run: Run, config: Config, overrides: list[str]) -> bool:
         return False
     info = Run.open(run.path).info()
     return info.is_unsettled and info.overrides == overrides
-
-
-def _send(
-    config: Config, run: Run, recompose: Recompose, overrides: list[str], submitter: Submitter
-) -> Run | float:
-    """A run alone. Returns it once its job is sent; NaN in a dry run."""
-    account, screen = submitter.account, submitter.screen
-    with submitter.assembled(resolve(config, recompose), run, overrides) as submission:
-        if account.aws is None:
-            submitter.write_request(submission, run.path)
-            return float("nan")
-        if uploaded := submitter.send(submission, run, overrides):
-            screen.say(f"uploaded {uploaded} files to s3://{account.store.bucket}")
-        screen.say(f"submitted {submission.job.name}; {account.submitted}")
-        return run
 
 
 def _join(

@@ -16,6 +16,7 @@ from launch.aws.client import AWS, ConnectionLost
 from launch.training.fetch import fetch
 from launch.training.follow import OVER, Description, Log, cost, seconds_since
 from launch.training.reconcile import lost, on_record, reconcile
+from launch.training.submission import assembled
 from launch.training.submit import Submitter
 
 
@@ -109,22 +110,23 @@ def _go_on(trial: Trial, submitter: Submitter, run: Run) -> Outcome | LiveJob:
 
 def _send(trial: Trial, submitter: Submitter, before: RunInfo | None = None) -> Outcome | LiveJob:
     """Sends a trial's job, which goes on from that of the record `before`, if one is given."""
-    run, sweep, own = trial.run, trial.sweep.name, trial.overrides
-    assembled = submitter.assembled(trial.resolved, run, own, sweep=sweep, before=before)
+    account, run, sweep = submitter.account, trial.run, trial.sweep.name
     with contextlib.ExitStack() as stack:
         try:
-            submission = stack.enter_context(assembled)
+            submission = stack.enter_context(
+                assembled(account, trial.resolved, run, trial.overrides, sweep, before)
+            )
         except ConnectionLost:
             raise
         except UserError as error:
             return trial.failed(error)
-        submitter.send(submission, run, own, before)
-    return LiveJob(run, submitter.account.client, trial.config.metric)
+        submitter.send(submission)
+    return LiveJob(run, account.client, trial.config.metric)
 
 
 def dry(trial: Trial, submitter: Submitter) -> Outcome:
     """Writes a trial's request."""
     run, sweep = trial.run, trial.sweep.name
-    with submitter.assembled(trial.resolved, run, trial.overrides, sweep=sweep) as submission:
-        submitter.write_request(submission, run.path)
+    with assembled(submitter.account, trial.resolved, run, trial.overrides, sweep) as submission:
+        submitter.submit(submission)
     return Outcome(run.path.name, "submitted")

@@ -25,20 +25,16 @@ class NoMachine(UserError):
     """No machine of a job's type could be had."""
 
 
-def open_remote(path: str) -> Run:
-    """The run directory of a job. Raises UserError if there is no run, it has no job, or its job
-    was a rehearsal's."""
+def open_remote(path: str) -> tuple[Run, AWS]:
+    """The run directory of a job, and AWS where the job is. Raises UserError if there is no run, it
+    has no job, or its job was a rehearsal's."""
     run = Run.open(path)
     info = run.info()
     if info.job_name is None:
         raise UserError(f"{path} ran on this machine: there is no job")
     if info.rehearsal:
         raise UserError(f"{path} was a rehearsal: its AWS ended with it")
-    return run
-
-
-def aws_of(run: Run) -> AWS:
-    return connect(on_record(run)[1].region)
+    return run, connect(on_record(run)[1].region)
 
 
 def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool = False) -> float:
@@ -54,9 +50,16 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool
     """
     info = run.info()
     job, price = str(info.job_name), info.required_job().price_per_hour
+
+    def is_made() -> bool:
+        """Sends the job if it never was."""
+        if reconcile(run, aws) is None:
+            raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
+        return True
+
     check_newest(run)
     try:
-        _find(run, aws, screen, poll_seconds)
+        look_until_over(is_made, poll_seconds, screen.say)
         description = follow(aws, job, screen.console, poll_seconds, price)
     except KeyboardInterrupt:
         _detached(run, aws, job, screen)
@@ -78,19 +81,6 @@ def attach(run: Run, aws: AWS, screen: Screen, poll_seconds: float, others: bool
     if others and lacked_machine(description):
         raise NoMachine(reason_of(description))
     return ended(run, aws, description, screen)
-
-
-def _find(run: Run, aws: AWS, screen: Screen, poll_seconds: float) -> None:
-    """Sends the job if it was never made. Raises UserError if AWS has it no more."""
-    found: list[Description | None] = []
-
-    def look() -> bool:
-        found.append(reconcile(run, aws))
-        return True
-
-    look_until_over(look, poll_seconds, screen.say)
-    if found[0] is None:
-        raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
 
 
 def ended(run: Run, aws: AWS, description: Description, screen: Screen) -> float:
@@ -150,16 +140,14 @@ def stop(aws: AWS, job: str) -> None:
 def stop_run(run: Run, aws: AWS, screen: Screen) -> None:
     """Stops the job of a run, or gives up one that was never made. Raises UserError if it is over
     already."""
-    job = str(run.info().job_name)
     with alone(run):
-        there = look(run, aws)
-        if there is None and run.info().is_unsettled:
+        there, info = look(run, aws), run.info()
+        if there is None and info.is_unsettled:
             release(run)
-            return screen.say(f"{job} was never made, and is given up")
+            return screen.say(f"{info.job_name} was never made, and is given up")
     if there is None:
         raise UserError(f"{lost(run)}: {_AS_JOB} resume={run.path}")
-    stop_live(aws, there, run.path, screen)
-    return None
+    return stop_live(aws, there, run.path, screen)
 
 
 def stop_live(aws: AWS, there: Description, word: object, screen: Screen) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.container import ROOT
 from imdb_cls.errors import UserError, one_line
-from imdb_cls.model.weights import FILES as WEIGHT_FILES
 from launch.aws.store import Channel, copy
 
 _ROOT = CONF_DIR.parent
@@ -88,18 +87,6 @@ def _installed() -> dict[str, Path]:
     return found
 
 
-def weights(directory: Path) -> Channel:
-    """config.json, model.safetensors and tokenizer.json."""
-    return Channel("weights", {name: directory / name for name in WEIGHT_FILES})
-
-
-def _is_imported(module: str) -> bool:
-    """Whether code that is sent imports a module of this name."""
-    line = re.compile(rf"^\s*(from|import)\b.*\b{re.escape(module)}\b", re.MULTILINE)
-    sent = [path for name, path in code().files.items() if name.endswith(".py")]
-    return any(line.search(path.read_text(encoding="utf-8")) for path in sent)
-
-
 def check_chosen(choices: dict[str, str]) -> None:
     """Refuses code or a config that uses files which are not sent.
 
@@ -109,16 +96,23 @@ def check_chosen(choices: dict[str, str]) -> None:
     Raises:
         UserError: one of them, or a module, is a file that git does not track.
     """
-    missing = set(untracked())
-    for name in sorted(missing):
-        if name.endswith(".py") and _is_imported(Path(name).stem):
-            raise UserError(
-                f"{name} is not tracked by git, so the job would not have it: git add {name}"
-            )
-    for group, chosen in choices.items():
-        for option in re.findall(r"[^\[\], ]+", chosen):
-            name = f"conf/{group}/{option}.yaml"
-            if name in missing:
-                raise UserError(
-                    f"{name} is not tracked by git, so the job would not have it: git add {name}"
-                )
+    missing = untracked()
+    if not missing:
+        return
+    sent = [p.read_text(encoding="utf-8") for n, p in code().files.items() if n.endswith(".py")]
+
+    def is_imported(name: str) -> bool:
+        module = re.escape(Path(name).stem)
+        line = re.compile(rf"^\s*(from|import)\b.*\b{module}\b", re.MULTILINE)
+        return name.endswith(".py") and any(map(line.search, sent))
+
+    chosen = [
+        f"conf/{group}/{option}.yaml"
+        for group, options in choices.items()
+        for option in re.findall(r"[^\[\], ]+", options)
+    ]
+    used = [*filter(is_imported, missing), *(name for name in chosen if name in missing)]
+    if used:
+        raise UserError(
+            f"{used[0]} is not tracked by git, so the job would not have it: git add {used[0]}"
+        )

@@ -6,7 +6,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from imdb_cls.config import Config
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo, plain_values
 from imdb_cls.runs.leftovers import remove_leftovers
@@ -19,13 +18,7 @@ from launch.aws.client import AWS, explained
 from launch.aws.instances import asked, chosen, find
 from launch.aws.unpack import unpacked
 from launch.training.ending import reason_of
-from launch.training.follow import (
-    Description,
-    cost,
-    cost_without_spot,
-    price_of,
-    trained_seconds,
-)
+from launch.training.follow import Description, cost, price_of, trained_seconds
 from launch.training.request import of_this_machine
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
@@ -94,8 +87,14 @@ def _keep(run: Run, files: Path) -> None:
     theirs = Run(files / "run")
     for path in sorted(theirs.path.iterdir()):
         if path.name not in (theirs.record_file.name, theirs.config_file.name):
-            _move(path, run.path / path.name)
-    _logger_files(run.config(), files)
+            if (run.path / path.name).is_dir():  # an earlier fetch left it
+                shutil.rmtree(run.path / path.name)
+            path.replace(run.path / path.name)
+    loggers = run.config().logger
+    if loggers.wandb and (files / "wandb").is_dir():
+        shutil.copytree(files / "wandb", directory(loggers.wandb) / "wandb", dirs_exist_ok=True)
+    if loggers.tensorboard and (files / "tensorboard").is_dir():
+        shutil.copytree(files / "tensorboard", loggers.tensorboard.dir, dirs_exist_ok=True)
     run.record_of(theirs, but=_OURS)
 
 
@@ -129,7 +128,10 @@ def _ending(run: Run, description: Description) -> dict[str, Any]:
     job.price_per_hour = price_of(description, job.price_per_hour)
     if (paid := cost(description, job.price_per_hour)) is not None:
         job.cost_usd = round(paid, 4)
-        if job.spot and (whole := cost_without_spot(description, job.price_per_hour)) is not None:
+        # SageMaker bills of no spot job all seconds that it has trained.
+        trained = float(description.get("TrainingTimeInSeconds", 0))
+        whole = cost(description, job.price_per_hour, trained)
+        if job.spot and whole is not None:
             job.saved_usd = round(max(0.0, whole - paid), 4)
     ended = description.get("TrainingEndTime")
     facts: dict[str, Any] = {"status": status, "job": job}
@@ -180,19 +182,3 @@ def _extract(archive: Path, target: Path) -> None:
     target.mkdir()
     unpacked(archive, target, archive.name, "is damaged", ": fetch again")
     archive.unlink()
-
-
-def _logger_files(config: Config, files: Path) -> None:
-    """Puts the files of wandb and TensorBoard where a run on this machine leaves them."""
-    wandb, tensorboard = config.logger.wandb, config.logger.tensorboard
-    if wandb and (files / "wandb").is_dir():
-        shutil.copytree(files / "wandb", directory(wandb) / "wandb", dirs_exist_ok=True)
-    if tensorboard and (files / "tensorboard").is_dir():
-        shutil.copytree(files / "tensorboard", tensorboard.dir, dirs_exist_ok=True)
-
-
-def _move(source: Path, target: Path) -> None:
-    """Moves a file or directory over what an earlier fetch left."""
-    if target.is_dir():
-        shutil.rmtree(target)
-    source.replace(target)

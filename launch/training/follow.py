@@ -6,11 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from imdb_cls.terminal import clock
+from imdb_cls.terminal import PlainConsole, clock
 from launch.aws.client import AWS, explained, unless_gone
 from launch.aws.instances import find
 from launch.aws.waiting import look_until_over
@@ -64,21 +63,18 @@ class Log:
 
     def new_lines(self) -> Iterator[str]:
         """The lines since the last call. Those of several hosts begin with the host's name."""
-        streams = sorted(self._streams())
-        hosts = {stream: stream.split("/")[-1].rsplit("-", 1)[0] for stream in streams}
-        for stream in streams:
-            mark = f"[{hosts[stream]}] " if len(set(hosts.values())) > 1 else ""
-            for event in self._events(stream):
-                yield mark + event["message"].rstrip("\n")
-
-    def _streams(self) -> list[str]:
         where = {"logGroupName": _LOG_GROUP, "logStreamNamePrefix": f"{self.job}/"}
         with explained("reading the log"):
             # An account has the group from its first job on.
             found = unless_gone(
                 partial(self.aws.listed, "logs", "describe_log_streams", "logStreams"), **where
             )
-        return [stream["logStreamName"] for stream in found or []]
+        streams = sorted(stream["logStreamName"] for stream in found or [])
+        hosts = {stream: stream.split("/")[-1].rsplit("-", 1)[0] for stream in streams}
+        for stream in streams:
+            mark = f"[{hosts[stream]}] " if len(set(hosts.values())) > 1 else ""
+            for event in self._events(stream):
+                yield mark + event["message"].rstrip("\n")
 
     def _events(self, stream: str) -> Iterator[dict[str, Any]]:
         while True:
@@ -98,7 +94,7 @@ class Log:
 
 
 def follow(
-    aws: AWS, job: str, console: Console, poll_seconds: float, price: float | None
+    aws: AWS, job: str, console: PlainConsole, poll_seconds: float, price: float | None
 ) -> Description:
     """Shows a job until it is over and its log is complete. Returns its last description.
 
@@ -108,18 +104,15 @@ def follow(
     """
     log, quiet, phase, description = Log(aws, job), 0, "", Description()
 
-    def say(text: str) -> None:
-        console.print(text, markup=False, highlight=False)
-
     def look() -> bool:
         nonlocal quiet, phase, description
         description = describe(aws, job)
         if not console.is_terminal and phase != description["SecondaryStatus"]:
             phase = description["SecondaryStatus"]
-            say(status_line(job, description, price))
+            console.print(status_line(job, description, price))
         quiet += 1
         for line in log.new_lines():
-            say(line)
+            console.print(line)
             quiet = 0
         if description["TrainingJobStatus"] not in OVER:
             quiet = 0
@@ -127,7 +120,7 @@ def follow(
         return quiet >= _QUIET_LOOKS
 
     with Live(console=console, transient=True, auto_refresh=False) as live:
-        look_until_over(look, poll_seconds, say, "the job goes on, ")
+        look_until_over(look, poll_seconds, console.print, "the job goes on, ")
     return description
 
 
@@ -162,20 +155,14 @@ def price_of(description: Description, price: float | None) -> float | None:
     return find(selected).price if selected else price
 
 
-def cost(description: Description, price: float | None) -> float | None:
-    """USD for the billed seconds of every instance, at `price` an hour as `price_of` takes it; None
-    where no price is known. SageMaker discounts those of a spot job."""
-    return _usd(trained_seconds(description), description, price)
-
-
-def cost_without_spot(description: Description, price: float | None) -> float | None:
-    """USD for all seconds that a job has trained, which SageMaker bills of no spot job."""
-    return _usd(float(description.get("TrainingTimeInSeconds", 0)), description, price)
-
-
-def _usd(seconds: float, description: Description, price: float | None) -> float | None:
+def cost(
+    description: Description, price: float | None, seconds: float | None = None
+) -> float | None:
+    """USD for the billed seconds of every instance, or for so many `seconds`, at `price` an hour as
+    `price_of` takes it; None where no price is known. SageMaker discounts those of a spot job."""
     resources, price = description["ResourceConfig"], price_of(description, price)
     if price is None:
         return None
     count = int(resources.get("SelectedInstanceCount") or resources.get("InstanceCount", 1))
-    return seconds * count * price / 3600
+    paid = trained_seconds(description) if seconds is None else seconds
+    return paid * count * price / 3600

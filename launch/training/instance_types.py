@@ -2,15 +2,12 @@
 spot job, and where its service takes no list, they are tried here, one after another."""
 
 from dataclasses import replace
-from typing import Any
 
 from imdb_cls.config import BackendConfig
-from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
-from launch.aws.client import QuotaReached
 from launch.aws.instances import PREFERENCES
+from launch.aws.limits import Request
 
-Request = dict[str, Any]
 # The least that SageMaker takes. It gives up a spot job without a machine after days otherwise.
 _PENDING_S = 1800
 
@@ -45,11 +42,6 @@ def attempts(request: Request, backend: BackendConfig) -> list[Request]:
     if backend.max_pending_seconds is None:  # nothing is tried behind the last one
         del one_each[-1]["StoppingCondition"]["MaxPendingTimeInSeconds"]
     return [request, *(one_each if PREFERENCES in request["ResourceConfig"] else one_each[1:])]
-
-
-def is_of_the_type(refusal: UserError) -> bool:
-    """Whether AWS may take the same request for another type, or for one in place of a list."""
-    return isinstance(refusal, QuotaReached) or PREFERENCES in str(refusal)
 
 
 def after(run: Run, backend: BackendConfig) -> BackendConfig | None:

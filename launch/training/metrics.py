@@ -1,10 +1,10 @@
 """A run's metrics in CloudWatch: the expressions that find them in the log, and reading them."""
 
 import csv
-from dataclasses import astuple, dataclass, fields
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from imdb_cls.config import CloudWatchConfig
 from imdb_cls.names import LOGGED
@@ -17,11 +17,9 @@ _NAMESPACE = "/aws/sagemaker/TrainingJobs"
 # A decimal as Python writes a float. CloudWatch takes no NaN and no infinity; neither matches.
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?"
 # CloudWatch keeps values second by second for three hours, then minute by minute for 15 days, then
-# in fives for 63.
+# in fives for 63. Each period is in seconds.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html
-_SECONDS_KEPT = timedelta(hours=3)
-_MINUTES_KEPT = timedelta(days=15)
-_FIVE_MINUTES_KEPT = timedelta(days=63)
+_KEPT = {timedelta(hours=3): 1, timedelta(days=15): 60, timedelta(days=63): 300}
 
 
 def definitions() -> list[dict[str, str]]:
@@ -29,8 +27,7 @@ def definitions() -> list[dict[str, str]]:
     return [{"Name": name, "Regex": rf"(?:^|\s){name}=({_NUMBER})(?:\s|$)"} for name in LOGGED]
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """The values of one metric within one period."""
 
     time: str
@@ -59,8 +56,7 @@ def _read(
     aws: AWS, namespace: str, dimensions: dict[str, str], start: datetime, end: datetime
 ) -> list[Row]:
     age = datetime.now(UTC) - start
-    kept = ((_SECONDS_KEPT, 1), (_MINUTES_KEPT, 60), (_FIVE_MINUTES_KEPT, 300))
-    period = next((seconds for longest, seconds in kept if age < longest), 3600)
+    period = next((seconds for longest, seconds in _KEPT.items() if age < longest), 3600)
     where = [{"Name": key, "Value": value} for key, value in dimensions.items()]
     queries = [
         {
@@ -74,7 +70,7 @@ def _read(
         for number, name in enumerate(LOGGED)
         for statistic in ("Average", "SampleCount")
     ]
-    found: dict[str, dict[datetime, float]] = {}
+    found = defaultdict[str, dict[datetime, float]](dict)
     with explained("reading metrics"):
         results = aws.listed(
             "cloudwatch",
@@ -87,25 +83,23 @@ def _read(
         )
     for result in results:
         values = zip(result["Timestamps"], result["Values"], strict=True)
-        found.setdefault(result["Id"], {}).update(values)
+        found[result["Id"]].update(values)
     return [
         Row(
             at.astimezone(UTC).isoformat(),
             name,
             value,
-            int(found.get(f"samplecount{number}", {}).get(at, 1)),
+            int(found[f"samplecount{number}"].get(at, 1)),
         )
         for number, name in enumerate(LOGGED)
-        for at, value in found.get(f"average{number}", {}).items()
+        for at, value in found[f"average{number}"].items()
     ]
 
 
 def write(rows: list[Row], path: Path) -> None:
     """Writes a csv with the columns of Row."""
     with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([item.name for item in fields(Row)])
-        writer.writerows(astuple(row) for row in rows)
+        csv.writer(file).writerows([Row._fields, *rows])
 
 
 def shown(name: str, rows: list[Row]) -> dict[str, str]:

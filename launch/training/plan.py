@@ -5,14 +5,13 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from rich.console import Console
+from rich.filesize import pick_unit_and_suffix
 
 from imdb_cls.config import BackendConfig, Config
 from imdb_cls.errors import UserError
-from imdb_cls.terminal import show_plan
-from launch.aws.images import Image
-from launch.aws.instances import Instance, dearest, instances_of, quotas
-from launch.aws.store import Channel
+from launch.aws.instances import Instance, dearest, instances_of, quota
+from launch.aws.store import Channel, Store
+from launch.training.request import Job, shown_command
 
 # A shorter job may be stopped before it has started.
 _LEAST_SECONDS = 600
@@ -28,6 +27,8 @@ class Machines:
     precision: str
     processes: int
     """On one host."""
+    ceiling: float | None
+    """USD that a job can cost at most: for max_seconds, and for being kept warm after."""
 
     @classmethod
     def of(cls, config: Config) -> "Machines":
@@ -47,82 +48,52 @@ class Machines:
         shown = ", ".join(dict.fromkeys(precisions.values()))
         if len(set(precisions.values())) > 1:
             shown = ", ".join(f"{how} on {name}" for name, how in precisions.items())
-        return cls(instances, seconds, shown, processes[instances[0].name])
-
-    @property
-    def names(self) -> list[str]:
-        return [instance.name for instance in self.instances]
+        most = ceiling(config.backend, dearest(instances), seconds)
+        return cls(instances, seconds, shown, processes[instances[0].name], most)
 
 
-@dataclass(frozen=True)
-class JobPlan:
-    job_name: str
-    backend: BackendConfig
-    machines: Machines
-    image: Image
-    channels: list[Channel]
-    present: dict[str, bool | None]
-    """Whether a channel is in S3 already; None if S3 was not asked."""
-    command: str
-    notes: list[str]
-    warnings: list[str]
+def facts(
+    job: Job, machines: Machines, channels: list[Channel], notes: list[str]
+) -> dict[str, str]:
+    """What is shown of a job, by name."""
+    backend, instances = job.backend, machines.instances
+    described = [f"{backend.instance_count} x {i.name} ({_gpus(i)})" for i in instances]
+    disk = f"{backend.volume_gb} GB{', spot' * backend.spot}"
+    if len(instances) > 1:
+        disk += "\nthe first that can be had"
+    each, hosts = machines.processes, backend.instance_count
+    ddp = {"devices": f"{each * hosts}: {each} on each of {hosts} hosts, with DDP"}
+    price = "unknown: set backend.price_per_hour"
+    if dearest(instances).price is not None:
+        prices = " or ".join(f"${i.price:.3f}" for i in instances)
+        spot = "; spot is billed less" * backend.spot
+        price = f"{prices} an hour and instance ({dearest(instances).price_note}){spot}"
+    at_most = f"{machines.max_seconds:,} s"
+    if backend.keep_alive_seconds:
+        at_most += f" and {backend.keep_alive_seconds:,} s kept warm"
+    if machines.ceiling is not None:
+        at_most = f"${machines.ceiling:.2f} ({at_most})"
+    return {
+        "job": job.name,
+        "instance": "\n".join(described) + f", {disk}",
+        "quota": "\n".join(f"'{quota(i.name, backend.spot)}'" for i in instances),
+        "image": f"{job.image.uri}\n{job.image.why}",
+        "precision": machines.precision,
+        **(ddp if each * hosts > 1 else {}),
+        **{channel.name: _contents(channel, job.account.store) for channel in channels},
+        **dict(note.split(": ", 1) for note in notes),
+        "command": shown_command(job),
+        "price": price,
+        "at most": at_most,
+    }
 
-    @property
-    def ceiling(self) -> float | None:
-        """USD that the job can cost at most: for max_seconds, and for being kept warm after."""
-        return ceiling(self.backend, dearest(self.machines.instances), self.machines.max_seconds)
 
-    def facts(self) -> dict[str, str]:
-        """What is shown of it, by name."""
-        backend, instances = self.backend, self.machines.instances
-        described = [f"{backend.instance_count} x {i.name} ({_gpus(i)})" for i in instances]
-        disk = f"{backend.volume_gb} GB" + (", spot" if backend.spot else "")
-        if len(instances) > 1:
-            disk += "\nthe first that can be had"
-        return {
-            "job": self.job_name,
-            "instance": "\n".join(described) + f", {disk}",
-            "quota": quotas(self.machines.names, backend.spot).replace(", ", "\n"),
-            "image": f"{self.image.uri}\n{self.image.why}",
-            "precision": self.machines.precision,
-            **(
-                {"devices": self._devices()}
-                if self.machines.processes * backend.instance_count > 1
-                else {}
-            ),
-            **{channel.name: self._describe(channel) for channel in self.channels},
-            **dict(note.split(": ", 1) for note in self.notes),
-            "command": self.command,
-            "price": self._price(),
-            "at most": self._at_most(),
-        }
-
-    def show(self, console: Console) -> None:
-        show_plan(console, self.facts(), self.warnings)
-
-    def _devices(self) -> str:
-        each, hosts = self.machines.processes, self.backend.instance_count
-        return f"{each * hosts}: {each} on each of {hosts} hosts, with DDP"
-
-    def _describe(self, channel: Channel) -> str:
-        there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}[
-            self.present[channel.name]
-        ]
-        files = f"{len(channel.files)} files" if len(channel.files) > 1 else "1 file"
-        return f"{files}, {_bytes(channel.size)}, {there}"
-
-    def _price(self) -> str:
-        instance = dearest(self.machines.instances)
-        if instance.price is None:
-            return "unknown: set backend.price_per_hour"
-        prices = [f"${i.price:.3f}" for i in self.machines.instances]
-        spot = "; spot is billed less" if self.backend.spot else ""
-        return f"{' or '.join(prices)} an hour and instance ({instance.price_note}){spot}"
-
-    def _at_most(self) -> str:
-        warm = f" and {self.backend.keep_alive_seconds:,} s kept warm"
-        time = f"{self.machines.max_seconds:,} s" + warm * bool(self.backend.keep_alive_seconds)
-        return time if self.ceiling is None else f"${self.ceiling:.2f} ({time})"
+def _contents(channel: Channel, store: Store) -> str:
+    there = {True: "in S3 already", False: "to upload", None: "S3 was not asked"}
+    files = f"{len(channel.files)} files" if len(channel.files) > 1 else "1 file"
+    unit, name = pick_unit_and_suffix(channel.size, ["B", "kB", "MB", "GB"], 1000)
+    size = f"{channel.size / unit:.1f}" if unit > 1 else channel.size
+    return f"{files}, {size} {name}, {there[store.has(channel)]}"
 
 
 def _gpus(instance: Instance) -> str:
@@ -207,11 +178,11 @@ def processes_on(config: Config, instance: Instance) -> int:
 
 
 def warnings_of(
-    config: Config, instances: list[Instance], untracked: list[str], no_role: bool
+    backend: BackendConfig, instances: list[Instance], untracked: list[str]
 ) -> list[str]:
     """Lines that a user should read before paying."""
     found = []
-    if no_role:
+    if not backend.role:
         found.append("backend.role is not set: a placeholder stands in the request")
     for instance in instances:
         if instance.retiring:
@@ -227,8 +198,7 @@ def warnings_of(
             f"not tracked by git, so not sent: {', '.join(untracked[:5])}"
             + (f" and {len(untracked) - 5} more" if len(untracked) > 5 else "")
         )
-    assert config.backend is not None
-    if config.backend.spot and config.backend.max_cost is not None:
+    if backend.spot and backend.max_cost is not None:
         found.append("backend.max_cost counts the on-demand price: spot will cost less")
     return found
 
@@ -236,10 +206,3 @@ def warnings_of(
 def new_job_name() -> str:
     """A name that has the time in it and that no other job has."""
     return f"imdb-cls-{datetime.now(UTC):%y%m%d-%H%M%S}-{secrets.token_hex(3)}"
-
-
-def _bytes(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} B"

@@ -9,7 +9,6 @@ import contextlib
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from functools import partial
 
 from imdb_cls.errors import UserError
 from imdb_cls.runs.info import JobInfo
@@ -21,7 +20,6 @@ from launch.aws.instances import asked, instead
 from launch.hosting.names import digest
 from launch.training.follow import Description, describe
 
-_GIVE_UP = "python -m launch.jobs stop {} gives the job up"
 # More than the clocks here and in AWS may differ: AWS refuses signatures that are 15 minutes off.
 _SKEW = timedelta(minutes=20)
 
@@ -75,10 +73,14 @@ def send(run: Run, aws: AWS) -> None:
     name, job = on_record(run)
     assert job.request is not None
     taken = f"choose another backend.job_name than {name}, or leave it out"
-    there = partial(_is_there, run, aws)
     quota = instead(asked(job.request["ResourceConfig"]), job.spot)
     hints = {"ResourceInUse": taken, "ResourceLimitExceeded": quota}
-    create(aws, "CreateTrainingJob", job.request, there, "submitting the job", **hints)
+
+    def is_there() -> bool:
+        there = unless_gone(aws.client("sagemaker").describe_training_job, TrainingJobName=name)
+        return there is not None and _is_ours(run, there)
+
+    create(aws, "CreateTrainingJob", job.request, is_there, "submitting the job", **hints)
     _settle(run, job)
 
 
@@ -101,7 +103,8 @@ def reconcile(run: Run, aws: AWS) -> Description | None:
             except Unsettled as error:
                 raise error.advising(still_unsettled(run)) from None
             except UserError as error:
-                raise type(error)(f"{error}; {_GIVE_UP.format(run.path)}") from None
+                give_up = f"python -m launch.jobs stop {run.path} gives the job up"
+                raise type(error)(f"{error}; {give_up}") from None
         there = describe(aws, str(run.info().job_name))
     _settle(run, job)
     return there
@@ -117,7 +120,12 @@ def look(run: Run, aws: AWS) -> Description | None:
     with explained(f"looking at {name}"):
         there = unless_gone(aws.client("sagemaker").describe_training_job, TrainingJobName=name)
     if there is None:
-        _check_account(job, name, aws)
+        account = aws.account()
+        if (job.region, job.account or account) != (aws.region, account):
+            raise UserError(
+                f"{name} was sent to account {job.account} in {job.region}, this is {account} in"
+                f" {aws.region}: log in there, or choose its AWS_PROFILE"
+            )
     elif job.request is not None and not _is_ours(run, there):
         release(run)
         raise UserError(
@@ -158,12 +166,6 @@ def _settle(run: Run, job: JobInfo) -> None:
     run.record(job=job)
 
 
-def _is_there(run: Run, aws: AWS) -> bool:
-    name = str(run.info().job_name)
-    there = unless_gone(aws.client("sagemaker").describe_training_job, TrainingJobName=name)
-    return there is not None and _is_ours(run, there)
-
-
 def _is_ours(run: Run, there: Description) -> bool:
     """Whether a job is the one whose request is on record: a name can be chosen twice."""
     info = run.info()
@@ -172,13 +174,3 @@ def _is_ours(run: Run, there: Description) -> bool:
     theirs = there.get("Environment", {}).get(RUN_NAME)
     is_new = there["CreationTime"] > begun - _SKEW
     return bool(is_new and theirs == request["Environment"][RUN_NAME])
-
-
-def _check_account(job: JobInfo, name: str, aws: AWS) -> None:
-    """Raises UserError if these are not the region and account that the job was sent to."""
-    account = aws.account()
-    if (job.region, job.account or account) != (aws.region, account):
-        raise UserError(
-            f"{name} was sent to account {job.account} in {job.region}, this is {account} in"
-            f" {aws.region}: log in there, or choose its AWS_PROFILE"
-        )

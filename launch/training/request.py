@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from imdb_cls import container
-from imdb_cls.config import Config
+from imdb_cls.config import BackendConfig, Config
 from imdb_cls.config.overrides import key_of, quoted, without_place
-from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME
+from imdb_cls.runs.info import RunInfo
+from imdb_cls.runs.run import RUN_NAME, SWEEP_NAME, Run
 from imdb_cls.training.loggers import wandb_key
 from imdb_cls.training.loggers.mlflow_address import experiment
 from imdb_cls.training.resolve import ResolvedConfig
+from launch.aws.images import Image
+from launch.aws.limits import Request
+from launch.hosting.account import Account
 from launch.training import instance_types, metrics
 from launch.training.code import INSTALLER
 
@@ -21,11 +25,9 @@ ROOT = str(container.ROOT)
 # The tag of every job of ours.
 TAG = "imdb_cls"
 _ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PIP_QUIET": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-RUN = f"{ROOT}/checkpoints/run"
 _DATA = f"{ROOT}/input/data"
 # A config other than conf/train.yaml is sent whole, and named by these flags.
 OWN_CONFIG = (f"--config-dir={_DATA}/config", "--config-name=config")
-Request = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,36 +35,29 @@ class Job:
     """Everything that a request is made of."""
 
     name: str
-    config: Config
-    overrides: list[str]
-    """The overrides of imdb_cls.train in the job."""
+    run: Run
+    resolved: ResolvedConfig
+    backend: BackendConfig
+    account: Account
+    image: Image
+    max_seconds: int
     processes: int
     """On one host, one for each device."""
-    image: str
-    role: str
-    bucket: str
-    max_seconds: int
+    overrides: list[str]
+    """The overrides of imdb_cls.train in the job."""
     channels: dict[str, str]
     """Their URIs by name, without the code's."""
     code: Path
     """The directory of the code."""
-    fingerprint: str
-    run_name: str
-    region: str
     sweep: str | None = None
-    continues: str | None = None
-    """The URI of the checkpoints of an earlier job of the same run, to go on from."""
-
-    @property
-    def folder(self) -> str:
-        """The URI below which its results go."""
-        assert self.config.backend is not None
-        parts = ["s3://" + self.bucket, self.config.backend.prefix.strip("/"), "jobs"]
-        return "/".join(filter(None, parts))
+    before: RunInfo | None = None
+    """The record of an earlier job of the same run, to go on from its checkpoints."""
 
     @property
     def checkpoints(self) -> str:
-        return self.continues or f"{self.folder}/{self.name}/checkpoints"
+        """The URI of its checkpoints."""
+        earlier = self.before and self.before.job and self.before.job.checkpoints
+        return earlier or self.account.store.folder("jobs", self.name, "checkpoints")
 
 
 def job_overrides(
@@ -74,7 +69,7 @@ def job_overrides(
     backend, wandb = config.backend, config.logger.wandb
     assert backend is not None
     fixed = {
-        "hydra.run.dir": RUN,
+        "hydra.run.dir": f"{ROOT}/checkpoints/run",
         "container": ROOT,
         "cache_dir": f"{ROOT}/cache",
         "data.splits": f"{_DATA}/reviews",
@@ -125,18 +120,16 @@ def of_this_machine(config: Config) -> Config:
     return config
 
 
-def command(job: Job) -> tuple[str, list[str]]:
-    """The shell command of the job and its arguments, which the SDK quotes."""
-    backend = job.config.backend
-    assert backend is not None
-    hosts, install = backend.instance_count, ""
-    if backend.index_secret:
-        given = shlex.join([str(backend.index_url), backend.index_secret])
+def _command(job: Job) -> str:
+    """The shell command of the job, without the overrides."""
+    hosts, install = job.backend.instance_count, ""
+    if job.backend.index_secret:
+        given = shlex.join([str(job.backend.index_url), job.backend.index_secret])
         install = f"python {INSTALLER.name} {given} && "
     # With exec SageMaker signals Python itself. A shell would not pass the signal on, and a spot
     # interruption would leave no checkpoint.
     if hosts == job.processes == 1:
-        return f"{install}exec python -m imdb_cls.train", job.overrides
+        return f"{install}exec python -m imdb_cls.train"
     where = (
         f"--nnodes={hosts} --node_rank=$SM_CURRENT_HOST_RANK"
         " --master_addr=$SM_MASTER_ADDR --master_port=$SM_MASTER_PORT"
@@ -146,19 +139,15 @@ def command(job: Job) -> tuple[str, list[str]]:
     # NCCL is told which network leads to the other hosts.
     network = "export NCCL_SOCKET_IFNAME=$SM_NETWORK_INTERFACE_NAME && " if hosts > 1 else ""
     run = f"exec python -m torch.distributed.run {where} --nproc_per_node={job.processes}"
-    return f"{install}{network}{run} -m imdb_cls.train", job.overrides
+    return f"{install}{network}{run} -m imdb_cls.train"
 
 
 def shown_command(job: Job) -> str:
-    words, arguments = command(job)
-    return f"{words} {shlex.join(arguments)}"
+    return f"{_command(job)} {shlex.join(job.overrides)}"
 
 
 class _Captured(Exception):
     """Carries a request away from the SDK at the moment it would be sent."""
-
-    def __init__(self, request: Request) -> None:
-        self.request = request
 
 
 def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
@@ -172,16 +161,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
     os.environ["SAGEMAKER_VALIDATE_ROLE"] = "false"  # SageMaker itself says what is wrong with it
     from sagemaker.core.helper.session_helper import Session
     from sagemaker.core.shapes import MetricDefinition
-    from sagemaker.core.training.configs import (
-        CheckpointConfig,
-        Compute,
-        InputData,
-        Networking,
-        OutputDataConfig,
-        SourceCode,
-        StoppingCondition,
-        Tag,
-    )
+    from sagemaker.core.training import configs
     from sagemaker.train.model_trainer import ModelTrainer
 
     class Trainer(ModelTrainer):  # type: ignore[misc]
@@ -192,31 +172,29 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
                 data_source = place(channel_name, Path(data_source))
             return super().create_input_data_channel(channel_name, data_source, *args, **kwargs)
 
-    backend = job.config.backend
-    assert backend is not None
-    words, arguments = command(job)
+    backend = job.backend
     spot = {"max_wait_time_in_seconds": backend.max_wait_seconds or 2 * job.max_seconds}
     trainer = Trainer(
         sagemaker_session=Session(
             boto_session=session,
-            default_bucket=job.bucket,
+            default_bucket=job.account.store.bucket,
             # Without this the SDK reports each call to AWS.
             sagemaker_config={
                 "SchemaVersion": "1.0",
                 "SageMaker": {"PythonSDK": {"Modules": {"TelemetryOptOut": True}}},
             },
         ),
-        role=job.role,
+        role=job.account.role,
         base_job_name=job.name[:40],
-        training_image=job.image,
-        source_code=SourceCode(
+        training_image=job.image.uri,
+        source_code=configs.SourceCode(
             source_dir=str(job.code),
-            command=words,
-            args=arguments,
+            command=_command(job),
+            args=job.overrides,
             # The SDK's own installation cannot be given a password.
             requirements=None if backend.index_secret else "requirements.txt",
         ),
-        compute=Compute(
+        compute=configs.Compute(
             instance_type=backend.instance_types[0],
             instance_count=backend.instance_count,
             volume_size_in_gb=backend.volume_gb,
@@ -224,38 +202,42 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
             keep_alive_period_in_seconds=backend.keep_alive_seconds or None,
             enable_managed_spot_training=backend.spot,
         ),
-        networking=Networking(
+        networking=configs.Networking(
             subnets=backend.subnets or None,
             security_group_ids=backend.security_groups or None,
             enable_network_isolation=backend.network_isolation,
             enable_inter_container_traffic_encryption=False,
         ),
-        stopping_condition=StoppingCondition(
+        stopping_condition=configs.StoppingCondition(
             max_runtime_in_seconds=job.max_seconds, **(spot if backend.spot else {})
         ),
-        output_data_config=OutputDataConfig(
-            s3_output_path=job.folder, compression_type="GZIP", kms_key_id=backend.output_kms_key
+        output_data_config=configs.OutputDataConfig(
+            s3_output_path=job.account.store.folder("jobs"),
+            compression_type="GZIP",
+            kms_key_id=backend.output_kms_key,
         ),
-        checkpoint_config=CheckpointConfig(
+        checkpoint_config=configs.CheckpointConfig(
             s3_uri=job.checkpoints, local_path=f"{ROOT}/checkpoints"
         ),
         environment={
-            RUN_NAME: job.run_name,
+            RUN_NAME: job.run.name,
             **({SWEEP_NAME: job.sweep} if job.sweep else {}),
-            "AWS_DEFAULT_REGION": job.region,
+            "AWS_DEFAULT_REGION": job.account.region,
             # The SDK's installation logs in there in the name of the role.
             **({"CA_REPOSITORY_ARN": backend.index_url} if backend.has_code_artifact else {}),
             **wandb_key.job_variables(),
             **_ENVIRONMENT,
         },
         tags=[
-            Tag(key=key, value=value)
-            for key, value in {**backend.tags, TAG: job.fingerprint}.items()
+            configs.Tag(key=key, value=value)
+            for key, value in {**backend.tags, TAG: job.resolved.fingerprint}.items()
         ],
     ).with_metric_definitions(
         [MetricDefinition(name=m["Name"], regex=m["Regex"]) for m in metrics.definitions()]
     )
-    inputs = [InputData(channel_name=name, data_source=uri) for name, uri in job.channels.items()]
+    inputs = [
+        configs.InputData(channel_name=name, data_source=uri) for name, uri in job.channels.items()
+    ]
 
     def capture(params: Request, **kwargs: Any) -> None:
         raise _Captured(params)
@@ -267,7 +249,7 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
         raise AssertionError("the SDK sent a request without showing it")
     except _Captured as captured:
         # The SDK appends a time stamp to the name.
-        made = {**captured.request, "TrainingJobName": job.name}
+        made = {**captured.args[0], "TrainingJobName": job.name}
     finally:
         session.events.unregister(event, capture)
     # What the SDK has no argument for.
@@ -276,11 +258,11 @@ def build(job: Job, session: Any, place: Callable[[str, Path], str]) -> Request:
     if backend.max_pending_seconds:
         made["StoppingCondition"]["MaxPendingTimeInSeconds"] = backend.max_pending_seconds
     instance_types.prefer(made, backend)
-    mlflow = job.config.logger.mlflow
+    mlflow = job.resolved.config.logger.mlflow
     if mlflow and str(mlflow.tracking_uri).startswith("arn:"):
         made["MlflowConfig"] = {
             "MlflowResourceArn": mlflow.tracking_uri,
             "MlflowExperimentName": experiment(mlflow),
-            "MlflowRunName": (mlflow.name or job.run_name)[:256],
+            "MlflowRunName": (mlflow.name or job.run.name)[:256],
         }
     return made

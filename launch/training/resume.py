@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from imdb_cls.config import BackendConfig, Config, with_type
 from imdb_cls.config.overrides import applied, key_of, without_place
 from imdb_cls.errors import UserError
-from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.training.complete import complete, is_complete
 from imdb_cls.training.resolve import resolve
@@ -14,6 +13,7 @@ from launch.hosting.account import of_job
 from launch.training.fetch import fetch
 from launch.training.follow import OVER
 from launch.training.reconcile import lost, on_record, reconcile
+from launch.training.submission import assembled
 from launch.training.submit import Submitter
 
 # They say what one command does, and no other.
@@ -43,8 +43,7 @@ def backend_of(run: Run, backend: BackendConfig, overrides: list[str]) -> Backen
     before = [f"{name}={getattr(job, name)}" for name in machines if getattr(job, name) is not None]
     before += [o.lstrip("+").removeprefix("backend.") for o in run.info().overrides if _is_kept(o)]
     kept = [o for o in before if f"backend.{key_of(o)}" not in typed]
-    merged = applied(asdict(backend), kept)
-    found = with_type(BackendConfig, merged)
+    found = with_type(BackendConfig, applied(asdict(backend), kept))
     region, bucket, _ = of_job(run)
     if found.region not in (None, region):
         raise UserError(f"backend.region={found.region}: the run's checkpoints are in {region}")
@@ -58,11 +57,11 @@ def resume(config: Config, run: Run, overrides: list[str], submitter: Submitter)
     Raises:
         UserError: the last job is at work still, or a run cannot go on with these overrides.
     """
-    account, screen = submitter.account, submitter.screen
     if run.info().is_live_job and _end(run, submitter):
         return run
-    info = run.info()
-    given = [o for o in without_place(overrides) if key_of(o) != "resume"]
+    info, screen = run.info(), submitter.screen
+    typed = [o for o in overrides if key_of(o) != "resume"]
+    given = without_place(typed)
     own, is_changed = resumed_config(run, given)
     if info.status == "completed" and not is_changed:
         screen.say(f"{run.path} is complete already; its metrics are in {run.metrics_file}")
@@ -70,20 +69,24 @@ def resume(config: Config, run: Run, overrides: list[str], submitter: Submitter)
             for line in complete(run, screen):
                 screen.say(line)
         return run.best(own.metric)
-    resolved = resolve(replace(own, backend=config.backend), lambda stand_ins: _no_stand_in(run))
-    if info.fingerprint and resolved.splits.fingerprint != _data_of(info):
+
+    def no_stand_in(stand_ins: list[str]) -> Config:
+        raise UserError(
+            f"resume={run.path}: the run began with files of the Hub, which cannot be reached now"
+        )
+
+    resolved = resolve(replace(own, backend=config.backend), no_stand_in)
+    data = info.resolved.data_fingerprint if info.resolved else None
+    if info.fingerprint and resolved.splits.fingerprint != data:
         raise UserError(f"resume={run.path}: the reviews are not those the run began with")
     changes = [o for o in given if o not in info.overrides]
-    merged = _merged(info.overrides, [o for o in overrides if key_of(o) != "resume"])
-    with submitter.assembled(
-        resolved, run, merged, sweep=info.sweep, before=info, changes=changes
+    # All that the run has had; of a key the last one.
+    keys = {key_of(o) for o in typed}
+    merged = [*(o for o in info.overrides if key_of(o) not in keys), *typed]
+    with assembled(
+        submitter.account, resolved, run, merged, info.sweep, before=info, changes=changes
     ) as submission:
-        if account.aws is None:
-            submitter.write_request(submission, run.path)
-            return float("nan")
-        submitter.send(submission, run, merged, before=info)
-        screen.say(f"submitted {submission.job.name}; {account.submitted}")
-    return run
+        return submitter.submit(submission)
 
 
 def _end(run: Run, submitter: Submitter) -> bool:
@@ -109,19 +112,3 @@ def _end(run: Run, submitter: Submitter) -> bool:
 def _is_kept(override: str) -> bool:
     group, _, name = key_of(override).partition(".")
     return group == "backend" and bool(name) and name not in _OF_ONE_COMMAND
-
-
-def _merged(before: list[str], given: list[str]) -> list[str]:
-    """All overrides that the run has had; of a key the last one."""
-    keys = {key_of(override) for override in given}
-    return [*(o for o in before if key_of(o) not in keys), *given]
-
-
-def _data_of(info: RunInfo) -> str | None:
-    return info.resolved.data_fingerprint if info.resolved else None
-
-
-def _no_stand_in(run: Run) -> Config:
-    raise UserError(
-        f"resume={run.path}: the run began with files of the Hub, which cannot be reached now"
-    )

@@ -1,6 +1,9 @@
 """Makes the request of a run's job, with all that can be refused before anything is sent."""
 
+import contextlib
 import json
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,106 +14,94 @@ from imdb_cls.config import CONF_DIR, BackendConfig, Config
 from imdb_cls.config.checks import check_config
 from imdb_cls.data.load import write_splits
 from imdb_cls.errors import UserError
+from imdb_cls.model.weights import FILES as WEIGHT_FILES
+from imdb_cls.runs.info import RunInfo
 from imdb_cls.runs.run import Run
 from imdb_cls.runs.yaml_files import to_yaml
 from imdb_cls.storage import write_json, write_text
 from imdb_cls.training.resolve import ResolvedConfig, with_stand_ins
 from launch.aws import images, limits
 from launch.aws.instances import instances_of
+from launch.aws.limits import Request
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
-from launch.training import code, plan, request, secret, tracking, wheels
-from launch.training.plan import JobPlan, Machines
-from launch.training.request import Job, Request
+from launch.training import code, plan, request, tracking, wheels
+from launch.training.plan import Machines
+from launch.training.request import Job
 
 
 @dataclass(frozen=True)
 class Submission:
-    """A request, what it was made of, and what must lie in S3 before it is sent."""
+    """A job with its request, and what must lie in S3 before that is sent."""
 
-    plan: JobPlan
     job: Job
-    resolved: ResolvedConfig
     request: Request
     channels: list[Channel]
+    overrides: list[str]
+    """Those that are recorded: as typed."""
+    machines: Machines
+    facts: dict[str, str]
+    """What is shown of it."""
+    warnings: list[str]
 
 
-def assemble(
-    resolved: ResolvedConfig,
+@contextlib.contextmanager
+def assembled(
     account: Account,
+    resolved: ResolvedConfig,
     run: Run,
     overrides: list[str],
-    staging: Path,
-    *,
     sweep: str | None = None,
-    continues: str | None = None,
+    before: RunInfo | None = None,
     changes: list[str] | None = None,
-) -> Submission:
-    """
+) -> Iterator[Submission]:
+    """Gives a job that can be sent for as long as this lasts.
+
     Args:
-        staging: a directory for the files that are to be sent.
         sweep: the name of the sweep that the run is a trial of.
-        continues: the checkpoints of an earlier job of this run.
+        before: the record of an earlier job of the run, to go on from its checkpoints.
         changes: of a run that goes on with its own config, the overrides that change it.
 
     Raises:
-        UserError: whatever a user can mend.
+        UserError: whatever a user can mend before anything is sent.
     """
     config, backend = resolved.config, resolved.config.backend
     assert backend is not None
     check_config(config)
     machines, own_config = Machines.of(config), _travels_whole(overrides) or changes is not None
     image = images.for_training(backend.image, machines.instances, account.region)
-    notes = [*secret.choose_mode(config), *tracking.choose_mlflow(config)]
-    channels = _data(resolved, staging, image.python)
-    if own_config:
-        (staging / "config").mkdir()
-        write_text(staging / "config" / "config.yaml", to_yaml(config))
-        channels.append(of_directory("config", staging / "config"))
-    given = with_stand_ins(overrides, resolved.stand_ins) if resolved.stand_ins else overrides
-    names = {channel.name for channel in channels}
-    ours = request.job_overrides(
-        (changes or []) if own_config else given,
-        resolved,
-        names,
-        machines.processes,
-        account.region,
-    )
-    job = Job(
-        name=backend.job_name or plan.new_job_name(),
-        config=config,
-        overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
-        processes=machines.processes,
-        image=image.uri,
-        role=account.role,
-        bucket=account.store.bucket,
-        max_seconds=machines.max_seconds,
-        channels={channel.name: account.store.uri(channel) for channel in channels},
-        code=code.stage(
-            code.code(mlflow=config.logger.mlflow is not None),
-            staging / "code",
-            backend,
-        ),
-        fingerprint=resolved.fingerprint,
-        run_name=run.name,
-        region=account.region,
-        sweep=sweep,
-        continues=continues,
-    )
-    made = _request(job, account, staging, channels)
-    limits.check_request(made)
-    planned = JobPlan(
-        job_name=job.name,
-        backend=backend,
-        machines=machines,
-        image=image,
-        channels=channels,
-        present={channel.name: account.store.has(channel) for channel in channels},
-        command=request.shown_command(job),
-        notes=[*_notes(resolved, account, names), *notes],
-        warnings=plan.warnings_of(config, machines.instances, code.untracked(), not backend.role),
-    )
-    return Submission(planned, job, resolved, made, channels)
+    notes = [*tracking.choose_wandb(config), *tracking.choose_mlflow(config)]
+    with tempfile.TemporaryDirectory(prefix="imdb_cls-") as temporary:
+        staging = Path(temporary)
+        channels = _data(resolved, staging, image.python)
+        if own_config:
+            (staging / "config").mkdir()
+            write_text(staging / "config" / "config.yaml", to_yaml(config))
+            channels.append(of_directory("config", staging / "config"))
+        names = {channel.name for channel in channels}
+        given = (changes or []) if own_config else with_stand_ins(overrides, resolved.stand_ins)
+        ours = request.job_overrides(given, resolved, names, machines.processes, account.region)
+        sent = code.code(mlflow=config.logger.mlflow is not None)
+        job = Job(
+            name=backend.job_name or plan.new_job_name(),
+            run=run,
+            resolved=resolved,
+            backend=backend,
+            account=account,
+            image=image,
+            max_seconds=machines.max_seconds,
+            processes=machines.processes,
+            overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
+            channels={channel.name: account.store.uri(channel) for channel in channels},
+            code=code.stage(sent, staging / "code", backend),
+            sweep=sweep,
+            before=before,
+        )
+        made = _request(job, staging, channels)
+        limits.check_request(made)
+        shown = plan.facts(job, machines, channels, [*_notes(job), *notes])
+        warnings = plan.warnings_of(backend, machines.instances, code.untracked())
+        yield Submission(job, made, channels, overrides, machines, shown, warnings)
 
 
 def check_early(config: Config, overrides: list[str]) -> None:
@@ -147,49 +138,46 @@ def _data(resolved: ResolvedConfig, staging: Path, python: str) -> list[Channel]
     write_splits(resolved.splits, staging / "reviews")
     channels = [of_directory("reviews", staging / "reviews")]
     if weights.source != "hub" or backend.network_isolation:
-        channels.append(code.weights(resolved.pretrained.path))
+        path = resolved.pretrained.path
+        channels.append(Channel("weights", {name: path / name for name in WEIGHT_FILES}))
     if backend.network_isolation:
         cache = Path(resolved.config.cache_dir)
         channels.append(of_directory("wheels", wheels.collect(python, cache)))
     return channels
 
 
-def _request(job: Job, account: Account, staging: Path, channels: list[Channel]) -> Request:
+def _request(job: Job, staging: Path, channels: list[Channel]) -> Request:
     """Makes the request. The directories that the SDK makes for it are kept in `staging`, and added
     to `channels`."""
+    aws, store = job.account.aws, job.account.store
 
     def place(name: str, directory: Path) -> str:
         kept = staging / name
         if directory != kept:
             copy(of_directory(name, directory), kept)
-            _forget_source(kept / "sourcecode.json")
+            # The SDK notes where the code is on this machine. That is another directory for each
+            # job, and the same files would be uploaded again.
+            described = json.loads((kept / "sourcecode.json").read_text(encoding="utf-8"))
+            described["source_dir"] = f"{request.ROOT}/input/data/code"
+            write_json(kept / "sourcecode.json", described)
         channels.append(of_directory(name, kept))
-        return account.store.uri(channels[-1])
+        return store.uri(channels[-1])
 
     none = {"aws_access_key_id": "none", "aws_secret_access_key": "none"}
-    session = account.aws.session if account.aws else boto3.Session(**none, region_name=job.region)
+    session = aws.session if aws else boto3.Session(**none, region_name=job.account.region)
     return request.build(job, session, place)
 
 
-def _forget_source(described: Path) -> None:
-    """Replaces the directory of the code on this machine, which the SDK notes there. It is another
-    one for each job, and the same files would be uploaded again."""
-    if described.is_file():
-        values = json.loads(described.read_text(encoding="utf-8"))
-        write_json(described, {**values, "source_dir": f"{request.ROOT}/input/data/code"})
-
-
-def _notes(resolved: ResolvedConfig, account: Account, channels: set[str]) -> list[str]:
+def _notes(job: Job) -> list[str]:
     notes = []
-    if account.rehearsal:
+    if job.account.rehearsal:
         notes.append(
             "rehearsal: here, with this machine's packages, for the instance and the image"
         )
-    if "weights" not in channels:
-        name, revision = resolved.config.model.pretrained.name, resolved.pretrained.path.name
-        notes.append(f"weights: from the Hub in the job, {name}@{revision[:12]}")
-    backend = resolved.config.backend
-    if backend and backend.index_url:
-        secret = f", with the secret {backend.index_secret}" if backend.index_secret else ""
-        notes.append(f"packages: from {backend.index_url}{secret}")
+    if "weights" not in job.channels:
+        name, path = job.resolved.config.model.pretrained.name, job.resolved.pretrained.path
+        notes.append(f"weights: from the Hub in the job, {name}@{path.name[:12]}")
+    if job.backend.index_url:
+        secret = f", with the secret {job.backend.index_secret}" * bool(job.backend.index_secret)
+        notes.append(f"packages: from {job.backend.index_url}{secret}")
     return notes

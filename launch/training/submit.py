@@ -1,25 +1,21 @@
-"""Sends jobs, those of single runs and those of trials: plan, request, upload, record, send."""
+"""Sends jobs, those of single runs and those of trials: show, upload, record, send."""
 
-import contextlib
 import shutil
-import tempfile
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from imdb_cls.errors import UserError
-from imdb_cls.runs.info import JobInfo, RunInfo, plain_values
+from imdb_cls.runs.info import JobInfo, plain_values
 from imdb_cls.runs.run import Run
 from imdb_cls.storage import write_json, write_text
-from imdb_cls.terminal import Screen
-from imdb_cls.training.resolve import ResolvedConfig
+from imdb_cls.terminal import Screen, show_plan
+from launch.aws.client import QuotaReached
 from launch.aws.creating import Unsettled
-from launch.aws.instances import asked, dearest
+from launch.aws.instances import PREFERENCES, asked, dearest
+from launch.aws.limits import Request
 from launch.hosting.account import Account
 from launch.hosting.names import digest
-from launch.training import instance_types, reconcile, secret
-from launch.training.request import Request
-from launch.training.submission import Submission, assemble
+from launch.training import instance_types, reconcile, tracking
+from launch.training.submission import Submission
 
 
 class Submitter:
@@ -29,68 +25,33 @@ class Submitter:
         self.account, self.screen = account, screen
         self._shown = False
 
-    @contextlib.contextmanager
-    def assembled(
-        self,
-        resolved: ResolvedConfig,
-        run: Run,
-        overrides: list[str],
-        *,
-        sweep: str | None = None,
-        before: RunInfo | None = None,
-        changes: list[str] | None = None,
-    ) -> Iterator[Submission]:
-        """Gives a job that can be sent for as long as this lasts.
+    def submit(self, submission: Submission) -> Run | float:
+        """Sends a job and says so. Returns its run; in a dry run, which writes the request, NaN.
+        Raises what `send` does."""
+        run, say = submission.job.run, self.screen.say
+        if self.account.aws is None:
+            self._show(submission)
+            run.path.mkdir(parents=True, exist_ok=True)
+            write_json(run.path / "request.json", submission.request)
+            say(f"dry run: nothing was sent; the request is in {run.path / 'request.json'}")
+            return float("nan")
+        uploaded = self.send(submission)
+        if uploaded and not submission.job.before:
+            say(f"uploaded {uploaded} files to s3://{self.account.store.bucket}")
+        say(f"submitted {submission.job.name}; {self.account.submitted}")
+        return run
 
-        Args:
-            sweep: the name of the sweep that the run is a trial of.
-            before: the record of an earlier job of the run, to go on from its checkpoints.
-            changes: as `assemble` takes them.
-
-        Raises:
-            UserError: whatever a user can mend before anything is sent.
-        """
-        continues = before.job.checkpoints if before and before.job else None
-        with tempfile.TemporaryDirectory(prefix="imdb_cls-") as staging:
-            submission = assemble(
-                resolved,
-                self.account,
-                run,
-                overrides,
-                Path(staging),
-                sweep=sweep,
-                continues=continues,
-                changes=changes,
-            )
-            if not self._shown:
-                self._shown = True
-                if resolved.announcement:
-                    self.screen.warn("the Hub cannot be reached", resolved.announcement)
-                submission.plan.show(self.screen.console)
-            yield submission
-
-    def write_request(self, submission: Submission, directory: Path) -> None:
-        """Writes the request instead of sending it, and says where."""
-        directory.mkdir(parents=True, exist_ok=True)
-        file = directory / "request.json"
-        write_json(file, submission.request)
-        self.screen.say(f"dry run: nothing was sent; the request is in {file}")
-
-    def send(
-        self, submission: Submission, run: Run, overrides: list[str], before: RunInfo | None = None
-    ) -> int:
+    def send(self, submission: Submission) -> int:
         """Uploads what the job needs, puts it on record, and asks for it. Returns how many files
         were uploaded.
-
-        Args:
-            before: the record of an earlier job of the run, in whose place this one stands.
 
         Raises:
             UserError: AWS refuses the job, or does not answer.
             KeyboardInterrupt: the job may have been created.
         """
-        aws, store = self.account.client, self.account.store
-        secret.send(submission.resolved.config, aws)
+        self._show(submission)
+        run, before, store = submission.job.run, submission.job.before, self.account.store
+        tracking.send_key(submission.job.resolved.config, self.account.client)
         uploaded = sum(len(store.put(channel)) for channel in submission.channels)
         run.path.mkdir(parents=True, exist_ok=True)
         with reconcile.alone(run):
@@ -98,7 +59,7 @@ class Submitter:
                 raise UserError(f"{run.path}: another process has gone on with it: try again")
             config = run.config_file.read_text(encoding="utf-8") if before else ""
             try:
-                self._ask(submission, run, overrides, before)
+                self._ask(submission)
             except KeyboardInterrupt:
                 print(reconcile.still_unsettled(run), flush=True)
                 raise
@@ -115,71 +76,69 @@ class Submitter:
                 _clear(run)
         return uploaded
 
-    def _ask(
-        self, submission: Submission, run: Run, overrides: list[str], before: RunInfo | None
-    ) -> None:
+    def _show(self, submission: Submission) -> None:
+        if not self._shown:
+            self._shown = True
+            if announcement := submission.job.resolved.announcement:
+                self.screen.warn("the Hub cannot be reached", announcement)
+            show_plan(self.screen.console, submission.facts, submission.warnings)
+
+    def _ask(self, submission: Submission) -> None:
         """Asks for the job on the first of its instance types that AWS does not refuse at once."""
-        *others, last = instance_types.attempts(submission.request, submission.plan.backend)
-        # The name is on record before the job exists, whatever happens next.
-        for request in others:
-            self._record(submission, request, run, overrides, before)
+        job = submission.job
+        requests = instance_types.attempts(submission.request, job.backend)
+        for request in requests:
+            # The name is on record before the job exists, whatever happens next.
+            _record(submission, request)
             try:
-                reconcile.send(run, self.account.client)
+                reconcile.send(job.run, self.account.client)
                 return
             except UserError as error:
-                if not instance_types.is_of_the_type(error):
+                # AWS may take the same for another type, or for one in place of a list.
+                is_of_the_type = isinstance(error, QuotaReached) or PREFERENCES in str(error)
+                if request is requests[-1] or not is_of_the_type:
                     raise
                 self.screen.warn("the next instance type is tried", str(error))
-        self._record(submission, last, run, overrides, before)
-        reconcile.send(run, self.account.client)
-
-    def _record(
-        self,
-        submission: Submission,
-        request: Request,
-        run: Run,
-        overrides: list[str],
-        before: RunInfo | None,
-    ) -> None:
-        job, plan = submission.job, submission.plan
-        types, others = asked(request["ResourceConfig"]), plan.backend.instance_types
-        later = others[others.index(types[0]) + 1 :] if len(types) == 1 else []
-        machines = [i for i in plan.machines.instances if i.name in types]
-        Run.create(
-            run.path,
-            submission.resolved.config,
-            anew=before is not None or run.record_file.is_file(),
-            overrides=overrides,
-            fingerprint=job.fingerprint,
-            resolved=submission.resolved.record,
-            device=" or ".join(types),
-            precision=plan.machines.precision,
-            backend="sagemaker",
-            job_name=job.name,
-            rehearsal=self.account.rehearsal,
-            sweep=job.sweep,
-            previous_jobs=_previous(before) if before else None,
-            job=JobInfo(
-                region=self.account.region,
-                account=self.account.number,
-                request=request,
-                request_digest=digest(request),
-                instance_type=types[0],
-                next_types=later or None,
-                instance_count=plan.backend.instance_count,
-                spot=plan.backend.spot,
-                image=job.image,
-                output=f"{job.folder}/{job.name}",
-                checkpoints=job.checkpoints,
-                price_per_hour=dearest(machines).price,
-                ceiling_usd=None if plan.ceiling is None else round(plan.ceiling, 4),
-            ),
-        )
 
 
-def _previous(before: RunInfo) -> list[JobInfo]:
-    last = replace(before.required_job(), name=before.job_name)
-    return [*(before.previous_jobs or []), last]
+def _record(submission: Submission, request: Request) -> None:
+    job, machines, before = submission.job, submission.machines, submission.job.before
+    types, others = asked(request["ResourceConfig"]), job.backend.instance_types
+    later = others[others.index(types[0]) + 1 :] if len(types) == 1 else []
+    previous = None
+    if before:
+        last = replace(before.required_job(), name=before.job_name)
+        previous = [*(before.previous_jobs or []), last]
+    Run.create(
+        job.run.path,
+        job.resolved.config,
+        anew=before is not None or job.run.record_file.is_file(),
+        overrides=submission.overrides,
+        fingerprint=job.resolved.fingerprint,
+        resolved=job.resolved.record,
+        device=" or ".join(types),
+        precision=machines.precision,
+        backend="sagemaker",
+        job_name=job.name,
+        rehearsal=job.account.rehearsal,
+        sweep=job.sweep,
+        previous_jobs=previous,
+        job=JobInfo(
+            region=job.account.region,
+            account=job.account.number,
+            request=request,
+            request_digest=digest(request),
+            instance_type=types[0],
+            next_types=later or None,
+            instance_count=job.backend.instance_count,
+            spot=job.backend.spot,
+            image=job.image.uri,
+            output=job.account.store.folder("jobs", job.name),
+            checkpoints=job.checkpoints,
+            price_per_hour=dearest([i for i in machines.instances if i.name in types]).price,
+            ceiling_usd=None if machines.ceiling is None else round(machines.ceiling, 4),
+        ),
+    )
 
 
 def _clear(run: Run) -> None:

@@ -31,11 +31,8 @@ def collect(python: str, cache: Path) -> Path:
     Raises:
         UserError: the package index does not give one of them.
     """
-    pins = [
-        line.strip()
-        for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines()
-        if "==" in line
-    ]
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    pins = [line.strip() for line in lines if "==" in line]
     digest = hashlib.sha256(f"{python} {pins}".encode()).hexdigest()[:16]
     directory = cache / "wheels" / digest
     if not directory.is_dir():

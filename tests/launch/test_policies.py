@@ -23,7 +23,7 @@ from launch.rehearsal import server
 from launch.rehearsal.account import ROLE_KEY
 from launch.rehearsal.aws import LocalAWS
 from launch.rehearsal.host import Host
-from launch.training import secret
+from launch.training import tracking
 from launch.training.follow import describe, describe_all
 from tests.support.called import Said, call
 from tests.support.doubles import Actor, Door, Submit
@@ -120,7 +120,7 @@ def test_all_that_the_user_may_do_is_done_for_jobs(
     door.aws.training.jobs.make(minimal_request("other"), REGION)
     describe_all(client, {job: describe(client, job) for job in door.jobs})
     monkeypatch.setenv("OUR_KEY", "second")
-    secret.send(parsed(*wandb, "logger.wandb.key_secret=imdb_cls/wandb"), client)
+    tracking.send_key(parsed(*wandb, "logger.wandb.key_secret=imdb_cls/wandb"), client)
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(17_000_000)

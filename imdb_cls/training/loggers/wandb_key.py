@@ -30,7 +30,7 @@ def asked_mode(settings: WandbConfig) -> str | None:
 
 def job_variables() -> dict[str, str]:
     """The variable by which a job's wandb is offline or disabled where it is so here. What makes it
-    online is its key (launch/training/secret.py)."""
+    online is its key (launch/training/tracking.py)."""
     asked = asked_mode(WandbConfig())
     return {"WANDB_MODE": asked} if asked in ("offline", "disabled") else {}
 

@@ -169,12 +169,6 @@ def test_without_a_network_pip_looks_into_the_wheels_only(checkout: Path, tmp_pa
     assert "\n".join(lines[2:]) == inputs.REQUIREMENTS.read_text().rstrip("\n")
 
 
-def test_weights_are_the_files_that_a_run_loads(tiny_model: Path) -> None:
-    channel = inputs.weights(tiny_model)
-    assert set(channel.files) == {"config.json", "model.safetensors", "tokenizer.json"}
-    assert channel.size == sum((tiny_model / name).stat().st_size for name in channel.files)
-
-
 def test_a_channel_is_copied_with_its_folders(tmp_path: Path) -> None:
     made = write_texts(tmp_path / "1", {"a.txt": "one", "b/c.txt": "two"})
     channel = of_directory("code", made)

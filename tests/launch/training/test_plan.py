@@ -3,18 +3,22 @@
 import dataclasses
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 
 from imdb_cls.config import CONF_DIR, BackendConfig
 from imdb_cls.errors import UserError
+from imdb_cls.runs.run import Run
 from launch.aws.images import Image
 from launch.aws.instances import instance_of
 from launch.aws.store import Channel
 from launch.training import plan
-from launch.training.plan import JobPlan, Machines
-from tests.support.local_aws import parsed
+from launch.training.plan import Machines
+from launch.training.request import Job
+from tests.support.local_aws import ROLE, parsed
 
 TABLE = yaml.safe_load((CONF_DIR / "instances.yaml").read_text(encoding="utf-8"))
 
@@ -196,10 +200,10 @@ def test_a_key_for_a_volume_is_refused_where_the_machine_has_disks_of_its_own() 
 # Warnings
 
 
-def warnings(*overrides: str, untracked: list[str] | None = None, role: bool = True) -> list[str]:
-    config = parsed(*overrides)
-    instance = instance_of(config.backend)  # type: ignore[arg-type]
-    return plan.warnings_of(config, [instance], untracked or [], no_role=not role)
+def warnings(*overrides: str, untracked: list[str] | None = None, role: str = ROLE) -> list[str]:
+    asked = parsed(*overrides, f"backend.role={role}").backend
+    assert asked is not None
+    return plan.warnings_of(asked, [instance_of(asked)], untracked or [])
 
 
 def test_whoever_takes_a_p3_is_told_that_it_is_being_retired_and_what_to_take() -> None:
@@ -224,36 +228,48 @@ def test_files_that_are_not_sent_are_named_the_first_five_of_them() -> None:
 
 def test_a_missing_role_and_a_spot_price_are_pointed_out() -> None:
     here = "backend.instance_type=ml.g5.xlarge"
-    assert "backend.role is not set" in warnings(here, role=False)[0]
+    assert "backend.role is not set" in warnings(here, role="null")[0]
     assert "on-demand price" in warnings(here, "backend.spot=true", "backend.max_cost=1")[0]
 
 
 # The table
 
 
-def a_plan(
+def shown(
     tmp_path: Path, present: bool | None = None, processes: int = 1, **settings: object
-) -> JobPlan:
+) -> dict[str, str]:
     (tmp_path / "a.py").write_text("x" * 1500)
     (tmp_path / "b.py").write_text("x")
     asked = backend(**settings)
     code = Channel("code", {"a.py": tmp_path / "a.py", "b.py": tmp_path / "b.py"})
     reviews = Channel("reviews", {"b.py": tmp_path / "b.py"})
-    return JobPlan(
-        job_name="job-1",
+    there = {"code": present, "reviews": False}
+    account: Any = SimpleNamespace(
+        store=SimpleNamespace(has=lambda channel: there[channel.name]),
+    )
+    job = Job(
+        name="job-1",
+        run=Run(tmp_path),
+        resolved=None,  # type: ignore[arg-type]
         backend=asked,
-        machines=Machines([instance_of(asked)], asked.max_seconds, "16-mixed (auto)", processes),
+        account=account,
         image=Image("the/image:tag", "because", "3.11"),
-        channels=[code, reviews],
-        present={"code": present, "reviews": False},
-        command="exec python -m imdb_cls.train seed=1",
-        notes=["weights: from the Hub in the job, name@0123"],
-        warnings=[],
+        max_seconds=asked.max_seconds,
+        processes=processes,
+        overrides=["seed=1"],
+        channels={},
+        code=tmp_path,
+    )
+    instance, seconds = instance_of(asked), asked.max_seconds
+    most = plan.ceiling(asked, instance, seconds)
+    machines = Machines([instance], seconds, "16-mixed (auto)", processes, most)
+    return plan.facts(
+        job, machines, [code, reviews], ["weights: from the Hub in the job, name@0123"]
     )
 
 
 def test_the_table_says_all_that_is_settled(tmp_path: Path) -> None:
-    assert a_plan(tmp_path, max_seconds=3600).facts() == {
+    assert shown(tmp_path, max_seconds=3600) == {
         "job": "job-1",
         "instance": "1 x ml.p3.2xlarge (1 x V100, 16 GB), 30 GB",
         "quota": "'ml.p3.2xlarge for training job usage'",
@@ -269,7 +285,7 @@ def test_the_table_says_all_that_is_settled(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_job_with_everything(tmp_path: Path) -> None:
-    said = a_plan(
+    said = shown(
         tmp_path,
         present=True,
         instance_type="ml.g5.12xlarge",
@@ -279,7 +295,7 @@ def test_the_table_of_a_job_with_everything(tmp_path: Path) -> None:
         keep_alive_seconds=1800,
         price_per_hour=2.5,
         processes=4,
-    ).facts()
+    )
     assert said["instance"] == "2 x ml.g5.12xlarge (4 x A10G, 24 GB), 50 GB"
     assert said["devices"] == "8: 4 on each of 2 hosts, with DDP"
     assert said["code"].endswith("in S3 already")
@@ -288,12 +304,12 @@ def test_the_table_of_a_job_with_everything(tmp_path: Path) -> None:
 
 
 def test_the_table_of_a_spot_job_and_of_an_instance_of_ones_own(tmp_path: Path) -> None:
-    said = a_plan(tmp_path, spot=True).facts()
+    said = shown(tmp_path, spot=True)
     assert said["instance"].endswith("30 GB, spot")
     assert said["price"].endswith("; spot is billed less")
     own = {"instance_type": "ml.own.1x", "price_per_hour": 1.0, "image": "mine"}
-    assert "not in conf/instances.yaml" in a_plan(tmp_path, **own).facts()["instance"]
-    assert "(no GPU)" in a_plan(tmp_path, instance_type="ml.m5.large").facts()["instance"]
+    assert "not in conf/instances.yaml" in shown(tmp_path, **own)["instance"]
+    assert "(no GPU)" in shown(tmp_path, instance_type="ml.m5.large")["instance"]
 
 
 def test_every_job_has_a_name_of_its_own_that_sagemaker_takes() -> None:

@@ -3,7 +3,9 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -11,7 +13,10 @@ import botocore.session
 import pytest
 
 from imdb_cls.config.overrides import quoted
+from imdb_cls.runs.run import Run
 from launch.aws import limits
+from launch.aws.images import Image
+from launch.hosting.account import account_of
 from launch.training import metrics, request
 from launch.training.request import Job
 from tests.support.configs import composed
@@ -52,20 +57,21 @@ def a_job(
 ) -> Job:
     config = parsed(*overrides)
     assert config.backend is not None
+    uri = "763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-training:2.5.1"
+    place: Any = {"role": ROLE, "bucket": BUCKET, "region": REGION, "dry_run": True}
+    resolved: Any = SimpleNamespace(config=config, fingerprint="0123456789abcdef")
     return Job(
         name=config.backend.job_name or "job-1",
-        config=config,
-        overrides=list(words),
-        processes=processes,
-        image="763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-training:2.5.1",
-        role=ROLE,
-        bucket=BUCKET,
+        run=Run("outputs/2026-11-22/22-41-00"),
+        resolved=resolved,
+        backend=config.backend,
+        account=account_of(replace(config.backend, **place)),
+        image=Image(uri, "as given", "3.11"),
         max_seconds=config.backend.max_seconds,
+        processes=processes,
+        overrides=list(words),
         channels={"reviews": f"s3://{BUCKET}/reviews/"},
         code=code,
-        fingerprint="0123456789abcdef",
-        run_name="2026-11-22/22-41-00",
-        region=REGION,
     )
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from imdb_cls.training.loggers import wandb_key
-from launch.training import request, secret
+from launch.training import request, tracking
 from tests.support.local_aws import REGION, parsed
 
 KEY = ("logger=wandb", "logger.wandb.key_secret=ours")
@@ -33,7 +33,7 @@ def test_it_is_offline_or_disabled_where_it_is_so_here(
     variable: str, mode: str | None, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(*variable.split("="))
-    (line,) = secret.choose_mode(parsed(*KEY))
+    (line,) = tracking.choose_wandb(parsed(*KEY))
     assert line.startswith(said)
     assert wandb_key.job_variables() == ({"WANDB_MODE": mode} if mode else {})
 
