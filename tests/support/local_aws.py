@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import boto3
+import botocore.client
+import botocore.regions
 import botocore.session
 import pytest
+from botocore.endpoint_provider import EndpointProvider
 from moto.s3.models import s3_backends
 
 from imdb_cls.config import BackendConfig, Config
@@ -40,6 +43,22 @@ Put = Callable[..., None]
 """Puts an object into BUCKET."""
 
 _loader = functools.cache(botocore.session.create_loader)
+_make_class = botocore.client.ClientCreator._create_client_class
+_classes: dict[str, Any] = {}
+_rules: dict[int, Any] = {}
+
+
+def _class_of(creator: Any, service: str, model: Any) -> Any:
+    if service not in _classes:
+        _classes[service] = _make_class(creator, service, model)
+    return _classes[service]
+
+
+def _rules_of(ruleset_data: Any, partition_data: Any) -> Any:
+    """The rules of a service's addresses. The loader keeps their description, and its id."""
+    if id(ruleset_data) not in _rules:
+        _rules[id(ruleset_data)] = EndpointProvider(ruleset_data, partition_data)
+    return _rules[id(ruleset_data)]
 
 
 class GuardedAWS(LocalAWS):
@@ -76,8 +95,11 @@ class GuardedAWS(LocalAWS):
 def local_aws() -> Iterator[GuardedAWS]:
     """A local AWS with BUCKET and ROLE, and an environment that leads to it alone."""
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
-        # Every session reads the descriptions of its services, megabytes of JSON: once is enough.
+        # Every session reads the descriptions of its services, megabytes of JSON, and every client
+        # makes its class and its rules of them: once is enough.
         patch.setattr(botocore.session, "create_loader", _loader)
+        patch.setattr(botocore.client.ClientCreator, "_create_client_class", _class_of)
+        patch.setattr(botocore.regions, "EndpointProvider", _rules_of)
         local = stack.enter_context(GuardedAWS())
         for name in (*_OURS, *(n for n in os.environ if n.startswith("AWS_ENDPOINT_URL"))):
             patch.delenv(name, raising=False)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 # Of the packaged vocabulary, which begins with its letters and most frequent words. The embeddings
 # are nearly all of a small network, and so of each file that is written, hashed and sent.
-_WORDS = 4000
+_WORDS = 8000
 
 
 def make_tiny(path: Path) -> None:
-    """Writes a DistilBERT of 2 layers, width 32 and 4,000 words."""
+    """Writes a DistilBERT of 2 layers, width 32 and 8,000 words."""
     import torch
     from tokenizers import Tokenizer
     from transformers import DistilBertConfig, DistilBertModel
