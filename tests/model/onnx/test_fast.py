@@ -89,23 +89,27 @@ def sample_of(run: Path) -> list[torch.Tensor]:
 def test_dividing_by_channel_and_token_changes_nothing_in_exact_numbers(exported: Path) -> None:
     network, sample = load_trained(exported / "model"), sample_of(exported)
     scaled = graph.evened(Encoder(network), sample)
+    largest: list[torch.Tensor] = []
+    for layer in scaled.layers:
+        for name in ("qkv", "lin1", "lin2"):
+            rounded = getattr(layer, name).linear
+            rounded.register_forward_pre_hook(lambda _, given: largest.append(given[0].abs()))
     with torch.no_grad():
         for given in sample:
             assert torch.allclose(scaled(given), network(given).logits, atol=1e-4)
+    # No token is rounded to nothing because another one is larger.
+    assert all(torch.allclose(inputs.amax(-1), torch.tensor(1.0)) for inputs in largest)
+    assert len(largest) == 6 * len(sample)
 
 
-@pytest.mark.parametrize("uneven", ["token", "channel"])
-def test_dividing_brings_int8_nearer(exported: Path, tmp_path: Path, uneven: str) -> None:
+def test_dividing_brings_int8_nearer(exported: Path, tmp_path: Path) -> None:
     """Some activations made far larger than the others, as a trained network has them."""
     encoder = Encoder(load_trained(exported / "model"))
     with torch.no_grad():
-        if uneven == "token":
-            encoder.embeddings.word_embeddings.weight[1996] *= 40  # "the"
         for layer in encoder.layers:
             layer.lin1.weight *= 4
-            if uneven == "channel":
-                layer.lin1.weight[3] *= 40
-                layer.lin2.weight[:, 3] /= 40
+            layer.lin1.weight[::4] *= 100
+            layer.lin2.weight[:, ::4] /= 100
     ids = ids_of(exported)
     lengths = np.array([len(row) for row in ids], dtype=np.int32)
 
@@ -119,7 +123,7 @@ def test_dividing_brings_int8_nearer(exported: Path, tmp_path: Path, uneven: str
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph, "evened", lambda encoder, sample: encoder)
         without = log_odds(graph.write_int8, sample)
-    assert np.abs(divided - exact).mean() < np.abs(without - exact).mean()
+    assert np.abs(divided - exact).mean() < np.abs(without - exact).mean() / 1.5
 
 
 def test_int8_is_exact_on_every_cpu(exported: Path, tmp_path: Path) -> None:
