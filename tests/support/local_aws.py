@@ -54,10 +54,10 @@ def _class_of(creator: Any, service: str, model: Any) -> Any:
     return _classes[service]
 
 
-def _rules_of(ruleset_data: Any, partition_data: Any) -> Any:
+def _rules_of(ruleset_data: Any, **others: Any) -> Any:
     """The rules of a service's addresses. The loader keeps their description, and its id."""
     if id(ruleset_data) not in _rules:
-        _rules[id(ruleset_data)] = EndpointProvider(ruleset_data, partition_data)
+        _rules[id(ruleset_data)] = EndpointProvider(ruleset_data, **others)
     return _rules[id(ruleset_data)]
 
 
