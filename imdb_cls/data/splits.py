@@ -18,6 +18,7 @@ SPLITS = ("train", "val", "test")
 # Where a source has no test split, one review in four is test, and one in ten of the rest val.
 _TEST_ONE_IN = 4
 _VAL_ONE_IN = 10
+_BATCH = 1000
 # A review that a split may be drawn from: its row in the source, a hash of its text, its label.
 _CANDIDATE = np.dtype([("row", np.int64), ("hash", "S16"), ("label", np.int64)])
 Candidates = npt.NDArray[np.void]
@@ -130,18 +131,20 @@ def whole(reviews: datasets.Dataset) -> Split:
 
 def _candidates(reviews: datasets.Dataset) -> Candidates:
     found = np.empty(len(reviews), dtype=_CANDIDATE)
-    batches = reviews.iter(batch_size=1000)
-    texts = (text.encode() for batch in batches for text in batch["text"])
-    hashes = (hashlib.blake2b(text, digest_size=16).digest() for text in texts)
     found["row"] = np.arange(len(reviews))
-    found["hash"] = np.fromiter(hashes, "S16", len(reviews))
-    found["label"] = reviews.with_format("numpy")["label"][:]
+    for number, batch in enumerate(reviews.iter(batch_size=_BATCH)):
+        part = found[number * _BATCH :][:_BATCH]
+        texts = (text.encode() for text in batch["text"])
+        part["hash"] = [hashlib.blake2b(text, digest_size=16).digest() for text in texts]
+        part["label"] = batch["label"]
     return found
 
 
 def _split(reviews: datasets.Dataset, chosen: Candidates) -> Split:
-    rows, labels = chosen["row"].copy(), chosen["label"].copy()
-    return Split(reviews.select(rows), rows, labels, _fingerprint(chosen))
+    rows, fingerprint = chosen["row"].copy(), _fingerprint(chosen)
+    # With a fingerprint of ours, datasets does not make one of a copy of the rows.
+    drawn = reviews.select(rows, new_fingerprint=fingerprint)
+    return Split(drawn, rows, chosen["label"].copy(), fingerprint)
 
 
 def _fingerprint(chosen: Candidates) -> str:
