@@ -19,7 +19,7 @@ from launch.aws.instances import asked, chosen, find
 from launch.aws.unpack import unpacked
 from launch.training.ending import reason_of
 from launch.training.follow import Description, cost, price_of, trained_seconds
-from launch.training.request import of_this_machine
+from launch.training.overrides import of_this_machine
 
 _STATUS = {"Completed": "completed", "Failed": "failed", "Stopped": "stopped"}
 # The facts of run.json that the client knows better than the job.

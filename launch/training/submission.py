@@ -12,6 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 
 from imdb_cls.config import CONF_DIR, BackendConfig, Config
 from imdb_cls.config.checks import check_config
+from imdb_cls.container import ROOT
 from imdb_cls.data.load import write_splits
 from imdb_cls.errors import UserError
 from imdb_cls.model.weights import FILES as WEIGHT_FILES
@@ -26,6 +27,7 @@ from launch.aws.limits import Request
 from launch.aws.store import Channel, copy, of_directory
 from launch.hosting.account import Account
 from launch.training import code, plan, request, tracking, wheels
+from launch.training.overrides import OWN_CONFIG, job_overrides
 from launch.training.plan import Machines
 from launch.training.request import Job
 
@@ -80,7 +82,7 @@ def assembled(
             channels.append(of_directory("config", staging / "config"))
         names = {channel.name for channel in channels}
         given = (changes or []) if own_config else with_stand_ins(overrides, resolved.stand_ins)
-        ours = request.job_overrides(given, resolved, names, machines.processes, account.region)
+        ours = job_overrides(given, resolved, names, machines.processes, account.region)
         sent = code.code(mlflow=config.logger.mlflow is not None)
         job = Job(
             name=backend.job_name or plan.new_job_name(),
@@ -91,7 +93,7 @@ def assembled(
             image=image,
             max_seconds=machines.max_seconds,
             processes=machines.processes,
-            overrides=[*request.OWN_CONFIG, *ours] if own_config else ours,
+            overrides=[*OWN_CONFIG, *ours] if own_config else ours,
             channels={channel.name: account.store.uri(channel) for channel in channels},
             code=code.stage(sent, staging / "code", backend),
             sweep=sweep,
@@ -158,7 +160,7 @@ def _request(job: Job, staging: Path, channels: list[Channel]) -> Request:
             # The SDK notes where the code is on this machine. That is another directory for each
             # job, and the same files would be uploaded again.
             described = json.loads((kept / "sourcecode.json").read_text(encoding="utf-8"))
-            described["source_dir"] = f"{request.ROOT}/input/data/code"
+            described["source_dir"] = f"{ROOT}/input/data/code"
             write_json(kept / "sourcecode.json", described)
         channels.append(of_directory(name, kept))
         return store.uri(channels[-1])

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from imdb_cls.errors import UserError
-from launch.training import code, request
+from launch.training import code
+from launch.training.overrides import job_overrides
 from launch.training.tracking import choose_mlflow
 from tests.support.local_aws import REGION, parsed
 
@@ -40,7 +41,7 @@ def test_the_job_is_told_what_the_variables_say_here(monkeypatch: pytest.MonkeyP
     config = parsed("logger=mlflow")
     assert choose_mlflow(config) == [f"MLflow: {URI}"]
     resolved = SimpleNamespace(config=config, pretrained=SimpleNamespace(path=Path("x")))
-    found = request.job_overrides(["logger=mlflow"], resolved, set(), 1, REGION)  # type: ignore[arg-type]
+    found = job_overrides(["logger=mlflow"], resolved, set(), 1, REGION)  # type: ignore[arg-type]
     assert f"logger.mlflow.tracking_uri='{URI}'" in found
     assert "logger.mlflow.experiment='our films'" in found
 

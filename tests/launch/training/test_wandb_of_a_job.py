@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from imdb_cls.training.loggers import wandb_key
-from launch.training import request, tracking
+from launch.training import tracking
+from launch.training.overrides import job_overrides
 from tests.support.local_aws import REGION, parsed
 
 KEY = ("logger=wandb", "logger.wandb.key_secret=ours")
@@ -40,7 +41,7 @@ def test_it_is_offline_or_disabled_where_it_is_so_here(
 
 def overrides(*given: str) -> list[str]:
     resolved = SimpleNamespace(config=parsed(*given), pretrained=SimpleNamespace(path=Path("x")))
-    return request.job_overrides(list(given), resolved, set(), 1, REGION)  # type: ignore[arg-type]
+    return job_overrides(list(given), resolved, set(), 1, REGION)  # type: ignore[arg-type]
 
 
 def test_its_project_and_entity_are_those_of_here(monkeypatch: pytest.MonkeyPatch) -> None:
