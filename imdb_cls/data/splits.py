@@ -20,7 +20,7 @@ _TEST_ONE_IN = 4
 _VAL_ONE_IN = 10
 _BATCH = 1000
 # A review that a split may be drawn from: its row in the source, a hash of its text, its label.
-_CANDIDATE = np.dtype([("row", np.int64), ("hash", "S16"), ("label", np.int64)])
+_CANDIDATE = np.dtype([("row", np.int32), ("hash", "S16"), ("label", np.int8)])
 Candidates = npt.NDArray[np.void]
 
 
@@ -117,7 +117,7 @@ def draw_splits(source: datasets.DatasetDict, config: DataConfig) -> Splits:
 def in_order(reviews: datasets.Dataset, rows: npt.NDArray[np.int64]) -> Split:
     """A split of these reviews, whose rows in their source are known."""
     found = _candidates(reviews)
-    return Split(reviews, rows, found["label"].copy(), _fingerprint(found))
+    return Split(reviews, rows, found["label"].astype(np.int64), _fingerprint(found))
 
 
 def whole(reviews: datasets.Dataset) -> Split:
@@ -141,14 +141,14 @@ def _candidates(reviews: datasets.Dataset) -> Candidates:
 
 
 def _split(reviews: datasets.Dataset, chosen: Candidates) -> Split:
-    rows, fingerprint = chosen["row"].copy(), _fingerprint(chosen)
+    rows, fingerprint = chosen["row"].astype(np.int64), _fingerprint(chosen)
     # With a fingerprint of ours, datasets does not make one of a copy of the rows.
     drawn = reviews.select(rows, new_fingerprint=fingerprint)
-    return Split(drawn, rows, chosen["label"].copy(), fingerprint)
+    return Split(drawn, rows, chosen["label"].astype(np.int64), fingerprint)
 
 
 def _fingerprint(chosen: Candidates) -> str:
-    content = chosen["hash"].tobytes() + chosen["label"].tobytes()
+    content = chosen["hash"].tobytes() + chosen["label"].astype(np.int64).tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
 
 
