@@ -25,6 +25,7 @@ from tests.support.runs import Train
 if TYPE_CHECKING:
     from launch.rehearsal.aws import LocalAWS
 
+gc.disable()  # until all tests are collected
 # Before any library loads. One thread a process: the tests run side by side.
 for name in ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMBA", "NUMEXPR"):
     os.environ.setdefault(f"{name}_NUM_THREADS", "1")
@@ -72,8 +73,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """What is imported by now stays: to search it for garbage takes a third of a second."""
+    """What is imported by now stays: to search it for garbage takes a third of a second, and took
+    three while the tests were collected."""
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")
