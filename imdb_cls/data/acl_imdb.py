@@ -10,7 +10,7 @@ from pathlib import Path
 import datasets
 
 from imdb_cls.config import DataConfig
-from imdb_cls.data.cache import cached
+from imdb_cls.data.arrow import cached
 from imdb_cls.data.reviews import Review, checked_text
 from imdb_cls.errors import UserError, missing
 

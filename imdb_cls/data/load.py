@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import sources
-from imdb_cls.data.cache import write_rows
+from imdb_cls.data.arrow import write_rows
 from imdb_cls.data.splits import SPLITS, Split, Splits, draw_splits, in_order
 from imdb_cls.errors import UserError, translated
 from imdb_cls.storage import write_json

@@ -9,7 +9,7 @@ import datasets
 
 from imdb_cls.config import DataConfig
 from imdb_cls.data import acl_imdb, files, formats
-from imdb_cls.data.cache import cached
+from imdb_cls.data.arrow import cached
 from imdb_cls.data.hub import snapshot
 from imdb_cls.data.packaged import package_directory
 from imdb_cls.data.reviews import Layout, check_names, checked_review

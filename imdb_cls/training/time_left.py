@@ -1,4 +1,4 @@
-"""When a run will end, from how long its first steps took, and the progress bar that shows it."""
+"""When a run will end, from how long its first steps took."""
 
 import math
 import time
@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from rich.progress import TextColumn
 
 from imdb_cls.config.steps import readings
 from imdb_cls.data.module import ReviewsDataModule
 from imdb_cls.inference.network import TorchEngine
 from imdb_cls.inference.padding import Batch
 from imdb_cls.reports.formats import duration
-from imdb_cls.terminal import Screen, clock, progress_bar
+from imdb_cls.terminal import Screen
 from imdb_cls.training.prepare import PreparedRun
 
 # Steps and seconds that are measured before anything is said; the very first step is none of them.
@@ -26,8 +25,6 @@ _PASSES = 3
 # Of export and report beside the scoring of val: TF-IDF and the words' weights, on two cores.
 _PAGE_SECONDS = 12.0
 _LONG_SECONDS = 15 * 60
-# What the bar shows of the metrics, and how it calls them.
-_SHOWN = {"train/loss": "loss", "val/loss": "val loss", "val/accuracy": "val accuracy"}
 
 
 @dataclass
@@ -135,45 +132,3 @@ class TimeLeft(Callback):
                 " reviews (data.train_size), tokens (data.train_max_length) or epochs"
                 " (trainer.max_epochs)",
             )
-
-
-class FitProgress(Callback):
-    """One bar over the batches of all epochs, with the end of the whole run, the latest losses and
-    val accuracy."""
-
-    def __init__(self, left: TimeLeft) -> None:
-        end = TextColumn("{task.fields[left]}", markup=False)
-        self.left, self.bar = left, progress_bar(left.screen.console, end)
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        total = int(trainer.max_epochs or 1) * int(trainer.num_training_batches)
-        done = self.left.done
-        self.task = self.bar.add_task("training", total=total, completed=done, figures="", left="")
-        self.bar.start()
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._describe(trainer, f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
-
-    on_validation_end = on_train_epoch_start
-
-    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        self.bar.advance(self.task)
-        self._describe(trainer)
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._describe(trainer, "validating")
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._describe(trainer, "trained")
-        self.bar.stop()
-
-    def on_exception(self, *args: Any, **kwargs: Any) -> None:
-        self.bar.stop()
-
-    def _describe(self, trainer: Trainer, what: str | None = None) -> None:
-        """Shows the latest figures; with `what`, also what is going on now."""
-        latest = trainer.callback_metrics
-        figures = [f"{short} {latest[n]:.3f}" for n, short in _SHOWN.items() if n in latest]
-        seconds = self.left.seconds(trainer)
-        left = "-:--" if seconds is None else clock(sum(seconds))
-        self.bar.update(self.task, description=what, figures="  ".join(figures), left=left)

@@ -16,7 +16,8 @@ from imdb_cls.training.checkpoint_files import CheckpointFiles
 from imdb_cls.training.loggers.build import build_loggers
 from imdb_cls.training.loggers.table import table_of
 from imdb_cls.training.prepare import PreparedRun
-from imdb_cls.training.time_left import FitProgress, TimeLeft
+from imdb_cls.training.progress import FitProgress
+from imdb_cls.training.time_left import TimeLeft
 
 
 def fit(run: Run, prepared: PreparedRun, screen: Screen, callbacks: Sequence[Callback]) -> Trainer:

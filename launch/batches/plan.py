@@ -1,4 +1,4 @@
-"""What a transform job will be: decided, priced, shown, and its requests, to the letter."""
+"""What a transform job will be: decided, priced, and shown before anything is sent."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,11 @@ from rich.console import Console
 from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
-from launch.aws.limits import Request, check_request
+from launch.aws.limits import Request
 from launch.aws.store import Channel
-from launch.batches import reviews
+from launch.batches import request, reviews
 from launch.batches.options import BatchOptions
 from launch.hosting.model import Model, pack
-from launch.hosting.names import PREFIX, RUN_TAG, as_tags, digest
 
 
 @dataclass(frozen=True)
@@ -76,45 +75,4 @@ def plan_batch(run: Run, source: str, options: BatchOptions, staging: Path) -> B
         )
     model = pack(run, options, staging, options.instance)
     uri = model.account.store.uri(channel) if channel else source
-    return BatchPlan(options, model, channel, shown, requests_of(options, model, uri))
-
-
-def requests_of(options: BatchOptions, model: Model, reviews: str) -> dict[str, Request]:
-    """Operations and their requests, in the order in which they are sent. `reviews` is the S3
-    object, or prefix, of the lines. Raises UserError for a request that AWS would refuse."""
-    made, job = model.request(), _job(options, reviews)
-    # Its content decides the job's name: the same command finds the same job.
-    name = f"{PREFIX}batch-{digest([made, job])[:12]}"
-    tags = {"Tags": as_tags({RUN_TAG: model.run.name, **options.tags})}
-    output = {
-        "S3OutputPath": model.account.store.folder("batch", name),
-        "Accept": "application/json",
-        "AssembleWith": "Line",
-        **({"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}),
-    }
-    job = {"TransformJobName": name, "ModelName": name, **job, "TransformOutput": output, **tags}
-    requests = {"CreateModel": {"ModelName": name, **made, **tags}, "CreateTransformJob": job}
-    for operation, request in requests.items():
-        check_request(request, operation)
-    return requests
-
-
-def _job(options: BatchOptions, reviews: str) -> Request:
-    kms = {"VolumeKmsKeyId": options.volume_kms_key} if options.volume_kms_key else {}
-    return {
-        # Every line is a request of its own, which may hold many texts.
-        "BatchStrategy": "SingleRecord",
-        "MaxConcurrentTransforms": options.max_concurrency,
-        "MaxPayloadInMB": 6,
-        "ModelClientConfig": {"InvocationsTimeoutInSeconds": 600, "InvocationsMaxRetries": 1},
-        "TransformInput": {
-            "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": reviews}},
-            "ContentType": "application/json",
-            "SplitType": "Line",
-        },
-        "TransformResources": {
-            "InstanceType": options.instance.name,
-            "InstanceCount": options.count,
-            **kms,
-        },
-    }
+    return BatchPlan(options, model, channel, shown, request.build(options, model, uri))

@@ -1,4 +1,4 @@
-"""What a deployment will be: decided, priced, shown, and its requests, to the letter."""
+"""What a deployment will be: decided, priced, and shown before anything is sent."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +7,10 @@ from rich.console import Console
 
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import show_plan
-from launch.aws.limits import Request, check_request
-from launch.endpoints import names, record
+from launch.aws.limits import Request
+from launch.endpoints import names, record, request
 from launch.endpoints.options import EndpointOptions
-from launch.hosting.account import Account
 from launch.hosting.model import Model, pack
-from launch.hosting.names import RUN_TAG, as_tags
 
 
 @dataclass(frozen=True)
@@ -75,67 +73,4 @@ def plan_endpoint(run: Run, options: EndpointOptions, staging: Path) -> Endpoint
     record.read(run)  # a damaged one is an error before anything is uploaded
     model = pack(run, options, staging, options.instance)
     endpoint = options.name or names.of_run(run)
-    return EndpointPlan(endpoint, options, model, requests_of(options, model, endpoint))
-
-
-def requests_of(options: EndpointOptions, model: Model, endpoint: str) -> dict[str, Request]:
-    """Operations and their requests, in the order in which they are sent. Raises UserError for a
-    request that AWS would refuse."""
-    tags = {RUN_TAG: model.run.name, names.ENDPOINT_TAG: endpoint, **options.tags}
-    if options.instance and options.instance.price is not None:
-        # For whoever lists what is running.
-        tags[names.PRICE_TAG] = f"{options.instance.price:g}"
-    made = model.request()
-    model_name = names.of_part(endpoint, made)
-    config = _config(options, model.account, endpoint, model_name)
-    config_name = names.of_part(endpoint, config)
-    tagged = {"Tags": as_tags(tags)}
-    requests = {
-        "CreateModel": {"ModelName": model_name, **made, **tagged},
-        "CreateEndpointConfig": {"EndpointConfigName": config_name, **config, **tagged},
-        "CreateEndpoint": {"EndpointName": endpoint, "EndpointConfigName": config_name, **tagged},
-    }
-    for operation, request in requests.items():
-        check_request(request, operation)
-    return requests
-
-
-def _config(options: EndpointOptions, account: Account, endpoint: str, model_name: str) -> Request:
-    variant: Request = {"VariantName": names.VARIANT, "ModelName": model_name}
-    if options.instance is None:
-        variant["ServerlessConfig"] = {
-            "MemorySizeInMB": options.memory,
-            "MaxConcurrency": options.max_concurrency or 5,
-        }
-    else:
-        variant |= {
-            "InstanceType": options.instance.name,
-            "InitialInstanceCount": options.count,
-            "InitialVariantWeight": 1.0,
-            # A large archive is unpacked and packages are installed before it answers.
-            "ContainerStartupHealthCheckTimeoutInSeconds": 900,
-        }
-    config: Request = {"ProductionVariants": [variant]}
-    kms = {"KmsKeyId": options.output_kms_key} if options.output_kms_key else {}
-    folder = account.store.folder("endpoints", endpoint)
-    if options.kind == "async":
-        config["AsyncInferenceConfig"] = {
-            "OutputConfig": {
-                "S3OutputPath": f"{folder}/output",
-                "S3FailurePath": f"{folder}/failed",
-                **kms,
-            },
-            "ClientConfig": {"MaxConcurrentInvocationsPerInstance": 2},
-        }
-    if options.data_capture:
-        config["DataCaptureConfig"] = {
-            "EnableCapture": True,
-            "InitialSamplingPercentage": options.capture_percent or 100,
-            "DestinationS3Uri": f"{folder}/captured",
-            "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
-            "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
-            **kms,
-        }
-    if options.volume_kms_key:
-        config["KmsKeyId"] = options.volume_kms_key
-    return config
+    return EndpointPlan(endpoint, options, model, request.build(options, model, endpoint))

@@ -23,7 +23,7 @@ _KEPT = {timedelta(hours=3): 1, timedelta(days=15): 60, timedelta(days=63): 300}
 
 
 def definitions() -> list[dict[str, str]]:
-    """A MetricDefinition for every name, matching the lines of training/loggers/base.py."""
+    """A MetricDefinition for every name, matching the lines of training/loggers/lines.py."""
     return [{"Name": name, "Regex": rf"(?:^|\s){name}=({_NUMBER})(?:\s|$)"} for name in LOGGED]
 
 

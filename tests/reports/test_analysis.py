@@ -14,9 +14,9 @@ from imdb_cls.reports.run import attribution
 from imdb_cls.reports.run import baseline as baselines
 from imdb_cls.reports.run.attribution import attribute, kept_offsets, words
 from imdb_cls.reports.run.baseline import Baseline, baseline
-from imdb_cls.reports.run.difference import Paired, holm, paired
-from imdb_cls.reports.run.examples import Pool, suspects
 from imdb_cls.reports.run.intervals import intervals
+from imdb_cls.reports.run.label_errors import Pool, suspects
+from imdb_cls.reports.run.mcnemar import Paired, holm, paired
 from imdb_cls.reports.run.parts import by_confidence, by_length, by_truncation, ece
 from imdb_cls.reports.run.results import RunResults, read, with_reviews
 from imdb_cls.reports.run.texts import spans

@@ -16,12 +16,13 @@ PACKAGE = Path(imdb_cls.__file__).parent
 NO_PART_OF_IT = {
     *("data/acl_imdb.py", "data/cache.py", "data/formats.py", "data/reviews.py"),
     "data/signatures.py",
-    *("data/files.py", "data/hub.py", "data/load.py", "data/packaged.py"),
+    *("data/arrow.py", "data/files.py", "data/hub.py", "data/load.py", "data/packaged.py"),
     *("data/sources.py", "data/splits.py"),
     *("inference/contract.py", "inference/engine.py", "inference/handler.py"),
     *("inference/answers.py", "inference/faults.py", "inference/parameters.py"),
     *("inference/settings.py", "model/contents.py", "model/open.py", "model/weights.py"),
-    *("training/checkpoint_files.py", "training/complete.py", "training/time_left.py"),
+    *("training/checkpoint_files.py", "training/complete.py", "training/progress.py"),
+    "training/time_left.py",
     *("training/recording.py", "training/resolve.py", "training/resume.py"),
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from imdb_cls.reports.formats import p_value, percent, signed
 from imdb_cls.reports.page import Column, Content, Table, text_columns
-from imdb_cls.reports.run.difference import LEVEL, holm, paired
+from imdb_cls.reports.run.mcnemar import LEVEL, holm, paired
 from imdb_cls.runs.predictions import Bools
 
 # Nobody reads more pairs.

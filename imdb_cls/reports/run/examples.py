@@ -1,7 +1,5 @@
 """Reviews to look at: the most confident mistakes, and labels that may be wrong."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from imdb_cls.errors import UserError, one_line
@@ -9,28 +7,11 @@ from imdb_cls.names import LABELS
 from imdb_cls.reports.formats import percent, signed
 from imdb_cls.reports.page import Content
 from imdb_cls.reports.run.attribution import Attribution, attribute
+from imdb_cls.reports.run.label_errors import Pool, pools_of, suspects
 from imdb_cls.reports.run.results import RunResults
 from imdb_cls.reports.run.texts import spans
-from imdb_cls.runs.predictions import Floats, Predictions
 
 _MISTAKES, _SUSPECTS = 8, 8
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Reviews that neither the network nor the baseline was trained on."""
-
-    split: str
-    network: Predictions
-    baseline: Floats | None
-    """[reviews]: probability of POSITIVE."""
-    texts: list[str]
-
-    @property
-    def probability(self) -> Floats:
-        """The mean of both models: a label that both doubt is the more doubtful."""
-        network = self.network.probability
-        return network if self.baseline is None else (network + self.baseline) / 2
 
 
 def examples(results: RunResults) -> Content:
@@ -39,7 +20,7 @@ def examples(results: RunResults) -> Content:
         return {"why_not": results.no_reviews or "nothing was scored"}
     texts = results.reviews.texts()
     try:
-        pools = _pools(results, results.scored, texts)
+        pools = pools_of(results, results.scored, texts)
         sure = np.abs(results.scored.log_odds)
         wrong = np.flatnonzero(~results.scored.correct)
         mistakes = wrong[np.argsort(-sure[wrong], kind="stable")][:_MISTAKES].tolist()
@@ -55,18 +36,6 @@ def examples(results: RunResults) -> Content:
         "suspects": doubted,
         "suspects_summary": summary,
     }
-
-
-def _pools(results: RunResults, scored: Predictions, texts: list[str]) -> list[Pool]:
-    """The scored reviews of a run, and behind them those of val, if they are at hand."""
-    baseline: tuple[Floats | None, Floats | None] = (None, None)
-    if not isinstance(results.baseline, str):
-        baseline = results.baseline.probability, results.baseline.val_probability
-    own, val, splits = results.evaluation is None, results.val, results.splits
-    pools = [Pool("test" if own else "evaluated", scored, baseline[0], texts)]
-    if own and val is not None and splits is not None and val.is_of(splits.val):
-        pools.append(Pool("val", val, baseline[1], splits.val.texts()))
-    return pools
 
 
 def _attributions(results: RunResults, texts: list[str]) -> tuple[list[Attribution | None], str]:
@@ -145,21 +114,3 @@ def _suspects(
         f" neither was trained on: {len(found):,} candidates, {share}. These are candidates, not"
         " verdicts: most are likely reviews that are hard, or that the models get wrong. Read them."
     )
-
-
-def suspects(pools: list[Pool]) -> list[tuple[Pool, int]] | str:
-    """The pool and row of each review whose label the estimated joint distribution of given and
-    true labels says is wrong (Northcutt et al. 2021, "Confident Learning", pruned by noise rate),
-    the least probable label first; or why that cannot be said."""
-    try:
-        from cleanlab.filter import find_label_issues
-    except ImportError as error:
-        return f"it takes cleanlab, which is not installed ({error})"
-    probability = np.concatenate([pool.probability for pool in pools])
-    label = np.concatenate([pool.network.label for pool in pools])
-    if len(np.unique(label)) < 2:
-        return "it takes reviews of both labels"
-    both = np.stack([1 - probability, probability], axis=1)
-    ranked = find_label_issues(label, both, return_indices_ranked_by="self_confidence", n_jobs=1)
-    reviews = [(pool, row) for pool in pools for row in range(len(pool.network))]
-    return [reviews[number] for number in ranked]

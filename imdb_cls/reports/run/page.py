@@ -5,9 +5,10 @@ from pathlib import Path
 from imdb_cls.data.splits import Split, Splits
 from imdb_cls.reports import page
 from imdb_cls.reports.formats import p_value, percent, points
-from imdb_cls.reports.run.difference import LEVEL, against_baseline, difference
+from imdb_cls.reports.run.difference import against_baseline, difference
 from imdb_cls.reports.run.examples import examples
 from imdb_cls.reports.run.failures import failures
+from imdb_cls.reports.run.mcnemar import LEVEL
 from imdb_cls.reports.run.provenance import cost, provenance
 from imdb_cls.reports.run.quality import quality
 from imdb_cls.reports.run.results import RunResults, read, read_evaluation, with_reviews

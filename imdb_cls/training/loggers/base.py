@@ -1,7 +1,5 @@
-"""What Lightning asks of a logger, for loggers that only take numbers, and the plainest of them: a
-line for each logging step, for train.log and for stdout that is no terminal."""
+"""What Lightning asks of a logger, for loggers that only take numbers."""
 
-import logging
 from abc import abstractmethod
 from typing import Any
 
@@ -28,23 +26,3 @@ class ScalarLogger(Logger):
     @abstractmethod
     def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
         """Records values by name, after `step` optimizer steps, in an epoch counted from 0."""
-
-
-def line(metrics: dict[str, float], step: int, epoch: int) -> str:
-    """`step=40 epoch=0 train/loss=0.5312 …`, every value exact."""
-    values = (f"{name}={float(value)!r}" for name, value in metrics.items())
-    return " ".join([f"step={step}", f"epoch={epoch}", *values])
-
-
-class LinesLogger(ScalarLogger):
-    """Writes to train.log, and with `echo` to stdout."""
-
-    def __init__(self, echo: bool) -> None:
-        super().__init__()
-        self.echo = echo
-
-    def write(self, metrics: dict[str, float], step: int, epoch: int) -> None:
-        text = line(metrics, step, epoch)
-        logging.getLogger("imdb_cls").info(text)
-        if self.echo:
-            print(text, flush=True)

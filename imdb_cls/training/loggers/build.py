@@ -11,7 +11,7 @@ from imdb_cls.errors import UserError
 from imdb_cls.runs.run import Run
 from imdb_cls.terminal import is_rank_zero
 from imdb_cls.training.loggers import aws, wandb_key, wandb_run
-from imdb_cls.training.loggers.base import LinesLogger
+from imdb_cls.training.loggers.lines import LinesLogger
 from imdb_cls.training.loggers.table import TableLogger
 
 

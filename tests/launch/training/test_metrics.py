@@ -14,7 +14,7 @@ import pytest
 
 from imdb_cls.errors import UserError
 from imdb_cls.names import LOGGED
-from imdb_cls.training.loggers.base import line
+from imdb_cls.training.loggers.lines import line
 from launch import jobs
 from launch.aws.client import AWS
 from launch.rehearsal.aws import LocalAWS
