@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imdb_cls.runs.predictions import BINS, Bools, Floats, Ints, Predictions, wilson_interval
+from imdb_cls.runs.predictions import (
+    BINS,
+    Bools,
+    Floats,
+    Interval,
+    Ints,
+    Predictions,
+    wilson_interval,
+)
 
 # A part of fewer reviews says nothing.
 _FEWEST = 10
@@ -24,7 +32,7 @@ class Part:
         return self.correct / self.n
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval:
         """The 95 % interval of the accuracy (Wilson 1927)."""
         return wilson_interval(self.correct, self.n)
 
