@@ -39,8 +39,10 @@ def rows(path: Path, layout: Layout) -> Rows:
     """The rows of a regular file, with the columns of the layout among their values. Raises
     UserError for another format than the name says, bytes that are not UTF-8, a column that is not
     there or stands twice, a row with more or fewer fields than the header, or no rows."""
-    readers = (_csv, _csv, _json, _jsonl, _parquet)
-    reader = dict(zip(ENDINGS, readers, strict=True)).get(ending(path))
+    readers: dict[str, Callable[[BinaryIO, Path, Layout], Rows]] = {
+        **{".csv": _csv, ".tsv": _csv, ".json": _json, ".jsonl": _jsonl, ".parquet": _parquet}
+    }
+    reader = readers.get(ending(path))
     if reader is None:
         raise UserError(f"{path}: allowed are files that end in {ALLOWED}")
     damaged = (gzip.BadGzipFile, zlib.error, EOFError)

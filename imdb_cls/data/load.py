@@ -35,8 +35,12 @@ def write_splits(splits: Splits, directory: Path) -> None:
         numbered = zip(reviews, split.rows.tolist(), strict=True)
         rows = ({**review, "row": row} for review, row in numbered)
         write_rows(directory / f"{name}.arrow", _SCHEMA, rows)
-    described = {key: getattr(splits, key) for key in ("fingerprint", "removed", "left_out")}
-    described["splits"] = {name: split.fingerprint for name, split in parts.items()}
+    described = {
+        "fingerprint": splits.fingerprint,
+        "removed": splits.removed,
+        "left_out": splits.left_out,
+        "splits": {name: split.fingerprint for name, split in parts.items()},
+    }
     write_json(directory / "splits.json", described)
 
 
